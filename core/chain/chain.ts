@@ -1,0 +1,62 @@
+import type { Hex } from "../kernel/codec.ts";
+
+export type Block = {
+  readonly number: bigint;
+  readonly hash: Hex;
+  readonly parentHash: Hex;
+  readonly timestamp: bigint;
+};
+
+export type ChainLog = {
+  readonly address: Hex;
+  readonly topics: readonly Hex[];
+  readonly data: Hex;
+  readonly blockNumber: bigint;
+  readonly blockHash: Hex;
+  readonly transactionHash: Hex;
+  readonly logIndex: number;
+};
+
+export type Receipt = {
+  readonly transactionHash: Hex;
+  readonly blockNumber: bigint;
+  readonly blockHash: Hex;
+  readonly status: "success" | "reverted";
+  readonly gasUsed: bigint;
+};
+
+export type Fees = { readonly maxFeePerGas: bigint; readonly maxPriorityFeePerGas: bigint };
+
+/** When a block counts as final: a number of blocks on top of it, or the chain's own tag. */
+export type FinalityPolicy =
+  | { readonly kind: "blocks"; readonly blocks: number }
+  | { readonly kind: "safe" | "finalized" };
+
+export type CallRequest = {
+  readonly from?: Hex;
+  readonly to: Hex;
+  readonly data?: Hex;
+  readonly value?: bigint;
+  readonly gas?: bigint;
+};
+
+/**
+ * One chain as this process sees it. Every answer is validated; a failed request throws `chain-unreachable` or
+ * `chain-answer-invalid`, a revert throws `call-reverted` with the decoded custom error.
+ */
+export type Chain = {
+  readonly name: string;
+  readonly chainId: number;
+  /** Hash of block 0, read once at start: tells a restarted in-memory chain from the one that was there before. */
+  genesis(): Promise<Hex>;
+  /** A block by number or tag, undefined when the chain has none. `final` follows the chain's finality policy. */
+  block(at: bigint | "latest" | "final"): Promise<Block | undefined>;
+  logs(filter: { fromBlock: bigint; toBlock: bigint; addresses: readonly Hex[] }): Promise<ChainLog[]>;
+  receipt(transactionHash: Hex): Promise<Receipt | undefined>;
+  /** `eth_call`; `at` defaults to the latest block. */
+  call(request: CallRequest, at?: bigint | "pending"): Promise<Hex>;
+  account(address: Hex, at?: bigint | "pending"): Promise<{ balance: bigint; nonce: number; hasCode: boolean }>;
+  fees(): Promise<Fees>;
+  /** Hands signed bytes to the chain. "already known" is success; a refusal throws `transaction-refused`. */
+  send(signed: Hex): Promise<Hex>;
+};

@@ -1,0 +1,20 @@
+import type { Block, ChainLog } from "../chain/chain.ts";
+import type { Tx } from "../db/db.ts";
+import type { Hex } from "../kernel/codec.ts";
+
+export type IndexedBlock = { readonly block: Block; readonly logs: readonly ChainLog[] };
+
+/**
+ * What wants to know about a chain. All three run inside the transaction that moves the indexer's checkpoint, so an
+ * observer's events and the checkpoint commit together; they only touch the database through `tx`.
+ */
+export type ChainObserver = {
+  /** Contracts on that chain whose logs the observer wants. */
+  addresses(chain: string): readonly Hex[];
+  /** Canonical blocks that hold wanted logs, in order. */
+  included(tx: Tx, chain: string, blocks: readonly IndexedBlock[]): Promise<void>;
+  /** Every block above `ancestor` is no longer canonical. What replaces them follows as `included`. */
+  reorged(tx: Tx, chain: string, ancestor: bigint): Promise<void>;
+  /** Every block up to and including `height` is final. */
+  finalized(tx: Tx, chain: string, height: bigint): Promise<void>;
+};

@@ -1,0 +1,58 @@
+/**
+ * The one table of error codes: what HTTP answers, whether trying again can help, and what it means.
+ * `docs/errors.md` shows the same rows, and a test keeps the two equal.
+ */
+export const errorTable = {
+  internal: { status: 500, retryable: true, title: "Something failed that should not; the log has the cause" },
+  "config-invalid": { status: 500, retryable: false, title: "The configuration was refused" },
+  "request-invalid": {
+    status: 400,
+    retryable: false,
+    title: "A field of the request is missing, malformed or out of range",
+  },
+  "not-found": { status: 404, retryable: false, title: "There is nothing under this address or id" },
+  conflict: { status: 409, retryable: true, title: "Somebody else changed the same thing at the same time" },
+  unauthorized: { status: 401, retryable: false, title: "The request needs the token printed at start-up" },
+  "origin-refused": {
+    status: 403,
+    retryable: false,
+    title: "The request came from a web page or under a foreign host name",
+  },
+  "unsupported-media-type": { status: 415, retryable: false, title: "The body must be application/json" },
+  "body-too-large": { status: 413, retryable: false, title: "The body is larger than the limit" },
+  "shutting-down": { status: 503, retryable: true, title: "The process is stopping" },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorRow = { readonly status: number; readonly retryable: boolean; readonly title: string };
+export type ErrorCode = keyof typeof errorTable;
+
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | bigint | readonly string[] | undefined>>;
+
+/**
+ * The root of every error this project throws on purpose.
+ * `message` is for people and names what was expected; `details` is typed data, `details.field` the JSON path at
+ * fault where there is one. Never put keys, secrets, preimages or calldata in either.
+ */
+export class LockstepError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "LockstepError";
+    this.code = code;
+    this.details = options.details ?? {};
+    this.retryable = errorTable[code].retryable;
+  }
+}
+
+/** True for an error of this project, optionally of one code. */
+export function isLockstepError(error: unknown, code?: ErrorCode): error is LockstepError {
+  return error instanceof LockstepError && (code === undefined || error.code === code);
+}
+
+/** The decision about retry, in one place: unknown errors are retried, ours say so themselves. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof LockstepError ? error.retryable : true;
+}

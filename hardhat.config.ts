@@ -1,0 +1,28 @@
+import { createRequire } from "node:module";
+import nodeTestRunner from "@nomicfoundation/hardhat-node-test-runner";
+import { defineConfig } from "hardhat/config";
+
+const solcPath = createRequire(import.meta.url).resolve("solc/soljson.js");
+
+/** A local chain: no gas price floor games, and time that does not run ahead of the clock in a burst. */
+const localChain = (chainId: number) => ({
+  type: "edr-simulated" as const,
+  chainType: "l1" as const,
+  chainId,
+  allowBlocksWithSameTimestamp: true,
+});
+
+export default defineConfig({
+  plugins: [nodeTestRunner],
+  solidity: {
+    version: "0.8.37",
+    path: solcPath,
+    preferWasm: true,
+    settings: { optimizer: { enabled: true, runs: 1_000_000 }, evmVersion: "prague" },
+  },
+  paths: { tests: { nodejs: "./test", solidity: "./contracts/test" } },
+  networks: {
+    alpha: localChain(31_337_01),
+    beta: localChain(31_337_02),
+  },
+});
