@@ -1,0 +1,127 @@
+import { randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import pg from "pg";
+import { type EmbeddedDatabase, startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { createDb, type PostgresDb } from "#core/db/postgres.ts";
+import { createLog } from "#core/observe/log.ts";
+
+const server = "postgres://postgres@127.0.0.1:5432/postgres";
+
+/** One more way in: a fresh schema (embedded) or a fresh database (PostgreSQL) for the caller alone. */
+export type OpenDatabase = {
+  readonly db: PostgresDb;
+  readonly connectionString: string;
+  readonly schema: string;
+  /** A further `Db` on the same data, as another process would have it; closed by `close`. */
+  another(): PostgresDb;
+  /** Closes every `Db` and drops what was made. */
+  close(): Promise<void>;
+};
+
+export type DatabaseBackend = { readonly name: "pglite" | "postgres"; open(): Promise<OpenDatabase> };
+
+export const quietLog = createLog({ level: "silent", name: "test" });
+
+/**
+ * Runs the same cases against every database that is available: `define` is called inside a `describe` per backend and
+ * gets `backend.open()`. PGlite is always there; PostgreSQL where 127.0.0.1:5432 answers, otherwise one case by its
+ * name is reported as skipped.
+ *
+ *     await forEachDatabase("event store", (backend) => {
+ *       it("appends", async () => {
+ *         const { db, close } = await backend.open();
+ *         try { … } finally { await close(); }
+ *       });
+ *     });
+ */
+export async function forEachDatabase(name: string, define: (backend: DatabaseBackend) => void): Promise<void> {
+  describe(`${name} on pglite`, () => define({ name: "pglite", open: openPglite }));
+  await onPostgres(name, define);
+}
+
+/** As `forEachDatabase`, for what only real concurrency shows. */
+export async function onPostgres(name: string, define: (backend: DatabaseBackend) => void): Promise<void> {
+  const answers = await postgresAnswers();
+  describe(`${name} on postgres`, () => {
+    if (answers) define({ name: "postgres", open: openPostgres });
+    else it(`${name} on postgres`, { skip: "no PostgreSQL at 127.0.0.1:5432" }, () => undefined);
+  });
+}
+
+/** Runs `work` on a fresh database of the backend and drops it afterwards. */
+export async function withDatabase<T>(
+  backend: DatabaseBackend,
+  work: (database: OpenDatabase) => Promise<T>,
+): Promise<T> {
+  const database = await backend.open();
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+let embedded: Promise<EmbeddedDatabase> | undefined;
+
+/** One in-memory process for all tests of this process; it does not keep the process alive and ends with it. */
+async function openPglite(): Promise<OpenDatabase> {
+  embedded ??= startEmbeddedDatabase({ log: quietLog, background: true });
+  const { connectionString } = await embedded;
+  const schema = `test_${randomBytes(6).toString("hex")}`;
+  return opened(connectionString, schema, (db) => db.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`));
+}
+
+async function openPostgres(): Promise<OpenDatabase> {
+  const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
+  await onServer(`CREATE DATABASE ${name}`);
+  return opened(new URL(name, server).href, "lockstep", undefined, () =>
+    onServer(`DROP DATABASE ${name} WITH (FORCE)`),
+  );
+}
+
+function opened(
+  connectionString: string,
+  schema: string,
+  beforeClose?: (db: PostgresDb) => Promise<unknown>,
+  afterClose?: () => Promise<unknown>,
+): OpenDatabase {
+  const all: PostgresDb[] = [];
+  const another = () => {
+    const db = createDb({ connectionString, schema, log: quietLog });
+    all.push(db);
+    return db;
+  };
+  const db = another();
+  return {
+    db,
+    connectionString,
+    schema,
+    another,
+    async close() {
+      await beforeClose?.(db);
+      await Promise.all(all.map((each) => each.close()));
+      await afterClose?.();
+    },
+  };
+}
+
+async function onServer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+async function postgresAnswers(): Promise<boolean> {
+  const client = new pg.Client({ connectionString: server, connectionTimeoutMillis: 1_000 });
+  try {
+    await client.connect();
+    await client.end();
+    return true;
+  } catch {
+    return false;
+  }
+}
