@@ -18,9 +18,14 @@ export default defineConfig({
     version: "0.8.37",
     path: solcPath,
     preferWasm: true,
-    settings: { optimizer: { enabled: true, runs: 1_000_000 }, evmVersion: "prague" },
+    settings: { viaIR: true, optimizer: { enabled: true, runs: 1_000_000 }, evmVersion: "prague" },
+    // What a deployment needs besides our own contracts.
+    npmFilesToBuild: [
+      "@openzeppelin/contracts/access/manager/AccessManager.sol",
+      "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
+    ],
   },
-  paths: { tests: { nodejs: "./test", solidity: "./contracts/test" } },
+  paths: { tests: { nodejs: "./test", solidity: "./test/contracts" } },
   networks: {
     alpha: localChain(31_337_01),
     beta: localChain(31_337_02),

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
+import {IERC7786GatewaySource, IERC7786Recipient} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
+import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IGateway, MessageId} from "./interfaces/IGateway.sol";
+import {QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
+import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {LaneMessage} from "./libraries/LaneMessage.sol";
+import {ValidatorSet} from "./ValidatorSet.sol";
+
+/// @dev What it does and promises is said in {IGateway}. One per chain, behind an ERC-1967 proxy.
+contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, ReentrancyGuardTransient {
+    using BoundedCall for address;
+    using InteroperableAddress for bytes;
+    using LaneMessage for *;
+
+    /// @custom:storage-location erc7201:lockstep.storage.Gateway
+    struct GatewayStorage {
+        mapping(uint256 destination => Head) outbound;
+        mapping(uint256 origin => Head) inbound;
+        mapping(uint256 chainId => LaneConfig) lanes;
+        mapping(MessageId id => uint256) retryable;
+    }
+
+    // keccak256(abi.encode(uint256(keccak256("lockstep.storage.Gateway")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant GATEWAY_STORAGE = 0x996d8636f86ce8c65931c72168b7f56f0b6190df19af5cb070bc228a51ce2900;
+
+    bytes32 private constant CHECKPOINT_TYPEHASH =
+        keccak256(
+            "Checkpoint(uint256 originChainId,address originGateway,uint32 generation,uint64 nonce,bytes32 accumulator,uint64 epoch)"
+        );
+    string private constant NAME = "Lockstep Gateway";
+    string private constant VERSION = "1";
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+
+    bytes4 private constant GAS_LIMIT = bytes4(keccak256("gasLimit(uint256)"));
+
+    /// @dev Caps of the caps: a transaction cannot exceed 2^24 gas (EIP-7825) nor, in most pools, 128 KiB.
+    uint256 private constant HIGHEST_GAS_LIMIT = 14_000_000;
+    uint256 private constant LONGEST_PAYLOAD = 65_536;
+
+    uint256 private constant MAX_REASON = 256;
+
+    /// @dev What a call costs before EIP-150 takes 1/64 of the rest: access to an account and to its delegate.
+    uint256 private constant CALL_RESERVE = 6_000;
+
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor() {
+        _disableInitializers();
+    }
+
+    /// @inheritdoc IGateway
+    function initialize(address authority) external initializer {
+        __AccessManaged_init(authority);
+    }
+
+    /// @inheritdoc IGateway
+    function setLane(uint256 chainId, LaneConfig calldata config) external restricted {
+        require(
+            chainId != 0 &&
+                chainId != block.chainid &&
+                config.gateway != address(0) &&
+                config.defaultGasLimit > 0 &&
+                config.defaultGasLimit <= config.maxGasLimit &&
+                config.maxGasLimit <= HIGHEST_GAS_LIMIT &&
+                config.maxPayload <= LONGEST_PAYLOAD,
+            InvalidLane(chainId, config)
+        );
+        _gatewayStorage().lanes[chainId] = config;
+        emit LaneConfigured(chainId, config);
+    }
+
+    /// @inheritdoc IERC7786GatewaySource
+    function sendMessage(
+        bytes calldata recipient,
+        bytes calldata payload,
+        bytes[] calldata attributes
+    ) external payable returns (bytes32) {
+        require(msg.value == 0, UnexpectedValue(msg.value));
+        (uint256 destination, address target) = recipient.parseEvmV1Calldata();
+        require(target != address(0), InvalidRecipient(recipient));
+        LaneConfig memory config = _gatewayStorage().lanes[destination];
+        require(config.gateway != address(0), UnknownDestination(destination));
+        require(payload.length <= config.maxPayload, PayloadTooLong(payload.length, config.maxPayload));
+        uint256 gasLimit = _gasLimitOf(attributes, config);
+
+        Head storage head = _gatewayStorage().outbound[destination];
+        uint64 nonce = head.nonce + 1;
+        MessageId id = LaneMessage.Route(block.chainid, address(this), destination, config.gateway).id(
+            nonce,
+            msg.sender,
+            target,
+            gasLimit,
+            attributes.hashAttributes(),
+            keccak256(payload)
+        );
+        bytes32 accumulator = head.accumulator.extend(id);
+        head.accumulator = accumulator;
+        head.nonce = nonce;
+        emit MessageSent(
+            0,
+            InteroperableAddress.formatEvmV1(block.chainid, msg.sender),
+            recipient,
+            payload,
+            0,
+            attributes
+        );
+        emit LaneAppended(destination, nonce, id, accumulator, gasLimit);
+        return 0;
+    }
+
+    /// @inheritdoc IGateway
+    function deliver(
+        Checkpoint calldata checkpoint,
+        QuorumSet calldata set,
+        Signature[] calldata signatures,
+        uint64 firstNonce,
+        Message[] calldata messages,
+        MessageId[] calldata laterIds
+    ) external nonReentrant {
+        Head storage stored = _gatewayStorage().inbound[checkpoint.originChainId];
+        Head memory head = stored;
+        uint256 end = uint256(firstNonce) + messages.length;
+        if (checkpoint.nonce <= head.nonce || end <= uint256(head.nonce) + 1) return;
+
+        require(firstNonce <= head.nonce + 1, NonceGap(head.nonce + 1, firstNonce));
+        uint256 last = end + laterIds.length - 1;
+        require(last == checkpoint.nonce, WrongLength(last, checkpoint.nonce));
+        require(checkpoint.generation == head.generation, WrongGeneration(head.generation, checkpoint.generation));
+        LaneConfig memory config = _gatewayStorage().lanes[checkpoint.originChainId];
+        require(
+            config.gateway == checkpoint.originGateway && config.gateway != address(0),
+            UnknownOrigin(checkpoint.originChainId, checkpoint.originGateway)
+        );
+        _requireQuorum(checkpoint.originChainId, checkpoint.epoch, set, signatures, checkpointDigest(checkpoint));
+
+        uint256 skipped = head.nonce + 1 - firstNonce;
+        MessageId[] memory ids = _walk(checkpoint, head, messages, skipped, laterIds);
+        stored.accumulator = head.accumulator;
+        stored.nonce = head.nonce;
+        _executeAll(checkpoint.originChainId, config, firstNonce, messages, skipped, ids);
+    }
+
+    /// @inheritdoc IGateway
+    function retry(
+        uint256 originChainId,
+        address originGateway,
+        uint64 nonce,
+        Message calldata message
+    ) external nonReentrant {
+        MessageId id = _idOf(
+            LaneMessage.Route(originChainId, originGateway, block.chainid, address(this)),
+            nonce,
+            message
+        );
+        GatewayStorage storage $ = _gatewayStorage();
+        require($.retryable[id] != 0, NotRetryable(id));
+        delete $.retryable[id];
+        (bool success, bytes memory reason) = _execute(id, _senderPrefix(originChainId), message, gasleft());
+        require(success, RetryFailed(id, reason));
+        emit MessageExecuted(id, originChainId, nonce);
+    }
+
+    /// @inheritdoc IERC7786GatewaySource
+    function supportsAttribute(bytes4 selector) external pure returns (bool) {
+        return selector == GAS_LIMIT;
+    }
+
+    /// @inheritdoc IGateway
+    function outboundHead(uint256 destination) external view returns (Head memory) {
+        return _gatewayStorage().outbound[destination];
+    }
+
+    /// @inheritdoc IGateway
+    function inboundHead(uint256 origin) external view returns (Head memory) {
+        return _gatewayStorage().inbound[origin];
+    }
+
+    /// @inheritdoc IGateway
+    function laneConfig(uint256 chainId) external view returns (LaneConfig memory) {
+        return _gatewayStorage().lanes[chainId];
+    }
+
+    /// @inheritdoc IGateway
+    function isRetryable(MessageId id) external view returns (bool) {
+        return _gatewayStorage().retryable[id] != 0;
+    }
+
+    /// @inheritdoc IERC5267
+    function eip712Domain()
+        external
+        view
+        returns (bytes1, string memory, string memory, uint256, address, bytes32, uint256[] memory)
+    {
+        return (0x0f, NAME, VERSION, block.chainid, address(this), 0, new uint256[](0));
+    }
+
+    /// @inheritdoc IGateway
+    function checkpointDigest(Checkpoint calldata checkpoint) public view returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                DOMAIN_TYPEHASH,
+                keccak256(bytes(NAME)),
+                keccak256(bytes(VERSION)),
+                block.chainid,
+                address(this)
+            )
+        );
+        return MessageHashUtils.toTypedDataHash(domain, keccak256(abi.encode(CHECKPOINT_TYPEHASH, checkpoint)));
+    }
+
+    function _authorizeUpgrade(address) internal override restricted {}
+
+    /// @dev Moves `head` over the messages that are not skipped and returns their ids; reverts unless all ids lead to the signed accumulator.
+    function _walk(
+        Checkpoint calldata checkpoint,
+        Head memory head,
+        Message[] calldata messages,
+        uint256 skipped,
+        MessageId[] calldata laterIds
+    ) private view returns (MessageId[] memory ids) {
+        LaneMessage.Route memory route = LaneMessage.Route(
+            checkpoint.originChainId,
+            checkpoint.originGateway,
+            block.chainid,
+            address(this)
+        );
+        ids = new MessageId[](messages.length);
+        for (uint256 i = skipped; i < messages.length; ++i) {
+            ids[i] = _idOf(route, ++head.nonce, messages[i]);
+            head.accumulator = head.accumulator.extend(ids[i]);
+        }
+        bytes32 computed = head.accumulator;
+        for (uint256 i = 0; i < laterIds.length; ++i) computed = computed.extend(laterIds[i]);
+        require(computed == checkpoint.accumulator, WrongAccumulator(checkpoint.accumulator, computed));
+    }
+
+    function _idOf(
+        LaneMessage.Route memory route,
+        uint64 nonce,
+        Message calldata message
+    ) private pure returns (MessageId) {
+        return
+            route.id(
+                nonce,
+                message.sender,
+                message.recipient,
+                message.gasLimit,
+                message.attributesHash,
+                keccak256(message.payload)
+            );
+    }
+
+    /// @dev First attempts. The head is stored before, so nothing that happens here can run a message twice.
+    function _executeAll(
+        uint256 originChainId,
+        LaneConfig memory config,
+        uint64 firstNonce,
+        Message[] calldata messages,
+        uint256 skipped,
+        MessageId[] memory ids
+    ) private {
+        bytes memory prefix = _senderPrefix(originChainId);
+        for (uint256 i = skipped; i < messages.length; ++i) {
+            uint64 nonce = uint64(firstNonce + i);
+            (bool success, bytes memory reason) = _attempt(ids[i], prefix, messages[i], config);
+            if (success) {
+                emit MessageExecuted(ids[i], originChainId, nonce);
+            } else {
+                _gatewayStorage().retryable[ids[i]] = 1;
+                emit MessageFailed(ids[i], originChainId, nonce, reason);
+            }
+        }
+    }
+
+    function _attempt(
+        MessageId id,
+        bytes memory prefix,
+        Message calldata message,
+        LaneConfig memory config
+    ) private returns (bool success, bytes memory reason) {
+        if (message.gasLimit > config.maxGasLimit) {
+            return (
+                false,
+                abi.encodeWithSelector(GasLimitOutOfRange.selector, message.gasLimit, config.maxGasLimit)
+            );
+        }
+        if (message.payload.length > config.maxPayload) {
+            return (
+                false,
+                abi.encodeWithSelector(PayloadTooLong.selector, message.payload.length, config.maxPayload)
+            );
+        }
+        return _execute(id, prefix, message, message.gasLimit);
+    }
+
+    /// @dev Everything but the magic answer of ERC-7786 is a failure.
+    function _execute(
+        MessageId id,
+        bytes memory prefix,
+        Message calldata message,
+        uint256 gasForwarded
+    ) private returns (bool success, bytes memory returned) {
+        address recipient = message.recipient;
+        if (recipient.code.length == 0) {
+            return (false, abi.encodeWithSelector(RecipientWithoutCode.selector, recipient));
+        }
+        bytes memory data = abi.encodeCall(
+            IERC7786Recipient.receiveMessage,
+            (MessageId.unwrap(id), abi.encodePacked(prefix, message.sender), message.payload)
+        );
+        // Otherwise the caller could choose how much less than its gas limit the message gets, and so make it fail.
+        uint256 required = message.gasLimit + message.gasLimit / 63 + CALL_RESERVE;
+        uint256 available = gasleft();
+        require(available >= required, InsufficientGas(available, required));
+        (success, returned) = recipient.callWith(gasForwarded, data, MAX_REASON);
+        if (success && (returned.length < 32 || bytes32(returned) != IERC7786Recipient.receiveMessage.selector)) {
+            return (false, abi.encodeWithSelector(WrongAnswer.selector, returned));
+        }
+    }
+
+    /// @dev An interoperable address on the origin chain but for its last 20 bytes, made once for a whole delivery.
+    function _senderPrefix(uint256 originChainId) private pure returns (bytes memory) {
+        bytes memory some = InteroperableAddress.formatEvmV1(originChainId, address(0));
+        return Bytes.splice(some, 0, some.length - 20);
+    }
+
+    /// @dev The gas limit that the attributes ask for, or the lane's default.
+    function _gasLimitOf(
+        bytes[] calldata attributes,
+        LaneConfig memory config
+    ) private pure returns (uint256 gasLimit) {
+        gasLimit = config.defaultGasLimit;
+        for (uint256 i = 0; i < attributes.length; ++i) {
+            bytes calldata attribute = attributes[i];
+            bytes4 selector = bytes4(attribute);
+            require(selector == GAS_LIMIT, UnsupportedAttribute(selector));
+            require(i == 0, DuplicateAttribute(selector));
+            require(attribute.length == 36, InvalidAttribute(attribute));
+            gasLimit = uint256(bytes32(attribute[4:]));
+            require(
+                gasLimit > 0 && gasLimit <= config.maxGasLimit,
+                GasLimitOutOfRange(gasLimit, config.maxGasLimit)
+            );
+        }
+    }
+
+    function _gatewayStorage() private pure returns (GatewayStorage storage $) {
+        assembly {
+            $.slot := GATEWAY_STORAGE
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {TestToken} from "./TestToken.sol";
+
+/// @dev Keeps one percent of every transfer.
+contract FeeToken is TestToken("Fee", "FEE", 18) {
+    function _update(address from, address to, uint256 value) internal override {
+        if (from == address(0)) return super._update(from, to, value);
+        super._update(from, to, value - value / 100);
+        super._update(from, address(0), value / 100);
+    }
+}
+
+/// @dev Says true and moves nothing.
+contract LyingToken is TestToken("Lying", "LIE", 18) {
+    function transferFrom(address, address, uint256) public pure override returns (bool) {
+        return true;
+    }
+}
+
+/// @dev Moves nothing and says so by false, without a revert.
+contract FalseToken is TestToken("False", "NO", 18) {
+    bool public refusing = true;
+
+    function setRefusing(bool refusing_) external {
+        refusing = refusing_;
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        return !refusing && super.transfer(to, value);
+    }
+
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        return !refusing && super.transferFrom(from, to, value);
+    }
+}
+
+/// @dev Its transfers return nothing, as those of some old tokens do.
+contract SilentToken {
+    mapping(address account => uint256) public balanceOf;
+    mapping(address owner => mapping(address spender => uint256)) public allowance;
+
+    function mint(address to, uint256 amount) external {
+        balanceOf[to] += amount;
+    }
+
+    function approve(address spender, uint256 amount) external {
+        allowance[msg.sender][spender] = amount;
+    }
+
+    function transfer(address to, uint256 amount) external {
+        _move(msg.sender, to, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external {
+        allowance[from][msg.sender] -= amount;
+        _move(from, to, amount);
+    }
+
+    function _move(address from, address to, uint256 amount) private {
+        balanceOf[from] -= amount;
+        balanceOf[to] += amount;
+    }
+}
+
+/// @dev Makes a prepared call before it moves anything, as a token with hooks lets its owner do.
+contract HookToken is TestToken("Hook", "HOOK", 18) {
+    address public target;
+    bytes public data;
+
+    function prepare(address target_, bytes calldata data_) external {
+        (target, data) = (target_, data_);
+    }
+
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        if (target != address(0)) {
+            (bool success, bytes memory returned) = target.call(data);
+            if (!success) {
+                assembly ("memory-safe") {
+                    revert(add(returned, 0x20), mload(returned))
+                }
+            }
+        }
+        return super.transferFrom(from, to, value);
+    }
+}
