@@ -20,6 +20,41 @@ export const errorTable = {
   },
   "unsupported-media-type": { status: 415, retryable: false, title: "The body must be application/json" },
   "body-too-large": { status: 413, retryable: false, title: "The body is larger than the limit" },
+  "chain-unreachable": { status: 503, retryable: true, title: "No endpoint of the chain answered in time" },
+  "chain-answer-invalid": {
+    status: 502,
+    retryable: true,
+    title: "An endpoint of the chain gave an answer that cannot be right",
+  },
+  "chain-request-refused": { status: 502, retryable: true, title: "The chain's endpoint refused the request" },
+  "chain-id-mismatch": {
+    status: 500,
+    retryable: false,
+    title: "An endpoint belongs to another chain than the configuration says",
+  },
+  "chain-replaced": {
+    status: 500,
+    retryable: false,
+    title: "The chain has another first block than the one that was there before",
+  },
+  "reorg-too-deep": {
+    status: 500,
+    retryable: false,
+    title: "The chain dropped blocks that counted as final; an operator has to decide",
+  },
+  "call-reverted": { status: 422, retryable: false, title: "The call reverts" },
+  "transaction-refused": { status: 422, retryable: true, title: "The chain did not accept the transaction" },
+  "account-unknown": { status: 422, retryable: false, title: "There is no managed account of this name" },
+  "database-unreachable": { status: 503, retryable: true, title: "The database does not answer" },
+  "database-rule": { status: 500, retryable: false, title: "A transaction was used in a way that could hang or lie" },
+  "database-newer": {
+    status: 500,
+    retryable: false,
+    title: "The database was changed by another version of this program than the one running",
+  },
+  "data-folder-in-use": { status: 500, retryable: false, title: "Another process works on the same data folder" },
+  "event-unknown": { status: 500, retryable: false, title: "An event of a type that nobody registered" },
+  "event-invalid": { status: 500, retryable: false, title: "An event does not fit the schema of its type" },
   "shutting-down": { status: 503, retryable: true, title: "The process is stopping" },
 } as const satisfies Record<string, ErrorRow>;
 
