@@ -5,6 +5,8 @@ export type Block = {
   readonly hash: Hex;
   readonly parentHash: Hex;
   readonly timestamp: bigint;
+  /** Bloom filter of the block's logs, where the node gives one: shows that an empty answer hides something. */
+  readonly logsBloom?: Hex;
 };
 
 export type ChainLog = {
@@ -59,4 +61,15 @@ export type Chain = {
   fees(): Promise<Fees>;
   /** Hands signed bytes to the chain. "already known" is success; a refusal throws `transaction-refused`. */
   send(signed: Hex): Promise<Hex>;
+};
+
+/** A transaction as its block names it: who used which nonce. */
+export type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
+
+/** What `createChain` makes: the chain, and what only start-up and the sender need from it. */
+export type ChainAccess = Chain & {
+  /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
+  verifyIdentity(): Promise<void>;
+  /** Transactions of a block in order, undefined when the chain has no such block. */
+  transactions(block: bigint): Promise<BlockTransaction[] | undefined>;
 };

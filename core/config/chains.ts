@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { address } from "../kernel/codec.ts";
+
+const seconds = z.number().nonnegative();
+
+/**
+ * One chain as the configuration file names it. Every bound that deadlines are computed from is here, so that they can
+ * be read off in one place.
+ */
+export const chainConfigSchema = z
+  .strictObject({
+    chainId: z.number().int().positive(),
+    /** JSON-RPC over HTTP, best first. */
+    endpoints: z.array(z.url({ protocol: /^https?$/ })).min(1),
+    /** When a block counts as final: with that many blocks on top, or by the chain's own tag. */
+    finality: z.union([
+      z.strictObject({ blocks: z.number().int().min(0).max(100_000) }),
+      z.literal("safe"),
+      z.literal("finalized"),
+    ]),
+    /** Milliseconds between two looks at the head. */
+    pollMs: z.number().int().positive().default(50),
+    /** First block whose logs matter; usually the one the contracts were deployed in. */
+    startBlock: z.number().int().nonnegative().default(0),
+    /** Most blocks that one request for logs may span. */
+    logWindow: z.number().int().positive().default(2_000),
+    /** Expected seconds between two blocks. */
+    blockSeconds: seconds,
+    /** Seconds within which a well-paid transaction is mined, congestion and outages included. */
+    inclusionSeconds: seconds,
+    /** Most seconds between a block's timestamp and true time. */
+    skewSeconds: seconds,
+    gateway: address,
+    timelock: address,
+  })
+  .readonly();
+
+export type ChainConfig = z.output<typeof chainConfigSchema>;
