@@ -85,7 +85,8 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
     ) external payable returns (bytes32) {
         require(msg.value == 0, UnexpectedValue(msg.value));
         (uint256 destination, address target) = recipient.parseEvmV1Calldata();
-        require(target != address(0), InvalidRecipient(recipient));
+        // Parsing ignores trailing bytes; refusing them leaves every recipient one meaning for whoever reads the event.
+        require(target != address(0) && recipient.length == 26 + uint8(recipient[4]), InvalidRecipient(recipient));
         LaneConfig memory config = _gatewayStorage().lanes[destination];
         require(config.gateway != address(0), UnknownDestination(destination));
         require(payload.length <= config.maxPayload, PayloadTooLong(payload.length, config.maxPayload));

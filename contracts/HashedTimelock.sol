@@ -60,7 +60,8 @@ contract HashedTimelock is IHashedTimelock, ReentrancyGuardTransient {
     function claim(Terms calldata terms, bytes32 secret) external {
         LockId id = _close(terms);
         require(block.timestamp < terms.timelock, ClaimWindowClosed(terms.timelock, block.timestamp));
-        require(sha256(abi.encode(secret)) == terms.hashlock, WrongSecret(terms.hashlock, secret));
+        bytes32 hashed = sha256(abi.encode(secret));
+        require(hashed == terms.hashlock, WrongSecret(terms.hashlock, hashed));
         emit Claimed(id, secret);
         _payOut(terms, terms.recipient);
     }

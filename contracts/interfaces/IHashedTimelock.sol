@@ -60,7 +60,7 @@ interface IHashedTimelock {
     error LockNotOpen(LockId id);
     error ClaimWindowClosed(uint64 timelock, uint256 timestamp);
     error RefundWindowNotOpen(uint64 timelock, uint256 timestamp);
-    error WrongSecret(bytes32 hashlock, bytes32 secret);
+    error WrongSecret(bytes32 hashlock, bytes32 hashOfSecret);
     /// @dev A native payout failed while so little gas was left that the caller, not the receiver, may be the reason.
     error PayoutStarved(uint256 available, uint256 required);
     error NothingToWithdraw(address account);

@@ -14,7 +14,7 @@ export const hashedTimelockAbi = [
   {"inputs":[{"name":"token","type":"address"}],"name":"TokenWithoutCode","type":"error"},
   {"inputs":[{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"name":"WithdrawalRejected","type":"error"},
   {"inputs":[{"name":"token","type":"address"},{"name":"expected","type":"uint256"},{"name":"received","type":"uint256"}],"name":"WrongReceipt","type":"error"},
-  {"inputs":[{"name":"hashlock","type":"bytes32"},{"name":"secret","type":"bytes32"}],"name":"WrongSecret","type":"error"},
+  {"inputs":[{"name":"hashlock","type":"bytes32"},{"name":"hashOfSecret","type":"bytes32"}],"name":"WrongSecret","type":"error"},
   {"inputs":[{"name":"expected","type":"uint256"},{"name":"received","type":"uint256"}],"name":"WrongValue","type":"error"},
   {"inputs":[],"name":"ZeroAmount","type":"error"},
   {"anonymous":false,"inputs":[{"indexed":true,"name":"id","type":"bytes32"},{"indexed":false,"name":"secret","type":"bytes32"}],"name":"Claimed","type":"event"},
