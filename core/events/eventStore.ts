@@ -1,0 +1,74 @@
+import type { Db, Queryable } from "../db/db.ts";
+import { assertIdentifier } from "../db/identifier.ts";
+import { type Clock, systemClock } from "../kernel/clock.ts";
+import { LockstepError } from "../kernel/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { appendEvents, appendedChannel } from "./append.ts";
+import { createEventCodec, type EventRow } from "./codec.ts";
+import { applyProjections, rebuildProjection } from "./projections.ts";
+import type { AnyEvent, EventSchemas, EventStore, Projection, StoredEvent } from "./store.ts";
+import { createWakers } from "./wakers.ts";
+
+const columns = "position, stream, version, type, data, at";
+
+/**
+ * The event store on the tables of `eventMigrations`.
+ *
+ * Appending holds the place in the global order until the transaction ends, so append last and commit at once.
+ * Projections run inside `append`, in the order given here; a projection that throws undoes the append. Unknown types
+ * are refused with `event-unknown`, data that does not fit with `event-invalid`, also when they come from the database.
+ */
+export function createEventStore(deps: {
+  db: Db;
+  schemas: EventSchemas;
+  projections?: readonly Projection[];
+  log: Log;
+  clock?: Clock;
+}): EventStore {
+  const { db, schemas, projections = [], log, clock = systemClock } = deps;
+  const codec = createEventCodec(schemas);
+  assertProjections(projections, schemas);
+  const wakers = createWakers({ listen: (wake) => db.listen(appendedChannel, wake), log });
+
+  const read = async (from: Queryable, condition: string, params: readonly unknown[]): Promise<StoredEvent[]> => {
+    const rows = await from.query<EventRow>(`SELECT ${columns} FROM events WHERE ${condition}`, params);
+    return rows.map(codec.decode);
+  };
+
+  return {
+    async append(tx, appends) {
+      const stored = await appendEvents(tx, codec, appends, new Date(clock.now()));
+      if (stored.length === 0) return stored;
+      await applyProjections(tx, projections, stored);
+      tx.afterCommit(wakers.wake);
+      return stored;
+    },
+    async load<E extends AnyEvent>(from: Queryable, stream: string) {
+      return (await read(from, "stream = $1 ORDER BY version", [stream])) as StoredEvent<E>[];
+    },
+    async loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]) {
+      const events = await read(from, "stream = ANY($1) ORDER BY stream, version", [[...new Set(streams)]]);
+      return Map.groupBy(events as StoredEvent<E>[], ({ stream }) => stream);
+    },
+    readAll: (after, limit) => read(db, "position > $1 ORDER BY position LIMIT $2", [after, limit]),
+    onAppended: wakers.add,
+    async rebuild(projectionName) {
+      const projection = projections.find(({ name }) => name === projectionName);
+      if (!projection) throw new LockstepError("not-found", `There is no projection ${projectionName}`);
+      const replayed = await db.tx((tx) =>
+        rebuildProjection(tx, projection, (after, limit) =>
+          read(tx, "position > $1 AND type = ANY($2) ORDER BY position LIMIT $3", [after, projection.handles, limit]),
+        ),
+      );
+      log.info({ projection: projectionName, events: replayed }, "projection rebuilt");
+    },
+  };
+}
+
+function assertProjections(projections: readonly Projection[], schemas: EventSchemas): void {
+  for (const { name, handles, tables } of projections) {
+    for (const table of tables) assertIdentifier(table);
+    const unknown = handles.filter((type) => !Object.hasOwn(schemas, type));
+    if (unknown.length > 0) throw new RangeError(`projection ${name} handles unknown events: ${unknown.join(", ")}`);
+  }
+}

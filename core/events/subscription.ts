@@ -1,0 +1,99 @@
+import type { Db } from "../db/db.ts";
+import { type Clock, systemClock } from "../kernel/clock.ts";
+import { type Loop, startLoop } from "../kernel/loop.ts";
+import type { Log } from "../observe/log.ts";
+import type { EventStore, StoredEvent } from "./store.ts";
+
+export type SubscriptionOptions = {
+  /** Names the checkpoint; for ever. */
+  readonly name: string;
+  readonly store: Pick<EventStore, "readAll" | "onAppended">;
+  readonly db: Db;
+  readonly log: Log;
+  /** Gets events in global order, each at least once. The checkpoint moves after it resolved. */
+  handle(events: readonly StoredEvent[]): Promise<void>;
+  /** Most events in one batch. */
+  readonly batch?: number;
+  /** Longest time until a new event is seen when no wake-up arrives, in milliseconds. */
+  readonly idleMs?: number;
+  readonly clock?: Clock;
+};
+
+/** A durable reader of all events. */
+export type Subscription = {
+  start(): void;
+  /** Waits for the running batch. */
+  stop(): Promise<void>;
+  /** The last position whose event was handled. */
+  position(): Promise<bigint>;
+  /** Handles everything after this position again, 0 for all. */
+  rewind(position: bigint): Promise<void>;
+  /** Resolves when it has ended: stopped, or `fatal` after an error that is not retryable. */
+  ended(): Promise<"stopped" | "fatal">;
+};
+
+/**
+ * Several processes may run the same subscription: each event is then handled by at least one of them. The checkpoint
+ * only moves from where a batch began, so a rewind or a faster process is never overwritten.
+ */
+export function createSubscription(options: SubscriptionOptions): Subscription {
+  const { name, db, store, batch = 500, clock = systemClock } = options;
+  const log = options.log.child({ subscription: name });
+  let loop: Loop | undefined;
+  let unsubscribe: () => void = () => undefined;
+
+  const position = async (): Promise<bigint> => {
+    const [row] = await db.query<{ position: bigint }>("SELECT position FROM event_subscriptions WHERE name = $1", [
+      name,
+    ]);
+    return row?.position ?? 0n;
+  };
+
+  const move = (from: bigint, to: bigint) =>
+    db.query(
+      `INSERT INTO event_subscriptions AS own (name, position) VALUES ($1, $3)
+       ON CONFLICT (name) DO UPDATE SET position = $3 WHERE own.position = $2`,
+      [name, from, to],
+    );
+
+  const step = async () => {
+    const from = await position();
+    const events = await store.readAll(from, batch);
+    const last = events.at(-1);
+    if (!last) return "idle";
+    await options.handle(events);
+    await move(from, last.position);
+    return "continue";
+  };
+
+  return {
+    start() {
+      if (loop) return;
+      const started = startLoop({
+        step,
+        clock,
+        idleMs: options.idleMs ?? 1_000,
+        onError: (error, { failures, fatal, retryInMs }) =>
+          fatal
+            ? log.error({ err: error }, "subscription ended")
+            : log.warn({ err: error, failures, retry_in_ms: retryInMs }, "subscription failed, trying again"),
+      });
+      loop = started;
+      unsubscribe = store.onAppended(started.wake);
+    },
+    async stop() {
+      unsubscribe();
+      await loop?.stop();
+    },
+    position,
+    async rewind(to) {
+      await db.query(
+        `INSERT INTO event_subscriptions (name, position) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET position = $2`,
+        [name, to],
+      );
+      loop?.wake();
+    },
+    ended: async () => (await loop?.ended) ?? "stopped",
+  };
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { createOutbox } from "#core/events/outbox.ts";
+import type { StoredEvent } from "#core/events/store.ts";
+import { createSubscription, type SubscriptionOptions } from "#core/events/subscription.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import {
+  forEachDatabase,
+  quietLog as log,
+  type OpenDatabase,
+  onPostgres,
+  withDatabase,
+} from "#test/support/databases.ts";
+import { deposit, itemStore } from "#test/support/items.ts";
+import { until } from "#test/support/until.ts";
+
+await forEachDatabase("subscription", (backend) => {
+  const withItems = (
+    work: (
+      world: OpenDatabase & {
+        write(count: number): Promise<void>;
+        subscribe(handle: SubscriptionOptions["handle"], name?: string): ReturnType<typeof createSubscription>;
+        store: Awaited<ReturnType<typeof itemStore>>;
+      },
+    ) => Promise<void>,
+  ) =>
+    withDatabase(backend, async (database) => {
+      const { db } = database;
+      const store = await itemStore(db);
+      let written = 0;
+      const write = async (count: number) => {
+        for (const stream of Array.from({ length: count }, () => `s${written++}`)) {
+          await db.tx((tx) => store.append(tx, [{ stream, expected: 0, events: [deposit(1n)] }]));
+        }
+      };
+      const subscribe = (handle: SubscriptionOptions["handle"], name = "reader") =>
+        createSubscription({ name, store, db, log, handle, batch: 3, idleMs: 60_000 });
+      await work({ ...database, store, write, subscribe });
+    });
+
+  it("handles old and new events in order, woken by the append, and goes on where it stopped", () =>
+    withItems(async ({ write, subscribe }) => {
+      const seen: bigint[] = [];
+      const handle = async (events: readonly StoredEvent[]) =>
+        void seen.push(...events.map(({ position }) => position));
+      await write(4);
+      const first = subscribe(handle);
+      first.start();
+      await until(() => seen.length === 4);
+      await write(3);
+      await until(() => seen.length === 7);
+      await first.stop();
+      assert.equal(await first.ended(), "stopped");
+      assert.equal(await first.position(), 7n);
+      await write(2);
+      const second = subscribe(handle);
+      second.start();
+      await until(() => seen.length === 9);
+      await second.stop();
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 9 }, (_, index) => BigInt(index + 1)),
+      );
+    }));
+
+  it("gives a batch again that failed, and gives up on an error that is not retryable", () =>
+    withItems(async ({ write, subscribe }) => {
+      const batches: number[] = [];
+      const subscription = subscribe(async (events) => {
+        batches.push(events.length);
+        if (batches.length === 1) throw new Error("not yet");
+        if (batches.length === 3) throw new LockstepError("event-invalid", "never");
+      });
+      await write(5);
+      subscription.start();
+      assert.equal(await subscription.ended(), "fatal");
+      assert.deepEqual(batches, [3, 3, 2]);
+      assert.equal(await subscription.position(), 3n);
+      await subscription.stop();
+    }));
+
+  it("handles everything again after a rewind, also when it comes in the middle of a batch", () =>
+    withItems(async ({ write, subscribe }) => {
+      const seen: bigint[] = [];
+      const subscription = subscribe(async (events) => {
+        seen.push(...events.map(({ position }) => position));
+        if (seen.length === 5) await subscription.rewind(0n);
+      });
+      await write(5);
+      subscription.start();
+      await until(() => seen.length === 10);
+      assert.deepEqual(seen, [1n, 2n, 3n, 4n, 5n, 1n, 2n, 3n, 4n, 5n]);
+      await until(async () => (await subscription.position()) === 5n);
+      await subscription.stop();
+    }));
+
+  it("turns committed events into jobs and loses none when queueing fails", () =>
+    withItems(async ({ write, db, store }) => {
+      const queued: string[] = [];
+      let attempts = 0;
+      const outbox = createOutbox({
+        name: "outbox",
+        store,
+        db,
+        log,
+        routes: ({ stream, version, type }) => (type === "Deposited" ? [{ id: `${stream}-${version}` }] : []),
+        enqueue: async (jobs) => {
+          attempts += 1;
+          if (attempts === 1) throw new Error("the queue is away");
+          queued.push(...jobs.map(({ id }) => id));
+        },
+      });
+      await assert.rejects(
+        db.tx(async (tx) => {
+          await store.append(tx, [{ stream: "undone", expected: 0, events: [deposit(1n)] }]);
+          throw new Error("rolled back");
+        }),
+      );
+      await write(2);
+      outbox.start();
+      await until(() => queued.length === 2);
+      await outbox.stop();
+      assert.deepEqual(queued, ["s0-1", "s1-1"]);
+    }));
+});
+
+await onPostgres("concurrent writers", (backend) => {
+  it("never show a polling reader a position before all lower ones", () =>
+    withDatabase(backend, async ({ db, another }) => {
+      const store = await itemStore(db);
+      const writers = 6;
+      const rounds = 25;
+      let writing = true;
+      const seen: bigint[] = [];
+      const reading = (async () => {
+        while (writing || seen.length < writers * rounds) {
+          const events = await store.readAll(seen.at(-1) ?? 0n, 10);
+          seen.push(...events.map(({ position }) => position));
+        }
+      })();
+      const write = async (writer: number) => {
+        const own = another();
+        for (let round = 0; round < rounds; round++) {
+          const append = own.tx(async (tx) => {
+            await store.append(tx, [{ stream: `w${writer}-${round}`, expected: 0, events: [deposit(1n)] }]);
+            if (Math.random() < 0.5) await tx.query("SELECT pg_sleep($1)", [Math.random() / 500]);
+            if (round % 5 === 4) throw new Error("rolled back");
+          });
+          await append.catch(() => undefined);
+          if (round % 5 === 4) {
+            await own.tx((tx) =>
+              store.append(tx, [{ stream: `w${writer}-${round}`, expected: 0, events: [deposit(1n)] }]),
+            );
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+      writing = false;
+      await reading;
+      assert.deepEqual(
+        seen,
+        Array.from({ length: writers * rounds }, (_, index) => BigInt(index + 1)),
+      );
+    }));
+});
