@@ -55,6 +55,23 @@ export const errorTable = {
   "data-folder-in-use": { status: 500, retryable: false, title: "Another process works on the same data folder" },
   "event-unknown": { status: 500, retryable: false, title: "An event of a type that nobody registered" },
   "event-invalid": { status: 500, retryable: false, title: "An event does not fit the schema of its type" },
+  "chain-unknown": { status: 422, retryable: false, title: "There is no chain of this name" },
+  "balance-insufficient": { status: 422, retryable: true, title: "An account does not hold what the request needs" },
+  "token-invalid": { status: 422, retryable: false, title: "The address is not a token on this chain" },
+  "timelocks-unsafe": { status: 422, retryable: false, title: "With these timelocks an honest party could lose" },
+  "swap-not-claimable": {
+    status: 409,
+    retryable: true,
+    title: "The swap is not at a point where a leg can be claimed",
+  },
+  "swap-not-refundable": { status: 409, retryable: true, title: "No leg of the swap can be refunded now" },
+  "secret-missing": { status: 500, retryable: false, title: "The secret of a swap is not kept here, or does not open" },
+  "port-taken": { status: 500, retryable: false, title: "A port that is needed is taken" },
+  "network-stale": {
+    status: 500,
+    retryable: false,
+    title: "The data belongs to local chains that are gone",
+  },
   "shutting-down": { status: 503, retryable: true, title: "The process is stopping" },
 } as const satisfies Record<string, ErrorRow>;
 

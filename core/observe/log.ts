@@ -1,4 +1,5 @@
 import { type Logger, pino } from "pino";
+import { isLockstepError } from "../kernel/errors.ts";
 
 export type Level = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 
@@ -15,6 +16,7 @@ export function createLog(options: { level: Level; name: string; destination?: N
       level: options.level,
       base: { process: options.name },
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }), log: stringifyBigints },
     },
     options.destination ?? process.stderr,
@@ -25,4 +27,25 @@ function stringifyBigints(fields: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, typeof value === "bigint" ? value.toString() : value]),
   );
+}
+
+/**
+ * What a log says of an error: code and message, and the first cause. Errors of the chain library carry the whole
+ * request, calldata included, in `message`; their `shortMessage` does not, so it is the one that is printed.
+ */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: typeof error === "string" ? error : "not an error object" };
+  const short = "shortMessage" in error && typeof error.shortMessage === "string" ? error.shortMessage : undefined;
+  return {
+    name: error.name,
+    message: short ?? error.message,
+    ...(isLockstepError(error) && { code: error.code, details: error.details }),
+    ...(short === undefined && {
+      stack: error.stack
+        ?.split("\n")
+        .slice(1, 6)
+        .map((line) => line.trim()),
+    }),
+    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+  };
 }

@@ -1,0 +1,62 @@
+import { encodeFunctionData } from "viem";
+import { accessManagerAbi } from "#core/abi/accessManager.ts";
+import { erc1967ProxyAbi } from "#core/abi/erc1967Proxy.ts";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
+import { messageRecorderAbi } from "#core/abi/messageRecorder.ts";
+import { testTokenAbi } from "#core/abi/testToken.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { type QuorumSet, toContractSet } from "#relay";
+import type { Deployer } from "./deployer.ts";
+
+/** The contracts of one chain of a local network. */
+export type Deployment = {
+  readonly authority: Hex;
+  readonly gateway: Hex;
+  readonly timelock: Hex;
+  readonly token: Hex;
+  readonly recorder: Hex;
+};
+
+export const laneCaps = { maxGasLimit: 5_000_000, maxPayload: 16_384, defaultGasLimit: 200_000 } as const;
+
+/** Everything a chain needs before it knows its peers. The deployer is the authority's administrator. */
+export async function deployContracts(
+  deployer: Deployer,
+  tokenName: { name: string; symbol: string },
+): Promise<Deployment> {
+  const authority = await deployer.deploy("AccessManager", accessManagerAbi, [deployer.address]);
+  const implementation = await deployer.deploy("Gateway", gatewayAbi, []);
+  const initialize = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [authority] });
+  const gateway = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
+  const timelock = await deployer.deploy("HashedTimelock", hashedTimelockAbi, []);
+  const token = await deployer.deploy("TestToken", testTokenAbi, [tokenName.name, tokenName.symbol, 6]);
+  const recorder = await deployer.deploy("MessageRecorder", messageRecorderAbi, [gateway]);
+  return { authority, gateway, timelock, token, recorder };
+}
+
+/** Connects a gateway to another chain: the lane both ways, and the validators that speak for that chain. */
+export async function connectGateway(
+  deployer: Deployer,
+  gateway: Hex,
+  peer: { chainId: number; gateway: Hex },
+  set: QuorumSet,
+): Promise<void> {
+  const chainId = BigInt(peer.chainId);
+  const lane = { gateway: peer.gateway, ...laneCaps };
+  await deployer.send(gateway, encodeFunctionData({ abi: gatewayAbi, functionName: "setLane", args: [chainId, lane] }));
+  const args = [chainId, 0n, toContractSet(set), 0n] as const;
+  await deployer.send(gateway, encodeFunctionData({ abi: gatewayAbi, functionName: "setValidators", args }));
+}
+
+/** Mints test tokens to each holder, in the token's smallest unit. */
+export async function mintTokens(
+  deployer: Deployer,
+  token: Hex,
+  holders: readonly Hex[],
+  amount: bigint,
+): Promise<void> {
+  for (const holder of holders) {
+    await deployer.send(token, encodeFunctionData({ abi: testTokenAbi, functionName: "mint", args: [holder, amount] }));
+  }
+}

@@ -1,0 +1,32 @@
+import { z } from "zod";
+
+/** What the environment may say. The one file that reads it; everything else is in the configuration file. */
+const envSchema = z.object({
+  /** PostgreSQL 15 or later; without it a database is started from the data folder. */
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  /** Redis for the queue; without it the queue lives in the database. */
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  LOCKSTEP_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** For fault drills: the process kills itself (SIGKILL) when it passes this mark, e.g. `broadcast/swap.lock-source`. */
+  LOCKSTEP_CRASH_AT: z.string().optional(),
+});
+
+export type Env = Readonly<z.output<typeof envSchema>>;
+
+/** Empty variables count as unset. Throws a zod error; `loadConfig` turns it into `config-invalid`. */
+export function readEnv(): Env {
+  const set = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== "");
+  return Object.freeze(envSchema.parse(Object.fromEntries(set)));
+}
+
+/** The value of a variable that the configuration names, for keys that are kept in the environment. */
+export function readVariable(name: string): string | undefined {
+  return process.env[name];
+}
+
+/** The environment as child processes of ours get it. */
+export function inheritedEnv(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}

@@ -1,0 +1,161 @@
+import { z } from "zod";
+import type { Db } from "#core/db/db.ts";
+import type { EventStore } from "#core/events/store.ts";
+import { problemSchema } from "#core/http/problem.ts";
+import type { HttpServer } from "#core/http/server.ts";
+import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { SwapChains } from "./chains.ts";
+import type { SwapDriver } from "./driver.ts";
+import { type SwapEvent, swapStream } from "./events.ts";
+import { findSwapId, listSwapIds } from "./readModel.ts";
+import { type SwapRequest, type SwapView, swapRequestSchema, swapViewSchema } from "./schemas.ts";
+import { viewOf } from "./view.ts";
+
+type Deps = {
+  db: Db;
+  store: EventStore;
+  chains: SwapChains;
+  clock: Clock;
+  requester: { request(body: SwapRequest): Promise<string> };
+  driver: SwapDriver;
+};
+
+const idParams = z.object({
+  id: z.string().min(1).max(80).meta({ description: "The swap's id, hashlock or a lock id" }),
+});
+const listQuery = z.strictObject({
+  cursor: z
+    .string()
+    .regex(/^[0-9]{1,18}$/, "expected the `next` of an earlier answer")
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+const listSchema = z.object({ swaps: z.array(swapViewSchema), next: z.string().optional() });
+const problems = { "4xx": problemSchema, "5xx": problemSchema };
+const secured = [{ startupToken: [] }];
+
+/** Routes of `/v1/swaps`. */
+export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
+  const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
+    deps.chains.timing(swap.terms.source.chain, swap.terms.target.chain);
+
+  async function view(id: string): Promise<SwapView> {
+    const events = await deps.store.load<SwapEvent>(deps.db, swapStream(id));
+    const found = viewOf(events, timingOf, unixSeconds(deps.clock));
+    if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
+    return found;
+  }
+  const find = async (reference: string) => view((await findSwapId(deps.db, reference.toLowerCase())) ?? reference);
+
+  return async (app) => {
+    app.post(
+      "/v1/swaps",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "Request a swap",
+          security: secured,
+          body: swapRequestSchema,
+          response: { 202: swapViewSchema, ...problems },
+        },
+      },
+      async (request, reply) => reply.code(202).send(await view(await deps.requester.request(request.body))),
+    );
+    app.get(
+      "/v1/swaps",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "Swaps, newest first",
+          querystring: listQuery,
+          response: { 200: listSchema, ...problems },
+        },
+      },
+      async ({ query }) => {
+        const page = await listSwapIds(
+          deps.db,
+          query.cursor === undefined ? undefined : BigInt(query.cursor),
+          query.limit,
+        );
+        const last = page.length === query.limit ? page.at(-1) : undefined;
+        const swaps = await Promise.all(page.map(({ id }) => view(id)));
+        return { swaps, ...(last && { next: last.cursor.toString() }) };
+      },
+    );
+    app.get(
+      "/v1/swaps/:id",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "A swap, and why it is where it is",
+          params: idParams,
+          response: { 200: swapViewSchema, ...problems },
+        },
+      },
+      ({ params }) => find(params.id),
+    );
+    app.post(
+      "/v1/swaps/:id/claim",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "Take the next claim now",
+          security: secured,
+          params: idParams,
+          response: { 202: swapViewSchema, ...problems },
+        },
+      },
+      async ({ params }, reply) => {
+        const swap = await find(params.id);
+        requireClaimable(swap);
+        await deps.driver.advance(swap.id);
+        return reply.code(202).send(await view(swap.id));
+      },
+    );
+    app.post(
+      "/v1/swaps/:id/refund",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "Refund what can be refunded now",
+          security: secured,
+          params: idParams,
+          response: { 202: swapViewSchema, ...problems },
+        },
+      },
+      async ({ params }, reply) => {
+        const swap = await find(params.id);
+        requireRefundable(swap, unixSeconds(deps.clock));
+        await deps.driver.advance(swap.id);
+        return reply.code(202).send(await view(swap.id));
+      },
+    );
+  };
+}
+
+function requireClaimable(swap: SwapView): void {
+  const revealable = swap.source.state === "locked" && swap.target.state === "locked";
+  const secretIsOut =
+    swap.target.state === "claimed" && (swap.source.state === "locked" || swap.source.state === "detected");
+  if (revealable || secretIsOut) return;
+  throw new LockstepError(
+    "swap-not-claimable",
+    `source leg ${swap.source.state}, target leg ${swap.target.state}; a claim needs both legs locked, or a published secret`,
+    { details: { status: swap.status } },
+  );
+}
+
+function requireRefundable(swap: SwapView, now: bigint): void {
+  const open = [swap.source, swap.target].filter((leg) => leg.state === "locked" || leg.state === "detected");
+  if (open.some((leg) => now >= leg.timelock)) return;
+  const first = open.reduce<bigint | undefined>(
+    (least, leg) => (least === undefined || leg.timelock < least ? leg.timelock : least),
+    undefined,
+  );
+  throw new LockstepError(
+    "swap-not-refundable",
+    first === undefined ? "no leg of the swap is locked" : `the first timelock runs out at ${first}, and it is ${now}`,
+    { details: { status: swap.status, ...(first !== undefined && { timelock: first, now }) } },
+  );
+}

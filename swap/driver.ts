@@ -1,0 +1,152 @@
+import { decodeFunctionResult, encodeFunctionData, erc20Abi } from "viem";
+import type { Db } from "#core/db/db.ts";
+import type { EventStore } from "#core/events/store.ts";
+import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import type { SwapChains } from "./chains.ts";
+import { deadlinesOf } from "./deadlines.ts";
+import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
+import { intentOf } from "./intents.ts";
+import { type Action, nextAction } from "./nextAction.ts";
+import { scheduleSwap } from "./readModel.ts";
+import { foldSwap, type Step, type Swap } from "./swap.ts";
+
+/** Drives swaps: each call takes the one next step that the chain and the clock allow, and says when to look again. */
+export type SwapDriver = {
+  /** Idempotent; safe to call at any time and from several processes. Throws `not-found` for an unknown swap. */
+  advance(swapId: string): Promise<void>;
+};
+
+type Deps = {
+  db: Db;
+  store: EventStore;
+  sender: Sender;
+  chains: SwapChains;
+  log: Log;
+};
+
+/** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
+const conflictAttempts = 5;
+
+export function createSwapDriver(deps: Deps): SwapDriver {
+  const { db, store } = deps;
+
+  async function load(swapId: string): Promise<Swap> {
+    const swap = foldSwap(await store.load<SwapEvent>(db, swapStream(swapId)));
+    if (!swap) throw new LockstepError("not-found", "there is no swap with this id", { details: { id: swapId } });
+    return swap;
+  }
+
+  async function once(swapId: string): Promise<void> {
+    const swap = await load(swapId);
+    const now = await deps.chains.now(swap.terms.source.chain, swap.terms.target.chain);
+    const failures = await failedSteps(swap, now);
+    if (failures.length > 0) return record(swap, failures);
+    const deadlines = deadlinesOf(deps.chains.timing(swap.terms.source.chain, swap.terms.target.chain), {
+      source: swap.terms.source.timelock,
+      target: swap.terms.target.timelock,
+    });
+    const action = nextAction(swap, deadlines, now);
+    deps.log.debug({ swap: swap.id, action }, "next action");
+    await act(swap, action, now, deadlines);
+  }
+
+  async function act(
+    swap: Swap,
+    action: Action,
+    now: bigint,
+    deadlines: ReturnType<typeof deadlinesOf>,
+  ): Promise<void> {
+    switch (action.kind) {
+      case "ended":
+        return scheduleSwap(db, swap.id, undefined);
+      case "wait":
+        return scheduleSwap(db, swap.id, new Date(Number(action.until) * 1000));
+      case "giveUp":
+        return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
+      case "step": {
+        const chosen = await withApproval(swap, action);
+        if (!chosen) return scheduleSwap(db, swap.id, new Date(Number(now + 1n) * 1000));
+        const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
+        const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
+        await db.tx(async (tx) => {
+          await store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [started] }]);
+          await deps.sender.submit(tx, [intent]);
+        });
+      }
+    }
+  }
+
+  /** A token lock needs an allowance first: the step becomes the approval, or nothing while one is on its way. */
+  async function withApproval(
+    swap: Swap,
+    action: { step: StepName; attempt: number },
+  ): Promise<{ step: StepName; attempt: number } | undefined> {
+    const { step, attempt } = action;
+    if (step !== "lock-source" && step !== "lock-target") return { step, attempt };
+    const leg: LegName = step === "lock-source" ? "source" : "target";
+    if (await isApproved(swap, leg)) return { step, attempt };
+    const approve = leg === "source" ? "approve-source" : "approve-target";
+    const current = swap.steps[approve];
+    if (current?.state === "started" && !(await hasSucceeded(current))) return undefined;
+    return { step: approve, attempt: (current?.attempt ?? 0) + 1 };
+  }
+
+  async function isApproved(swap: Swap, leg: LegName): Promise<boolean> {
+    const terms = swap.terms[leg];
+    if (terms.asset.type !== "erc20") return true;
+    const args = [terms.sender, terms.timelockContract] as const;
+    const data = encodeFunctionData({ abi: erc20Abi, functionName: "allowance", args });
+    const answer = await deps.chains.get(terms.chain).chain.call({ to: terms.asset.address, data });
+    return decodeFunctionResult({ abi: erc20Abi, functionName: "allowance", data: answer }) >= terms.amount;
+  }
+
+  async function hasSucceeded(step: Step): Promise<boolean> {
+    return (await deps.sender.find(db, step.intentId))?.state === "finalized";
+  }
+
+  /** Steps on their way whose intent has ended without the effect. */
+  async function failedSteps(swap: Swap, now: bigint): Promise<SwapEvent[]> {
+    const started = Object.entries(swap.steps).filter(([, step]) => step.state === "started") as [StepName, Step][];
+    const failures: SwapEvent[] = [];
+    for (const [step, { attempt, intentId }] of started) {
+      const failure = failureOf(await deps.sender.find(db, intentId));
+      if (failure)
+        failures.push({
+          type: "StepFailed",
+          data: { step, attempt, ...failure, retryAt: now + retrySeconds(attempt) },
+        });
+    }
+    return failures;
+  }
+
+  async function record(swap: Swap, events: SwapEvent[]): Promise<void> {
+    await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events }]));
+  }
+
+  return {
+    async advance(swapId) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await once(swapId);
+        } catch (error) {
+          if (!isLockstepError(error, "conflict") || attempt === conflictAttempts) throw error;
+        }
+      }
+    },
+  };
+}
+
+function failureOf(intent: IntentStatus | undefined): { code: string; detail: string } | undefined {
+  if (intent?.state === "abandoned") return { code: `intent-${intent.reason}`, detail: intent.detail };
+  if (intent?.state === "finalized" && intent.status === "reverted") {
+    return { code: "intent-reverted", detail: `transaction ${intent.hash} reverted` };
+  }
+  return undefined;
+}
+
+/** 1, 2, 4 … up to 30 seconds between attempts of a step: its deadline is what ends them, not a count. */
+function retrySeconds(attempt: number): bigint {
+  return BigInt(Math.min(30, 2 ** (attempt - 1)));
+}

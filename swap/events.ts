@@ -1,0 +1,87 @@
+import { z } from "zod";
+import type { EventOf } from "#core/events/store.ts";
+import { address, hash, uint } from "#core/kernel/codec.ts";
+
+/** Names in this file are stored for ever: add, never rename. */
+export const assetSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("native") }),
+  z.strictObject({ type: z.literal("erc20"), address }),
+]);
+export type Asset = z.output<typeof assetSchema>;
+
+export const legName = z.enum(["source", "target"]);
+export type LegName = z.infer<typeof legName>;
+
+/** A managed party: its account name, and the address that this account has on every chain. */
+const partySchema = z.object({ account: z.string(), address });
+
+/** The terms of one leg, which its on-chain lock id hashes. */
+const legTermsSchema = z.object({
+  chain: z.string(),
+  chainId: z.number().int().positive(),
+  /** The HashedTimelock that holds the lock. */
+  timelockContract: address,
+  lockId: hash,
+  asset: assetSchema,
+  amount: uint,
+  sender: address,
+  recipient: address,
+  /** Unix seconds: claim before, refund from. */
+  timelock: uint,
+  /** Native coin on top of the amount, for whoever claims or refunds. */
+  tip: uint,
+});
+export type LegTerms = z.output<typeof legTermsSchema>;
+
+/** The steps the service itself can take, each one intent at a time. */
+export const stepName = z.enum([
+  "approve-source",
+  "lock-source",
+  "approve-target",
+  "lock-target",
+  "claim-target",
+  "claim-source",
+  "refund-target",
+  "refund-source",
+]);
+export type StepName = z.infer<typeof stepName>;
+
+const onChain = { leg: legName, transactionHash: hash, blockNumber: uint, blockHash: hash, at: uint };
+
+export const swapEvents = {
+  SwapRequested: z.object({
+    hashlock: hash,
+    initiator: partySchema,
+    counterparty: partySchema,
+    source: legTermsSchema,
+    target: legTermsSchema,
+  }),
+  /** The service set out to do a step; `intentId` names the transaction's intent. */
+  StepStarted: z.object({ step: stepName, attempt: z.number().int().positive(), intentId: z.string() }),
+  /** The step's intent ended without the effect. `code` is a reason of `swap/reasons.ts`. */
+  StepFailed: z.object({
+    step: stepName,
+    attempt: z.number().int().positive(),
+    code: z.string(),
+    detail: z.string(),
+    /** Unix seconds before which the step is not tried again. */
+    retryAt: uint.optional(),
+  }),
+  /** From here on the secret counts as public: written after the last check and before the first byte is sent. */
+  RevealStarted: z.object({ blockNumber: uint, blockHash: hash }),
+  /** The service will not take the swap further towards completion; what is locked is refunded in time. */
+  SwapGivenUp: z.object({ code: z.string(), detail: z.string() }),
+  LegDetected: z.object(onChain),
+  /** The lock is in a final block. */
+  LegLocked: z.object({ leg: legName, finalHeight: uint }),
+  LegClaimed: z.object({ ...onChain, secret: hash }),
+  LegClaimFinalized: z.object({ leg: legName, finalHeight: uint }),
+  LegRefunded: z.object(onChain),
+  LegRefundFinalized: z.object({ leg: legName, finalHeight: uint }),
+  /** A reorganisation removed the block of what was last seen of the leg. */
+  LegReorged: z.object({ leg: legName, undone: z.enum(["lock", "claim", "refund"]), ancestor: uint }),
+} as const;
+
+export type SwapEvent = EventOf<typeof swapEvents>;
+
+export const swapStream = (swapId: string) => `swap-${swapId}`;

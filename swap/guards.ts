@@ -1,0 +1,89 @@
+import { encodeFunctionData, erc20Abi } from "viem";
+import type { Chain } from "#core/chain/chain.ts";
+import type { Db } from "#core/db/db.ts";
+import type { EventStore } from "#core/events/store.ts";
+import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import type { IntentGuard } from "#core/sender/sender.ts";
+import type { SwapChains } from "./chains.ts";
+import { deadlinesOf } from "./deadlines.ts";
+import { type LegName, type SwapEvent, swapStream } from "./events.ts";
+import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
+import { foldSwap, type Swap } from "./swap.ts";
+
+type Deps = { db: Db; store: EventStore; chains: SwapChains };
+type Verdict = Awaited<ReturnType<IntentGuard>>;
+
+/**
+ * The last check of the two steps that cannot be taken back, made by the sender right before the first byte leaves:
+ * what the step rests on is read again at a final block, and the deadline is computed again. A refusal voids the nonce.
+ */
+export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
+  return {
+    "swap.lock-target": async ({ subject }) => {
+      const swap = await load(deps, subject);
+      return (await tooLate(deps, swap, "counterLockBy")) ?? (await notLocked(deps, swap, "source")) ?? { send: true };
+    },
+    "swap.claim-target": async ({ subject }) => {
+      const swap = await load(deps, subject);
+      if (swap.revealStarted) return { send: true };
+      const refusal =
+        (await tooLate(deps, swap, "revealBy")) ??
+        (await notLocked(deps, swap, "source")) ??
+        (await notLocked(deps, swap, "target")) ??
+        (await payoutFails(deps, swap));
+      return refusal ?? markReveal(deps, swap);
+    },
+  };
+}
+
+const refuse = (detail: string): Verdict => ({ send: false, detail });
+
+async function load({ db, store }: Deps, stream: string): Promise<Swap> {
+  const swap = foldSwap(await store.load<SwapEvent>(db, stream));
+  if (!swap) throw new LockstepError("not-found", "there is no swap with this id", { details: { id: stream } });
+  return swap;
+}
+
+async function tooLate(deps: Deps, swap: Swap, step: "counterLockBy" | "revealBy"): Promise<Verdict | undefined> {
+  const { source, target } = swap.terms;
+  const timelocks = { source: source.timelock, target: target.timelock };
+  const deadline = deadlinesOf(deps.chains.timing(source.chain, target.chain), timelocks)[step];
+  const now = await deps.chains.now(source.chain, target.chain);
+  return now > deadline ? refuse(`safe only until ${deadline}, and it is ${now}`) : undefined;
+}
+
+/** The lock id hashes every term, so an open slot under it is a lock of exactly these terms. */
+async function notLocked(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict | undefined> {
+  const { chain: name, timelockContract, lockId } = swap.terms[leg];
+  const { chain } = deps.chains.get(name);
+  const final = await chain.block("final");
+  if (!final) return refuse(`${name} has no final block`);
+  const answer = await chain.call({ to: timelockContract, data: encodeIsOpen(lockId) }, final.number);
+  return decodeIsOpen(answer) ? undefined : refuse(`the ${leg} leg is not locked at final block ${final.number}`);
+}
+
+/** The claim itself is never simulated, it would show the endpoint the secret; what it would pay out is. */
+async function payoutFails(deps: Deps, swap: Swap): Promise<Verdict | undefined> {
+  const { chain: name, asset, amount, recipient, timelockContract: from } = swap.terms.target;
+  if (asset.type === "native") return undefined; // a rejected coin payout is credited to the receiver, it does not fail
+  const data = encodeFunctionData({ abi: erc20Abi, functionName: "transfer", args: [recipient, amount] });
+  return simulate(deps.chains.get(name).chain, { from, to: asset.address, data });
+}
+
+async function simulate(chain: Chain, call: Parameters<Chain["call"]>[0]): Promise<Verdict | undefined> {
+  try {
+    await chain.call(call, "pending");
+    return undefined;
+  } catch (error) {
+    if (isLockstepError(error, "call-reverted")) return refuse(`the payout would fail: ${error.message}`);
+    throw error;
+  }
+}
+
+async function markReveal({ db, store, chains }: Deps, swap: Swap): Promise<Verdict> {
+  const final = await chains.get(swap.terms.target.chain).chain.block("final");
+  if (!final) return refuse(`${swap.terms.target.chain} has no final block`);
+  const mark: SwapEvent = { type: "RevealStarted", data: { blockNumber: final.number, blockHash: final.hash } };
+  await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [mark] }]));
+  return { send: true };
+}

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import type { KeyStore } from "#core/chain/keys.ts";
+import type { Db, Migration } from "#core/db/db.ts";
+import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
+import type { HttpServer } from "#core/http/server.ts";
+import type { ChainObserver } from "#core/indexer/observer.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import type { Sealer } from "#core/kernel/seal.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { Job, JobHandler } from "#core/queue/queue.ts";
+import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
+import { createSwapRoutes } from "./api.ts";
+import { createSwapChains, type SwapChain } from "./chains.ts";
+import { createSwapDriver } from "./driver.ts";
+import { type SwapEvent, swapStream } from "./events.ts";
+import { createSwapGuards } from "./guards.ts";
+import { claimBuilder, claimCall } from "./intents.ts";
+import { createSwapObserver } from "./observer.ts";
+import { readModelMigrations, swapProjection } from "./readModel.ts";
+import { createSwapRequester } from "./request.ts";
+import { createSwapScheduler } from "./scheduler.ts";
+import { createSecretStore, secretMigrations } from "./secrets.ts";
+import { foldSwap } from "./swap.ts";
+
+export type { SwapChain } from "./chains.ts";
+export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
+export { swapEvents } from "./events.ts";
+export { hashlockOf } from "./protocol/hashlock.ts";
+
+export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations];
+export const swapProjections: readonly Projection[] = [swapProjection];
+
+export type SwapDeps = {
+  db: Db;
+  store: EventStore;
+  chains: Readonly<Record<string, SwapChain>>;
+  keyStore: KeyStore;
+  sealer: Sealer;
+  reactionSeconds: bigint;
+  clock: Clock;
+  log: Log;
+};
+
+const advanceJob = "swap.advance";
+const jobData = z.strictObject({ swap: z.string() });
+const claimRef = z.strictObject({ swap: z.string() });
+
+/** What the sender needs of swaps before it exists: the call that carries the secret, and the last checks. */
+export function createSwapSending(deps: SwapDeps): {
+  builders: Record<string, CallBuilder>;
+  guards: Record<string, IntentGuard>;
+} {
+  const secrets = createSecretStore(deps);
+  const claim: CallBuilder = async (ref) => {
+    const swap = foldSwap(await deps.store.load<SwapEvent>(deps.db, swapStream(claimRef.parse(ref).swap)));
+    if (!swap) throw new Error("a claim was asked for without a swap");
+    return claimCall(swap, "target", (await secrets.open(deps.db, swap.hashlock)).reveal());
+  };
+  return { builders: { [claimBuilder]: claim }, guards: createSwapGuards({ ...deps, chains: createSwapChains(deps) }) };
+}
+
+/** The swap context: what it observes, the jobs it does, the routes it serves. */
+export type SwapContext = {
+  observer: ChainObserver;
+  /** The jobs that an event asks for. */
+  routes(event: StoredEvent): Job[];
+  handlers: Readonly<Record<string, JobHandler>>;
+  plugin(app: HttpServer): Promise<void>;
+  start(): void;
+  stop(): Promise<void>;
+};
+
+export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
+  const log = deps.log.child({ module: "swap" });
+  const chains = createSwapChains(deps);
+  const driver = createSwapDriver({ ...deps, chains, log });
+  const requester = createSwapRequester({ ...deps, chains, secrets: createSecretStore(deps) });
+  const scheduler = createSwapScheduler({ ...deps, driver, log });
+  return {
+    observer: createSwapObserver({ ...deps, chains, names: Object.keys(deps.chains) }),
+    routes: advanceJobs,
+    handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
+    plugin: createSwapRoutes({ ...deps, chains, driver, requester }),
+    start: scheduler.start,
+    stop: scheduler.stop,
+  };
+}
+
+/** Events of a swap, and of the intents it waits for, ask for one look at it. */
+function advanceJobs(event: StoredEvent): Job[] {
+  const stream = event.stream.startsWith("intent-") ? subjectOf(event.data) : event.stream;
+  if (!stream?.startsWith("swap-")) return [];
+  const swap = stream.slice("swap-".length);
+  return [{ id: `${advanceJob}-${swap}-${event.position}`, name: advanceJob, data: { swap } }];
+}
+
+function subjectOf(data: unknown): string | undefined {
+  return typeof data === "object" && data !== null && "subject" in data && typeof data.subject === "string"
+    ? data.subject
+    : undefined;
+}

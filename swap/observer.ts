@@ -1,0 +1,132 @@
+import type { Tx } from "#core/db/db.ts";
+import type { Append, EventStore, StoredEvent } from "#core/events/store.ts";
+import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import type { SwapChains } from "./chains.ts";
+import { type LegName, type SwapEvent, swapStream } from "./events.ts";
+import { decodeTimelockLog, type TimelockLog } from "./protocol/logs.ts";
+import { legsByLockId, unfinalSwapIds } from "./readModel.ts";
+import { foldSwap, type Leg, type Swap } from "./swap.ts";
+
+const legNames: readonly LegName[] = ["source", "target"];
+
+type Fact = TimelockLog & { blockNumber: bigint; blockHash: Hex; transactionHash: Hex; at: bigint };
+
+/**
+ * Turns what the timelock contracts emit into events of the swaps they belong to. Locks are matched by their on-chain id
+ * alone, which hashes all terms: a foreign lock with the same hashlock has another id and is nobody's here.
+ */
+export function createSwapObserver(deps: {
+  store: EventStore;
+  chains: SwapChains;
+  names: readonly string[];
+}): ChainObserver {
+  const known = new Set(deps.names);
+  return {
+    addresses: (chain) => (known.has(chain) ? [deps.chains.get(chain).timelockContract] : []),
+    async included(tx, chain, blocks) {
+      const facts = factsOf(blocks, known.has(chain) ? deps.chains.get(chain).timelockContract : undefined);
+      const legs = await legsByLockId(
+        tx,
+        chain,
+        facts.map((fact) => fact.id),
+      );
+      const bySwap = new Map<string, { leg: LegName; fact: Fact }[]>();
+      for (const fact of facts) {
+        const row = legs.get(fact.id);
+        if (row) bySwap.set(row.swapId, [...(bySwap.get(row.swapId) ?? []), { leg: row.leg, fact }]);
+      }
+      await appendEach(deps.store, tx, [...bySwap.keys()], (swap) => {
+        const news = bySwap.get(swap.id) ?? [];
+        return news.filter(({ leg, fact }) => isNews(swap.legs[leg], fact)).map(({ leg, fact }) => eventOf(leg, fact));
+      });
+    },
+    async reorged(tx, chain, ancestor) {
+      await appendEach(deps.store, tx, await unfinalSwapIds(tx, chain, ancestor, "above"), (swap) =>
+        legNames
+          .filter((leg) => swap.terms[leg].chain === chain)
+          .flatMap((leg) => undone(leg, swap.legs[leg], ancestor)),
+      );
+    },
+    async finalized(tx, chain, height) {
+      await appendEach(deps.store, tx, await unfinalSwapIds(tx, chain, height, "upTo"), (swap) =>
+        legNames
+          .filter((leg) => swap.terms[leg].chain === chain)
+          .flatMap((leg) => finalized(leg, swap.legs[leg], height)),
+      );
+    },
+  };
+}
+
+async function appendEach(
+  store: EventStore,
+  tx: Tx,
+  swapIds: readonly string[],
+  news: (swap: Swap) => SwapEvent[],
+): Promise<void> {
+  if (swapIds.length === 0) return;
+  const streams = await store.loadMany<SwapEvent>(tx, swapIds.map(swapStream));
+  const appends: Append[] = [];
+  for (const [stream, events] of streams) {
+    const swap = foldSwap(events as readonly StoredEvent<SwapEvent>[]);
+    const found = swap ? news(swap) : [];
+    if (swap && found.length > 0) appends.push({ stream, expected: swap.version, events: found });
+  }
+  if (appends.length > 0) await store.append(tx, appends);
+}
+
+function factsOf(blocks: readonly IndexedBlock[], contract: Hex | undefined): Fact[] {
+  return blocks.flatMap(({ block, logs }) =>
+    logs
+      .filter((log) => log.address === contract)
+      .flatMap((log) => {
+        const decoded = decodeTimelockLog(log);
+        if (!decoded) return [];
+        const { blockNumber, blockHash, transactionHash } = log;
+        return [{ ...decoded, blockNumber, blockHash, transactionHash, at: block.timestamp }];
+      }),
+  );
+}
+
+/** Blocks may be shown twice (a restart, a reorganisation that kept the transaction); facts are kept once. */
+function isNews(leg: Leg, fact: Fact): boolean {
+  const seen = fact.kind === "locked" ? leg.lock : leg.end;
+  return seen === undefined || seen.blockHash !== fact.blockHash || seen.transactionHash !== fact.transactionHash;
+}
+
+function eventOf(leg: LegName, fact: Fact): SwapEvent {
+  const { blockNumber, blockHash, transactionHash, at } = fact;
+  const data = { leg, blockNumber, blockHash, transactionHash, at };
+  switch (fact.kind) {
+    case "locked":
+      return { type: "LegDetected", data };
+    case "claimed":
+      return { type: "LegClaimed", data: { ...data, secret: fact.secret } };
+    case "refunded":
+      return { type: "LegRefunded", data };
+  }
+}
+
+function undone(name: LegName, leg: Leg, ancestor: bigint): SwapEvent[] {
+  const events: SwapEvent[] = [];
+  if (leg.end && !leg.endFinal && leg.end.blockNumber > ancestor) {
+    const what = leg.end.kind === "claimed" ? "claim" : "refund";
+    events.push({ type: "LegReorged", data: { leg: name, undone: what, ancestor } });
+  }
+  if (leg.lock && !leg.lockFinal && leg.lock.blockNumber > ancestor) {
+    events.push({ type: "LegReorged", data: { leg: name, undone: "lock", ancestor } });
+  }
+  return events;
+}
+
+function finalized(name: LegName, leg: Leg, finalHeight: bigint): SwapEvent[] {
+  const events: SwapEvent[] = [];
+  if (leg.lock && !leg.lockFinal && leg.lock.blockNumber <= finalHeight) {
+    events.push({ type: "LegLocked", data: { leg: name, finalHeight } });
+  }
+  if (leg.end && !leg.endFinal && leg.end.blockNumber <= finalHeight) {
+    const type = leg.end.kind === "claimed" ? "LegClaimFinalized" : "LegRefundFinalized";
+    events.push({ type, data: { leg: name, finalHeight } });
+  }
+  return events;
+}

@@ -1,0 +1,168 @@
+import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { Projection, StoredEvent } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { type LegName, type SwapEvent, swapEvents } from "./events.ts";
+
+export const readModelMigrations: readonly Migration[] = [
+  {
+    id: "swap-read-model-1",
+    sql: `
+      create table swaps (
+        id text primary key,
+        requested_at_position bigint not null unique,
+        hashlock text not null unique,
+        ended boolean not null default false,
+        due_at timestamptz
+      );
+      create index swaps_due on swaps (due_at) where due_at is not null;
+      create table swap_legs (
+        lock_id text primary key,
+        swap_id text not null,
+        leg text not null,
+        chain text not null,
+        lock_block bigint,
+        lock_final boolean not null default false,
+        end_block bigint,
+        end_kind text,
+        end_final boolean not null default false
+      );
+      create index swap_legs_swap on swap_legs (swap_id);
+      create index swap_legs_open_lock on swap_legs (chain, lock_block) where lock_block is not null and not lock_final;
+      create index swap_legs_open_end on swap_legs (chain, end_block) where end_block is not null and not end_final;
+    `,
+  },
+];
+
+/** A swap that just changed is looked at by its job; this is when the scheduler looks, should the job be lost. */
+const lostJobSeconds = 2;
+
+/** Keeps the list of swaps and the way from an on-chain lock id to its swap. */
+export const swapProjection: Projection = {
+  name: "swaps",
+  handles: Object.keys(swapEvents),
+  tables: ["swaps", "swap_legs"],
+  async apply(tx, events) {
+    for (const event of events as readonly StoredEvent<SwapEvent>[]) await applyOne(tx, event);
+  },
+};
+
+async function applyOne(tx: Tx, event: StoredEvent<SwapEvent>): Promise<void> {
+  const id = event.stream.slice("swap-".length);
+  const due = new Date(event.at.getTime() + lostJobSeconds * 1000);
+  if (event.type === "SwapRequested") {
+    await tx.query("insert into swaps (id, requested_at_position, hashlock, due_at) values ($1, $2, $3, $4)", [
+      id,
+      event.position,
+      event.data.hashlock,
+      due,
+    ]);
+    for (const leg of ["source", "target"] as const) {
+      const { lockId, chain } = event.data[leg];
+      await tx.query("insert into swap_legs (lock_id, swap_id, leg, chain) values ($1, $2, $3, $4)", [
+        lockId,
+        id,
+        leg,
+        chain,
+      ]);
+    }
+    return;
+  }
+  const change = legChange(event);
+  if (change)
+    await tx.query(`update swap_legs set ${change.set} where swap_id = $1 and leg = $2`, [
+      id,
+      change.leg,
+      ...change.params,
+    ]);
+  await tx.query("update swaps set due_at = least(due_at, $2), ended = false where id = $1", [id, due]);
+}
+
+function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; params: unknown[] } | undefined {
+  switch (event.type) {
+    case "LegDetected":
+      return { set: "lock_block = $3, lock_final = false", leg: event.data.leg, params: [event.data.blockNumber] };
+    case "LegLocked":
+      return { set: "lock_final = true", leg: event.data.leg, params: [] };
+    case "LegClaimed":
+    case "LegRefunded":
+      return {
+        set: "end_block = $3, end_kind = $4, end_final = false",
+        leg: event.data.leg,
+        params: [event.data.blockNumber, event.type === "LegClaimed" ? "claim" : "refund"],
+      };
+    case "LegClaimFinalized":
+    case "LegRefundFinalized":
+      return { set: "end_final = true", leg: event.data.leg, params: [] };
+    case "LegReorged": {
+      const set = event.data.undone === "lock" ? "lock_block = null" : "end_block = null, end_kind = null";
+      return { set, leg: event.data.leg, params: [] };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** When the scheduler looks at a swap next; undefined when it has ended. */
+export async function scheduleSwap(db: Queryable, id: string, at: Date | undefined): Promise<void> {
+  await db.query("update swaps set due_at = $2, ended = $3 where id = $1", [id, at ?? null, at === undefined]);
+}
+
+/** Swaps whose time has come, the most overdue first. */
+export async function dueSwaps(db: Queryable, now: Date, limit: number): Promise<string[]> {
+  const rows = await db.query<{ id: string }>("select id from swaps where due_at <= $1 order by due_at limit $2", [
+    now,
+    limit,
+  ]);
+  return rows.map(({ id }) => id);
+}
+
+/** Page of swap ids, newest first, after the cursor (a position). */
+export async function listSwapIds(
+  db: Queryable,
+  before: bigint | undefined,
+  limit: number,
+): Promise<{ id: string; cursor: bigint }[]> {
+  const rows = await db.query<{ id: string; requested_at_position: bigint }>(
+    `select id, requested_at_position from swaps
+     where $1::bigint is null or requested_at_position < $1 order by requested_at_position desc limit $2`,
+    [before ?? null, limit],
+  );
+  return rows.map((row) => ({ id: row.id, cursor: row.requested_at_position }));
+}
+
+/** The service's id of a swap, found by that id, its hashlock or the on-chain id of one of its locks. */
+export async function findSwapId(db: Queryable, reference: string): Promise<string | undefined> {
+  const [row] = await db.query<{ id: string }>(
+    `select id from swaps where id = $1 or hashlock = $1
+     union select swap_id from swap_legs where lock_id = $1`,
+    [reference],
+  );
+  return row?.id;
+}
+
+export type LegRow = { swapId: string; leg: LegName; lockId: Hex };
+
+/** The legs behind on-chain lock ids of one chain; locks of others are absent. */
+export async function legsByLockId(from: Queryable, chain: string, lockIds: readonly Hex[]): Promise<Map<Hex, LegRow>> {
+  const rows = await from.query<{ lock_id: Hex; swap_id: string; leg: LegName }>(
+    "select lock_id, swap_id, leg from swap_legs where chain = $1 and lock_id = any($2)",
+    [chain, lockIds],
+  );
+  return new Map(rows.map((row) => [row.lock_id, { swapId: row.swap_id, leg: row.leg, lockId: row.lock_id }]));
+}
+
+/** Swaps with something on the chain that is not final yet, above (`reorged`) or up to (`finalized`) a height. */
+export async function unfinalSwapIds(
+  from: Queryable,
+  chain: string,
+  height: bigint,
+  side: "above" | "upTo",
+): Promise<string[]> {
+  const compare = side === "above" ? ">" : "<=";
+  const rows = await from.query<{ swap_id: string }>(
+    `select swap_id from swap_legs where chain = $1 and lock_block ${compare} $2 and lock_block is not null and not lock_final
+     union select swap_id from swap_legs where chain = $1 and end_block ${compare} $2 and end_block is not null and not end_final`,
+    [chain, height],
+  );
+  return rows.map((row) => row.swap_id);
+}

@@ -1,0 +1,49 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import { type Redacted, redact } from "#core/kernel/redacted.ts";
+import type { Sealer } from "#core/kernel/seal.ts";
+
+export const secretMigrations: readonly Migration[] = [
+  {
+    id: "swap-secrets-1",
+    sql: "create table swap_secrets (hashlock text primary key, sealed bytea not null)",
+  },
+];
+
+/** The only place where secrets are kept: sealed rows, each bound to its hashlock. */
+export type SecretStore = {
+  /** Makes a fresh secret and keeps it in the caller's transaction; returns its hashlock, SHA-256 of the 32 bytes. */
+  create(tx: Tx): Promise<Hex>;
+  /** The secret of a hashlock; throws `secret-missing` when it is not kept here or does not open. */
+  open(from: Queryable, hashlock: Hex): Promise<Redacted<Hex>>;
+};
+
+export function createSecretStore(deps: { sealer: Sealer }): SecretStore {
+  const context = (hashlock: Hex) => `swap-secret:${hashlock}`;
+  return {
+    async create(tx) {
+      const secret = randomBytes(32);
+      const hashlock: Hex = `0x${createHash("sha256").update(secret).digest("hex")}`;
+      const sealed = deps.sealer.seal(secret, context(hashlock));
+      await tx.query("insert into swap_secrets (hashlock, sealed) values ($1, $2)", [hashlock, sealed]);
+      return hashlock;
+    },
+    async open(from, hashlock) {
+      const [row] = await from.query<{ sealed: Buffer }>("select sealed from swap_secrets where hashlock = $1", [
+        hashlock,
+      ]);
+      if (!row)
+        throw new LockstepError("secret-missing", "no secret is kept for this hashlock", { details: { hashlock } });
+      try {
+        return redact<Hex>(`0x${deps.sealer.open(row.sealed, context(hashlock)).toString("hex")}`);
+      } catch {
+        // The cipher's own error says nothing more, and nothing about a secret may be carried along.
+        throw new LockstepError("secret-missing", "the secret does not open with the configured sealing key", {
+          details: { hashlock },
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { StoredEvent } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { type LegName, type LegTerms, type StepName, type SwapEvent, swapStream } from "#swap/events.ts";
+
+/** Made-up values for tests of the pure parts: timelocks 2,000 (source) and 1,000 (target). */
+export const hexOf = (digit: string, bytes = 32): Hex => `0x${digit.repeat(bytes * 2)}`;
+
+const alice = { account: "alice", address: hexOf("a", 20) };
+const bob = { account: "bob", address: hexOf("b", 20) };
+
+const leg = (name: LegName): LegTerms => ({
+  chain: name === "source" ? "alpha" : "beta",
+  chainId: name === "source" ? 1 : 2,
+  timelockContract: hexOf("c", 20),
+  lockId: hexOf(name === "source" ? "1" : "2"),
+  asset: { type: "native" },
+  amount: 5n,
+  sender: name === "source" ? alice.address : bob.address,
+  recipient: name === "source" ? bob.address : alice.address,
+  timelock: name === "source" ? 2_000n : 1_000n,
+  tip: 0n,
+});
+
+export const requested: SwapEvent = {
+  type: "SwapRequested",
+  data: { hashlock: hexOf("e"), initiator: alice, counterparty: bob, source: leg("source"), target: leg("target") },
+};
+
+const seen = (name: LegName, block: bigint) => ({
+  leg: name,
+  transactionHash: hexOf("7"),
+  blockNumber: block,
+  blockHash: hexOf("8"),
+  at: 500n,
+});
+
+export const detected = (name: LegName): SwapEvent => ({ type: "LegDetected", data: seen(name, 10n) });
+export const locked = (name: LegName): SwapEvent => ({ type: "LegLocked", data: { leg: name, finalHeight: 12n } });
+export const claimed = (name: LegName): SwapEvent => ({
+  type: "LegClaimed",
+  data: { ...seen(name, 20n), secret: hexOf("9") },
+});
+export const claimFinal = (name: LegName): SwapEvent => ({
+  type: "LegClaimFinalized",
+  data: { leg: name, finalHeight: 22n },
+});
+export const refunded = (name: LegName): SwapEvent => ({ type: "LegRefunded", data: seen(name, 30n) });
+export const refundFinal = (name: LegName): SwapEvent => ({
+  type: "LegRefundFinalized",
+  data: { leg: name, finalHeight: 32n },
+});
+export const reorged = (name: LegName, undone: "lock" | "claim" | "refund"): SwapEvent => ({
+  type: "LegReorged",
+  data: { leg: name, undone, ancestor: 9n },
+});
+export const started = (step: StepName, attempt = 1): SwapEvent => ({
+  type: "StepStarted",
+  data: { step, attempt, intentId: `swap-1-${step}-${attempt}` },
+});
+export const failed = (step: StepName, retryAt: bigint, attempt = 1): SwapEvent => ({
+  type: "StepFailed",
+  data: { step, attempt, code: "intent-reverts", detail: "frozen", retryAt },
+});
+export const revealStarted: SwapEvent = { type: "RevealStarted", data: { blockNumber: 12n, blockHash: hexOf("8") } };
+export const givenUp: SwapEvent = { type: "SwapGivenUp", data: { code: "deadline-passed", detail: "too late" } };
+
+/** The events as they come out of the store. */
+export const stored = (...events: SwapEvent[]): StoredEvent<SwapEvent>[] =>
+  events.map((event, i) => ({
+    ...event,
+    position: BigInt(i + 1),
+    stream: swapStream("1"),
+    version: i + 1,
+    at: new Date(500_000),
+  }));
