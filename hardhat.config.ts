@@ -26,6 +26,7 @@ export default defineConfig({
     ],
   },
   paths: { tests: { nodejs: "./test", solidity: "./test/contracts" } },
+  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 24, depth: 60 } } },
   networks: {
     alpha: localChain(31_337_01),
     beta: localChain(31_337_02),

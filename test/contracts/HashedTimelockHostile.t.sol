@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IHashedTimelock, LockId} from "../../contracts/interfaces/IHashedTimelock.sol";
+import {CoinRejecter, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
+import {FalseToken, FeeToken, HookToken, LyingToken, SilentToken} from "../../contracts/mocks/HostileTokens.sol";
+import {TimelockFixture} from "./TimelockFixture.sol";
+
+/// @dev Tokens and receivers that do not behave.
+contract HashedTimelockHostileTest is TimelockFixture {
+    CoinRejecter internal rejecter;
+
+    function setUp() public override {
+        super.setUp();
+        rejecter = new CoinRejecter();
+    }
+
+    function test_addressWithoutCodeIsNoToken() public {
+        IHashedTimelock.Terms memory terms = tokenTerms(address(0xDEAD), 5, 0);
+        expectRefusal(terms, 0, abi.encodeWithSelector(IHashedTimelock.TokenWithoutCode.selector, address(0xDEAD)));
+    }
+
+    function test_tokenThatTakesAFeeIsRefused() public {
+        IHashedTimelock.Terms memory terms = tokenTerms(address(new FeeToken()), 1000, 0);
+        fund(terms);
+        bytes memory reason = abi.encodeWithSelector(
+            IHashedTimelock.WrongReceipt.selector,
+            terms.token,
+            uint256(1000),
+            uint256(990)
+        );
+        expectRefusal(terms, 0, reason);
+    }
+
+    function test_tokenThatMovesNothingIsRefused() public {
+        IHashedTimelock.Terms memory terms = tokenTerms(address(new LyingToken()), 5, 0);
+        fund(terms);
+        bytes memory reason = abi.encodeWithSelector(
+            IHashedTimelock.WrongReceipt.selector,
+            terms.token,
+            uint256(5),
+            uint256(0)
+        );
+        expectRefusal(terms, 0, reason);
+    }
+
+    function test_tokenThatReturnsFalseIsRefusedAndItsLockStaysOpen() public {
+        FalseToken falseToken = new FalseToken();
+        IHashedTimelock.Terms memory terms = tokenTerms(address(falseToken), 5, 0);
+        fund(terms);
+        bytes memory reason = abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, terms.token);
+        expectRefusal(terms, 0, reason);
+
+        falseToken.setRefusing(false);
+        LockId id = lockToken(terms);
+        falseToken.setRefusing(true);
+        vm.expectRevert(reason);
+        timelock.claim(terms, SECRET);
+        vm.assertTrue(timelock.isOpen(id), "still open");
+        vm.warp(TIMELOCK);
+        falseToken.setRefusing(false);
+        timelock.refund(terms);
+        vm.assertEq(falseToken.balanceOf(ALICE), 10, "refunded");
+    }
+
+    function test_tokenThatReturnsNothingWorks() public {
+        SilentToken silent = new SilentToken();
+        IHashedTimelock.Terms memory terms = tokenTerms(address(silent), 5, 0);
+        lockToken(terms);
+        timelock.claim(terms, SECRET);
+        vm.assertEq(silent.balanceOf(BOB), 5, "claimed");
+    }
+
+    /// @dev A lock inside a lock could count one receipt twice.
+    function test_tokenCannotNestLocks() public {
+        HookToken hook = new HookToken();
+        CoinRejecter inner = new CoinRejecter();
+        IHashedTimelock.Terms memory terms = tokenTerms(address(hook), 5, 0);
+        fund(terms);
+        IHashedTimelock.Terms memory nested = tokenTerms(address(hook), 5, 0);
+        nested.sender = address(inner);
+        hook.prepare(
+            address(inner),
+            abi.encodeCall(inner.execute, (address(timelock), abi.encodeCall(timelock.lock, (nested)), 0))
+        );
+        expectRefusal(
+            terms,
+            0,
+            abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
+    }
+
+    /// @dev The lock's slot is taken before the tokens arrive; claiming it in between must not pay from others' funds.
+    function test_tokenCannotClaimBeforeItPaid() public {
+        HookToken hook = new HookToken();
+        IHashedTimelock.Terms memory others = tokenTerms(address(hook), 5, 0);
+        others.sender = STRANGER;
+        lockToken(others);
+        IHashedTimelock.Terms memory terms = tokenTerms(address(hook), 5, 0);
+        fund(terms);
+        hook.prepare(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
+        // Five went out while five came in: nothing was received. (Underflow would have reverted as well.)
+        expectRefusal(
+            terms,
+            0,
+            abi.encodeWithSelector(IHashedTimelock.WrongReceipt.selector, terms.token, uint256(5), uint256(0))
+        );
+        vm.assertEq(hook.balanceOf(address(timelock)), 5, "others' funds are there");
+    }
+
+    function testFuzz_rejectedPayoutIsCreditedAndWithdrawn(uint8 manner, bool claimed) public {
+        rejecter.setManner(CoinRejecter.Manner(bound(manner, 1, 3)));
+        IHashedTimelock.Terms memory terms = lockBetweenRejecters(claimed);
+        if (!claimed) vm.warp(TIMELOCK);
+        uint256 before = gasleft();
+        vm.expectEmit(address(timelock));
+        emit IHashedTimelock.Credited(address(rejecter), 3 ether);
+        vm.prank(STRANGER);
+        if (claimed) timelock.claim(terms, SECRET);
+        else timelock.refund(terms);
+        vm.assertTrue(before - gasleft() < 250_000, "a receiver cannot make others pay much");
+        vm.assertEq(timelock.creditOf(address(rejecter)), 3 ether, "credit");
+        vm.assertEq(STRANGER.balance, 1, "tip is paid nevertheless");
+
+        vm.expectEmit(address(timelock));
+        emit IHashedTimelock.Withdrawn(address(rejecter), BOB, 3 ether);
+        rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (BOB)), 0);
+        vm.assertEq(BOB.balance, 3 ether, "withdrawn");
+        vm.assertEq(timelock.creditOf(address(rejecter)), 0, "credit is used");
+    }
+
+    function test_rejectedTipIsCreditedToo() public {
+        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 5);
+        lockNative(terms);
+        rejecter.execute(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)), 0);
+        vm.assertEq(BOB.balance, 1 ether, "amount");
+        vm.assertEq(timelock.creditOf(address(rejecter)), 5, "tip");
+    }
+
+    function test_creditsAddUp() public {
+        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        terms.recipient = address(rejecter);
+        lockNative(terms);
+        timelock.claim(terms, SECRET);
+        lockNative(terms);
+        timelock.claim(terms, SECRET);
+        vm.assertEq(timelock.creditOf(address(rejecter)), 2, "sum");
+    }
+
+    function test_withdrawIsRefusedWithoutCreditToZeroAndToARejecter() public {
+        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.NothingToWithdraw.selector, address(this)));
+        timelock.withdraw(BOB);
+
+        IHashedTimelock.Terms memory terms = lockBetweenRejecters(true);
+        timelock.claim(terms, SECRET);
+        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.InvalidRecipient.selector, address(0)));
+        rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (address(0))), 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IHashedTimelock.WithdrawalRejected.selector, address(rejecter), 3 ether)
+        );
+        rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (address(rejecter))), 0);
+        vm.assertEq(timelock.creditOf(address(rejecter)), 3 ether, "still credited");
+    }
+
+    /// @dev Whatever gas the caller gives, a wallet that can be paid is paid or nothing happens at all.
+    function testFuzz_callerCannotStarveAPayoutIntoACredit(uint256 gasGiven) public {
+        ThirstyWallet wallet = new ThirstyWallet();
+        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(wallet);
+        LockId id = lockNative(terms);
+        (bool success, ) = address(timelock).call{gas: bound(gasGiven, 30_000, 300_000)}(
+            abi.encodeCall(timelock.claim, (terms, SECRET))
+        );
+        vm.assertEq(timelock.creditOf(address(wallet)), 0, "never credited");
+        vm.assertTrue(success != timelock.isOpen(id), "all or nothing");
+        vm.assertEq(address(wallet).balance, success ? 1 ether : 0, "paid");
+    }
+
+    function test_starvedPayoutSaysSo() public {
+        IHashedTimelock.Terms memory terms = lockBetweenRejecters(true);
+        (bool success, bytes memory returned) = address(timelock).call{gas: 100_000}(
+            abi.encodeCall(timelock.claim, (terms, SECRET))
+        );
+        vm.assertTrue(!success, "refused");
+        vm.assertTrue(bytes4(returned) == IHashedTimelock.PayoutStarved.selector, "reason");
+    }
+
+    function test_receiverCannotBePaidTwice() public {
+        ReenteringReceiver receiver = new ReenteringReceiver();
+        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(receiver);
+        lockNative(terms);
+        IHashedTimelock.Terms memory others = nativeTerms(5 ether, 0);
+        lockNative(others);
+        receiver.prepare(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
+        timelock.claim(terms, SECRET);
+        vm.assertTrue(!receiver.succeeded(), "second claim fails");
+        vm.assertEq(address(receiver).balance, 1 ether, "paid once");
+    }
+
+    function lockBetweenRejecters(bool claimed) internal returns (IHashedTimelock.Terms memory terms) {
+        terms = nativeTerms(3 ether, 1);
+        if (claimed) terms.recipient = address(rejecter);
+        else terms.sender = address(rejecter);
+        lockNative(terms);
+    }
+}
