@@ -52,6 +52,7 @@ export const errorTable = {
     retryable: false,
     title: "The database was changed by another version of this program than the one running",
   },
+  "queue-unreachable": { status: 503, retryable: true, title: "The work queue does not take jobs" },
   "data-folder-in-use": { status: 500, retryable: false, title: "Another process works on the same data folder" },
   "event-unknown": { status: 500, retryable: false, title: "An event of a type that nobody registered" },
   "event-invalid": { status: 500, retryable: false, title: "An event does not fit the schema of its type" },
@@ -71,6 +72,39 @@ export const errorTable = {
     status: 500,
     retryable: false,
     title: "The data belongs to local chains that are gone",
+  },
+  "lane-unknown": { status: 422, retryable: false, title: "No messages are carried between these chains" },
+  "lane-broken": {
+    status: 500,
+    retryable: false,
+    title: "The messages of a lane do not follow each other; an operator has to decide",
+  },
+  "gas-limit-too-high": {
+    status: 422,
+    retryable: false,
+    title: "The lane does not carry messages with a gas limit this high",
+  },
+  "payload-too-long": { status: 422, retryable: false, title: "The lane does not carry payloads this long" },
+  "message-not-failed": { status: 409, retryable: true, title: "Only a message that failed can be retried" },
+  "attestation-refused": {
+    status: 422,
+    retryable: false,
+    title: "The attestation does not come from a known validator for a known lane",
+  },
+  "attestation-disagrees": {
+    status: 409,
+    retryable: false,
+    title: "The attestation contradicts the messages of its lane or an earlier one of its signer",
+  },
+  "checkpoint-unavailable": {
+    status: 409,
+    retryable: true,
+    title: "The validator has nothing final to sign for this lane yet",
+  },
+  "validator-halted": {
+    status: 503,
+    retryable: false,
+    title: "The validator stopped for good: what it signed contradicts a final block",
   },
   "shutting-down": { status: 503, retryable: true, title: "The process is stopping" },
 } as const satisfies Record<string, ErrorRow>;

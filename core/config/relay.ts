@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { address } from "../kernel/codec.ts";
+
+const name = z.string().min(1);
+const weight = z.number().int().positive();
+
+/** How much weight makes a quorum, as the gateways' validator sets have it. */
+const threshold = z.discriminatedUnion("rule", [
+  z.strictObject({ rule: z.literal("simpleMajority") }),
+  /** Strictly more than the fraction. */
+  z.strictObject({ rule: z.literal("superMajority"), numerator: weight, denominator: weight }),
+  z.strictObject({ rule: z.literal("absoluteWeight"), weight }),
+]);
+
+/** What the relayer of messages needs to know besides the chains. */
+export const relayConfigSchema = z
+  .strictObject({
+    /** Managed account that pays for deliveries and retries. */
+    account: name,
+    /** Managed account that sends messages whose request names none; the delivering one when left out. */
+    senderAccount: name.optional(),
+    /** Lanes to serve; every ordered pair of chains when left out. */
+    lanes: z.array(z.strictObject({ origin: name, destination: name })).optional(),
+    /** The validators that the gateways know for `epoch`, the same for every origin, and where each can be asked. */
+    validators: z
+      .array(z.strictObject({ name, address, weight: weight.default(1), url: z.url({ protocol: /^https?$/ }) }))
+      .min(1),
+    threshold: threshold.default({ rule: "simpleMajority" }),
+    epoch: z.number().int().positive().default(1),
+    /** Most messages that one delivery carries. */
+    maxBatch: z.number().int().min(1).max(500).default(50),
+    /** Milliseconds that a validator has to answer. */
+    attestTimeoutMs: z.number().int().positive().default(1_000),
+  })
+  .readonly();
+
+export type RelayConfig = z.output<typeof relayConfigSchema>;
