@@ -54,7 +54,9 @@ export function printable(text: string): string {
 function decodeNamed(data: Hex, abi: Abi): { error: string; args: readonly string[] } | undefined {
   try {
     const { errorName, args } = decodeErrorResult({ abi, data });
-    const shown = (args ?? []).map((arg) => (typeof arg === "object" ? toJson(arg) : String(arg)).slice(0, longestText));
+    const shown = (args ?? []).map((arg) =>
+      (typeof arg === "object" ? toJson(arg) : String(arg)).slice(0, longestText),
+    );
     return { error: errorName, args: shown };
   } catch {
     return undefined;

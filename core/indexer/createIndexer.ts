@@ -1,0 +1,243 @@
+import type { Block, Chain } from "../chain/chain.ts";
+import type { ChainConfig } from "../config/chains.ts";
+import type { Db } from "../db/db.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { LockstepError } from "../kernel/errors.ts";
+import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
+import { type Mark, noMark } from "../kernel/mark.ts";
+import type { Log } from "../observe/log.ts";
+import { allAddresses, announce, type News } from "./announce.ts";
+import { genesisState, lookAtChain } from "./look.ts";
+import type { ChainObserver } from "./observer.ts";
+import { recheckFinal } from "./recheck.ts";
+import type { KnownBlock } from "./reconcile.ts";
+import { createSpanReader } from "./spans.ts";
+import { createState, type IndexState, loadState, moveState, type RecordedBlock } from "./tables.ts";
+
+/** Final blocks that stay recorded, so that a node that lags is told from a chain that changed. */
+const keptFinal = 64n;
+const pruneLot = 32;
+const longestBackoffMs = 5_000;
+
+export type IndexerDeps = {
+  readonly chain: Chain;
+  readonly config: Pick<ChainConfig, "pollMs" | "startBlock" | "logWindow">;
+  readonly db: Db;
+  readonly observers: readonly ChainObserver[];
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Called with `indexed/{chain}` after every commit. */
+  readonly mark?: Mark;
+};
+
+export type IndexerStatus = {
+  readonly chain: string;
+  readonly state: "stopped" | "running" | "halted";
+  /** Last block indexed, last final one, and the chain's head when last seen. */
+  readonly indexed: bigint | undefined;
+  readonly final: bigint | undefined;
+  readonly head: bigint | undefined;
+  /** Milliseconds since 1970 of the last step that found the chain and the database well. */
+  readonly healthyAt: number | undefined;
+  /** Why it halted, or what the last step failed with. */
+  readonly error: LockstepError | undefined;
+};
+
+/**
+ * Follows one chain from its checkpoint and tells the observers. Halts for good (`status().state`) with
+ * `chain-replaced`, `reorg-too-deep` or `chain-id-mismatch`; everything else is tried again.
+ */
+export type Indexer = {
+  start(): void;
+  stop(): Promise<void>;
+  status(): IndexerStatus;
+  /** Looks at the chain soon instead of at the next poll. */
+  wake(): void;
+};
+
+export function createIndexer(deps: IndexerDeps): Indexer {
+  const { chain, config, db, observers, clock, mark = noMark } = deps;
+  const log = deps.log.child({ module: "indexer", chain: chain.name });
+  const reader = createSpanReader({ chain, logWindow: config.logWindow, pauseMs: config.pollMs, clock, log });
+  let loop: Loop | undefined;
+  let halted = false;
+  let state: IndexState | undefined;
+  let head: bigint | undefined;
+  let healthyAt: number | undefined;
+  let lastError: LockstepError | undefined;
+
+  async function step(): Promise<StepAnswer> {
+    const current = state ?? (await open());
+    if (current === undefined) return "idle";
+    const answer = await follow(current);
+    healthyAt = clock.now();
+    lastError = undefined;
+    return answer;
+  }
+
+  /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
+  async function open(): Promise<IndexState | undefined> {
+    const stored = await loadState(db, chain.name);
+    if (stored !== undefined) {
+      await assertSameChain(stored);
+      state = stored;
+      return stored;
+    }
+    const first = await genesisState(chain, BigInt(config.startBlock));
+    if (first === undefined) return undefined;
+    await db.tx((tx) => createState(tx, chain.name, first));
+    state = first;
+    return first;
+  }
+
+  async function assertSameChain(known: IndexState): Promise<void> {
+    const found = await chain.genesis();
+    if (found === known.genesis) return;
+    throw new LockstepError(
+      "chain-replaced",
+      `${chain.name} begins with block ${found}, before it was ${known.genesis}: nothing recorded applies to it`,
+      { details: { chain: chain.name, known: known.genesis, found } },
+    );
+  }
+
+  async function follow(current: IndexState): Promise<StepAnswer> {
+    const look = await lookAtChain(chain, current);
+    head = look.head.number;
+    const { outcome } = look;
+    switch (outcome.kind) {
+      case "torn":
+        return "idle";
+      case "unchanged":
+        if (look.head.number < tipOf(current).number) await assertSameChain(current);
+        return settleFinal(current, look.final);
+      case "reorged":
+        await assertSameChain(current);
+        log.warn({ ancestor: outcome.ancestor.number, tip: tipOf(current).number }, "chain reorganised");
+        await commit(current, dropAbove(current, outcome.ancestor), { ancestor: outcome.ancestor.number, indexed: [] });
+        return "continue";
+      case "too-deep":
+        await assertSameChain(current);
+        throw new LockstepError(
+          "reorg-too-deep",
+          `${chain.name} dropped its final block ${outcome.number}: recorded ${outcome.known}, now ${outcome.found}`,
+          { details: { chain: chain.name, number: outcome.number, known: outcome.known, found: outcome.found } },
+        );
+      case "extended":
+        return extend(current, look.head, look.final, look.blocks);
+    }
+  }
+
+  async function extend(
+    current: IndexState,
+    to: Block,
+    final: KnownBlock,
+    blocks: ReadonlyMap<bigint, Block>,
+  ): Promise<StepAnswer> {
+    const tip = tipOf(current);
+    const addresses = allAddresses(chain.name, observers);
+    const span = await reader.next({ tip, head: to, final: final.number, addresses, blocks });
+    if (span === undefined) return "idle";
+    const known = [...current.known, ...span.recorded];
+    const finished = await finish({ ...current, known }, final, tip.number);
+    if (finished === undefined) return "idle";
+    const indexed = [...finished.news.indexed, ...span.indexed];
+    await commit(current, finished.state, { ...finished.news, indexed });
+    return tipOf(finished.state).number < to.number ? "continue" : "idle";
+  }
+
+  /** Moves only the final height, where it rose. */
+  async function settleFinal(current: IndexState, final: KnownBlock): Promise<StepAnswer> {
+    if (final.number <= current.final) return "idle";
+    const finished = await finish(current, final, tipOf(current).number);
+    if (finished !== undefined && finished.state.final > current.final) {
+      await commit(current, finished.state, finished.news);
+    }
+    return "idle";
+  }
+
+  /**
+   * The state with what is final by now, and what a second look at blocks that become final brought to light. Blocks
+   * above `seen` were read just now and need none. Undefined when the final block is not the recorded one.
+   */
+  async function finish(
+    next: IndexState,
+    final: KnownBlock,
+    seen: bigint,
+  ): Promise<{ state: IndexState; news: News } | undefined> {
+    const tip = tipOf(next);
+    const height = final.number < tip.number ? final.number : tip.number;
+    if (height <= next.final) return { state: next, news: { indexed: [] } };
+    const recorded = next.known.find(({ number }) => number === final.number);
+    if (recorded !== undefined && recorded.hash !== final.hash) return undefined;
+    const range = { above: next.final, upTo: height < seen ? height : seen };
+    const addresses = allAddresses(chain.name, observers);
+    const recheck = await recheckFinal({ chain, reader, known: next.known, range, addresses });
+    if (recheck === undefined) return undefined;
+    for (const { block } of recheck.missed) log.error({ block: block.number }, "logs had been hidden by the node");
+    const known = withoutOld(recheck.known, height - keptFinal);
+    return { state: { ...next, final: height, known }, news: { indexed: recheck.missed, finalized: height } };
+  }
+
+  async function commit(from: IndexState, to: IndexState, news: News): Promise<void> {
+    const next = { ...to, revision: from.revision + 1n };
+    state = undefined;
+    await db.tx(async (tx) => {
+      await moveState(tx, chain.name, from, next);
+      await announce(tx, chain.name, observers, news);
+    });
+    state = next;
+    mark(`indexed/${chain.name}`);
+  }
+
+  return {
+    start() {
+      if (loop !== undefined) return;
+      halted = false;
+      state = undefined;
+      loop = startLoop({
+        step,
+        clock,
+        idleMs: config.pollMs,
+        backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
+        onError(error, { failures, fatal, retryInMs }) {
+          lastError =
+            error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
+          halted = fatal;
+          if (fatal) log.error({ err: error }, "indexer halted");
+          else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
+        },
+      });
+    },
+    async stop() {
+      await loop?.stop();
+      loop = undefined;
+    },
+    status: () => ({
+      chain: chain.name,
+      state: halted ? "halted" : loop === undefined ? "stopped" : "running",
+      indexed: state === undefined ? undefined : tipOf(state).number,
+      final: state?.final,
+      head,
+      healthyAt,
+      error: lastError,
+    }),
+    wake: () => loop?.wake(),
+  };
+}
+
+function tipOf(state: IndexState): RecordedBlock {
+  const tip = state.known.at(-1);
+  if (tip === undefined) throw new LockstepError("internal", "an indexed chain has no blocks");
+  return tip;
+}
+
+/** Blocks below `lowest` go in lots, since each lot costs a statement. */
+function withoutOld(known: readonly RecordedBlock[], lowest: bigint): readonly RecordedBlock[] {
+  const fresh = known.filter(({ number }) => number >= lowest);
+  return known.length - fresh.length < pruneLot ? known : fresh;
+}
+
+const dropAbove = (state: IndexState, ancestor: KnownBlock): IndexState => ({
+  ...state,
+  known: state.known.filter(({ number }) => number <= ancestor.number),
+});

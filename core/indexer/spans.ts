@@ -1,0 +1,155 @@
+import type { Block, Chain, ChainLog } from "../chain/chain.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Hex } from "../kernel/codec.ts";
+import { isLockstepError } from "../kernel/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { mayHoldLogsOf } from "./bloom.ts";
+import type { IndexedBlock } from "./observer.ts";
+import type { KnownBlock } from "./reconcile.ts";
+import type { RecordedBlock } from "./tables.ts";
+
+/** Up to so many blocks are read one by one, which shows more lies than reading logs alone. */
+const singlyRead = 32n;
+/** Further looks at a block whose bloom filter speaks of logs that the node does not give. */
+const bloomRetries = 2;
+
+export type SpanRequest = {
+  /** The last block indexed; the span starts after it. */
+  readonly tip: KnownBlock;
+  readonly head: Block;
+  /** Height up to which blocks cannot change any more. */
+  readonly final: bigint;
+  readonly addresses: readonly Hex[];
+  /** Blocks read already. */
+  readonly blocks: ReadonlyMap<bigint, Block>;
+};
+
+export type Span = {
+  /** Ascending; the last is the new tip. Without gap unless all of them are final. */
+  readonly recorded: readonly RecordedBlock[];
+  /** Those with logs. */
+  readonly indexed: readonly IndexedBlock[];
+};
+
+export type SpanReader = {
+  /** The next blocks after the tip; undefined when the chain changed meanwhile or the node lags: look again. */
+  next(request: SpanRequest): Promise<Span | undefined>;
+  /** Logs of a range, in as many requests as it takes. */
+  logs(fromBlock: bigint, toBlock: bigint, addresses: readonly Hex[]): Promise<ChainLog[]>;
+};
+
+export const logId = (log: ChainLog): string => `${log.transactionHash}:${log.logIndex}`;
+
+/** Reads blocks and logs in a window that halves when the node refuses and grows back while it does not. */
+export function createSpanReader(deps: {
+  chain: Chain;
+  logWindow: number;
+  pauseMs: number;
+  clock: Clock;
+  log: Log;
+}): SpanReader {
+  const { chain, clock, log } = deps;
+  const widest = BigInt(deps.logWindow);
+  let window = widest;
+
+  async function askLogs(fromBlock: bigint, toBlock: bigint, addresses: readonly Hex[]): Promise<ChainLog[]> {
+    const span = toBlock - fromBlock + 1n;
+    try {
+      const found = await chain.logs({ fromBlock, toBlock, addresses });
+      if (span >= window) window = least(widest, window + window / 2n + 1n);
+      return found;
+    } catch (error) {
+      if (isLockstepError(error) && error.retryable && span > 1n) {
+        window = least(span, window) / 2n;
+        log.warn({ chain: chain.name, code: error.code, window }, "log window is narrowed");
+      }
+      throw error;
+    }
+  }
+
+  /** A range that is all final: only blocks with logs are read, and both ends. */
+  async function finalSpan({ tip, final, addresses }: SpanRequest): Promise<Span | undefined> {
+    const from = tip.number + 1n;
+    const to = least(final, from + window - 1n);
+    const [first, last, logs] = await Promise.all([chain.block(from), chain.block(to), askLogs(from, to, addresses)]);
+    if (first === undefined || last === undefined || first.parentHash !== tip.hash) return undefined;
+    const groups = Map.groupBy(logs, (entry) => entry.blockNumber);
+    const numbers = [...groups.keys()].sort((a, b) => (a < b ? -1 : 1));
+    const blocks = await Promise.all(numbers.map((number) => (number === to ? last : chain.block(number))));
+    const indexed = join(blocks, groups);
+    if (indexed === undefined) return undefined;
+    return { recorded: [{ ...record(last, groups.get(to) ?? []) }], indexed };
+  }
+
+  async function liveSpan({ tip, head, addresses, blocks }: SpanRequest): Promise<Span | undefined> {
+    const from = tip.number + 1n;
+    const to = least(head.number, from + least(window, singlyRead) - 1n);
+    const numbers = Array.from({ length: Number(to - from) + 1 }, (_, index) => from + BigInt(index));
+    const read = await Promise.all(
+      numbers.map((number) => (number === head.number ? head : (blocks.get(number) ?? chain.block(number)))),
+    );
+    const chained = read.flatMap((block) => (block === undefined ? [] : [block]));
+    const linked = chained.every((block, index) => block.parentHash === (chained[index - 1] ?? tip).hash);
+    if (chained.length < numbers.length || !linked) return undefined;
+    const groups = await completeLogs(chained, addresses);
+    const indexed = join(
+      chained.filter((block) => groups.has(block.number)),
+      groups,
+    );
+    if (indexed === undefined) return undefined;
+    return { recorded: chained.map((block) => record(block, groups.get(block.number) ?? [])), indexed };
+  }
+
+  async function completeLogs(blocks: readonly Block[], addresses: readonly Hex[]) {
+    const [from, to] = [blocks[0]?.number ?? 0n, blocks.at(-1)?.number ?? -1n];
+    for (let attempt = 0; ; attempt++) {
+      const groups = Map.groupBy(await askLogs(from, to, addresses), (entry) => entry.blockNumber);
+      const doubtful = blocks.filter(
+        ({ number, logsBloom }) =>
+          !groups.has(number) &&
+          logsBloom !== undefined &&
+          addresses.some((address) => mayHoldLogsOf(address, logsBloom)),
+      );
+      if (doubtful.length === 0 || attempt === bloomRetries) return groups;
+      log.debug({ chain: chain.name, block: doubtful[0]?.number, attempt }, "logs may be missing, asking again");
+      await clock.sleep(deps.pauseMs);
+    }
+  }
+
+  return {
+    next: (request) => (request.final - request.tip.number > singlyRead ? finalSpan(request) : liveSpan(request)),
+    async logs(fromBlock, toBlock, addresses) {
+      const found: ChainLog[] = [];
+      for (let from = fromBlock; from <= toBlock; ) {
+        const to = least(toBlock, from + window - 1n);
+        found.push(...(await askLogs(from, to, addresses)));
+        from = to + 1n;
+      }
+      return found;
+    },
+  };
+}
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b);
+
+const record = (block: Block, logs: readonly ChainLog[]): RecordedBlock => ({
+  number: block.number,
+  hash: block.hash,
+  logs: logs.map(logId),
+});
+
+/** Blocks with their logs; undefined when a log names another block than the one just read. */
+function join(
+  blocks: readonly (Block | undefined)[],
+  groups: ReadonlyMap<bigint, readonly ChainLog[]>,
+): IndexedBlock[] | undefined {
+  const joined: IndexedBlock[] = [];
+  for (const block of blocks) {
+    const logs = block === undefined ? undefined : groups.get(block.number);
+    if (block === undefined || logs === undefined || logs.some((entry) => entry.blockHash !== block.hash)) {
+      return undefined;
+    }
+    joined.push({ block, logs });
+  }
+  return joined;
+}

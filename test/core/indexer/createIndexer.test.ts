@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import { numberToHex } from "viem";
+import type { ChainAccess } from "#core/chain/chain.ts";
+import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { forEachDatabase, type OpenDatabase, quietLog } from "../../support/databases.ts";
+import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
+import { failing, type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
+import { deployRinger, type Ringer } from "../../support/tinyContracts.ts";
+import { until } from "../../support/until.ts";
+import { accessTo, actualWords, createHistory, type History, openIndexed, recordedWords } from "./support.ts";
+
+const chainId = 991_011;
+
+await forEachDatabase("the indexer", (backend) => {
+  let local: LocalChain;
+  let proxy: RpcProxy;
+  let ringer: Ringer;
+  let database: OpenDatabase;
+  let clean: string;
+  const running: Indexer[] = [];
+
+  before(async () => {
+    local = await startLocalChain(chainId);
+    proxy = await startRpcProxy(local.url);
+    ringer = await deployRinger(local);
+  });
+  after(async () => {
+    await proxy.close();
+    await local.close();
+  });
+
+  /** Every case starts on the same chain and an empty database. */
+  const scene = (name: string, run: () => Promise<void>) =>
+    it(name, async () => {
+      database = await openIndexed(backend);
+      clean = await local.snapshot();
+      try {
+        await run();
+      } finally {
+        await Promise.all(running.splice(0).map((indexer) => indexer.stop()));
+        await database.close();
+        proxy.use();
+        await local.revert(clean);
+      }
+    });
+
+  const start = (
+    history: History,
+    options: { blocks?: number; chain?: ChainAccess; logWindow?: number; startBlock?: number } = {},
+  ) => {
+    const chain = options.chain ?? accessTo(proxy.url, chainId, { blocks: options.blocks ?? 6 });
+    const config = { pollMs: 5, startBlock: options.startBlock ?? 0, logWindow: options.logWindow ?? 2_000 };
+    const db = database.another();
+    const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock: systemClock });
+    running.push(indexer);
+    indexer.start();
+    return indexer;
+  };
+
+  const caughtUp = async (indexer: Indexer) => {
+    const height = await local.height();
+    await until(
+      () => indexer.status().indexed === height && indexer.status().head === height,
+      "the indexer is at head",
+    );
+  };
+  const halted = (indexer: Indexer) => until(() => indexer.status().state === "halted", "the indexer halts");
+  const chainSays = () => actualWords(accessTo(local.url, chainId, { blocks: 0 }), ringer.address);
+  const mine = () => createHistory(() => [ringer.address]);
+
+  scene("tells logs, and what is final, once each and in order", async () => {
+    const history = mine();
+    const indexer = start(history);
+    for (let word = 1n; word <= 10n; word++) await ringer.ring(word);
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+    assert.equal((await recordedWords(database)).length, 10);
+    const height = await local.height();
+    await until(() => indexer.status().final === height - 6n, "finality follows");
+    assert.equal(history.calls.at(-1), `finalized ${height - 6n}`);
+  });
+
+  scene("goes on from its checkpoint after a restart, and catches up in windows", async () => {
+    const first = start(mine(), { blocks: 0 });
+    await ringer.ring(1n);
+    await caughtUp(first);
+    await first.stop();
+    for (let word = 2n; word <= 5n; word++) {
+      await ringer.ring(word);
+      await local.mine(30);
+    }
+    const history = mine();
+    const second = start(history, { blocks: 0, logWindow: 7 });
+    await caughtUp(second);
+    assert.equal(history.calls.filter((call) => call.startsWith("included")).length, 4);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("starts at its start block", async () => {
+    await ringer.ring(1n);
+    const indexer = start(mine(), { startBlock: Number(await local.height()) + 1 });
+    await ringer.ring(2n);
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), (await chainSays()).slice(-1));
+  });
+
+  for (const depth of [1, 2, 3, 4, 5]) {
+    scene(`follows a reorganisation of ${depth} blocks`, async () => {
+      const history = mine();
+      const indexer = start(history);
+      await local.mine(8);
+      const ancestor = await local.height();
+      const fork = await local.snapshot();
+      for (let word = 1; word <= depth; word++) await ringer.ring(BigInt(word));
+      await caughtUp(indexer);
+      await local.revert(fork);
+      for (let word = 1; word <= depth + 1; word++) await ringer.ring(BigInt(100 + word));
+      await caughtUp(indexer);
+      assert.ok(history.calls.includes(`reorged ${ancestor}`), history.calls.join(", "));
+      assert.deepEqual(await recordedWords(database), await chainSays());
+    });
+  }
+
+  scene("halts when a final block is gone, and leaves what it has", async () => {
+    const indexer = start(mine(), { blocks: 2 });
+    const fork = await local.snapshot();
+    for (let word = 1n; word <= 5n; word++) await ringer.ring(word);
+    await caughtUp(indexer);
+    const said = await recordedWords(database);
+    await local.revert(fork);
+    await local.mine(9);
+    await halted(indexer);
+    assert.equal(indexer.status().error?.code, "reorg-too-deep");
+    assert.deepEqual(await recordedWords(database), said);
+    const again = start(mine(), { blocks: 2 });
+    await halted(again);
+    assert.equal(again.status().error?.code, "reorg-too-deep");
+  });
+
+  scene("halts before it acts when the chain was replaced", async () => {
+    const first = start(mine());
+    await ringer.ring(1n);
+    await caughtUp(first);
+    const said = await recordedWords(database);
+    const other = await startLocalChain(chainId);
+    try {
+      await other.rpc("hardhat_setPrevRandao", [numberToHex(7n, { size: 32 })]);
+      await other.mine(20);
+      const chain = accessTo(other.url, chainId, { blocks: 6 });
+      const history = mine();
+      const second = start(history, { chain });
+      await halted(second);
+      const { error } = second.status();
+      assert.ok(isLockstepError(error, "chain-replaced"));
+      assert.equal(error.details.found, await chain.genesis());
+      assert.equal(error.details.known, await accessTo(local.url, chainId, { blocks: 0 }).genesis());
+      assert.deepEqual(history.calls, []);
+      assert.deepEqual(await recordedWords(database), said);
+      // The same while it runs: the endpoint is another chain from one moment to the next.
+      proxy.use((request) =>
+        request.method === "eth_chainId"
+          ? undefined
+          : other.rpc(request.method, request.params).then((result) => ({ result })),
+      );
+      await halted(first);
+      assert.equal(first.status().error?.code, "chain-replaced");
+    } finally {
+      await other.close();
+    }
+  });
+
+  scene("halts at an endpoint of another chain", async () => {
+    const indexer = start(mine(), { chain: accessTo(local.url, chainId + 1, { blocks: 0 }) });
+    await halted(indexer);
+    assert.equal(indexer.status().error?.code, "chain-id-mismatch");
+  });
+
+  scene("finds logs that a lagging node does not show at first", async () => {
+    const indexer = start(mine());
+    await caughtUp(indexer);
+    let hidden = 2;
+    proxy.use((request) =>
+      request.method === "eth_getLogs" && hidden-- > 0 ? Promise.resolve({ result: [] }) : undefined,
+    );
+    await ringer.ring(1n);
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("finds logs that a node hid until their block is final, before it calls the block final", async () => {
+    const history = mine();
+    const indexer = start(history, { blocks: 3 });
+    await caughtUp(indexer);
+    proxy.use((request) => (request.method === "eth_getLogs" ? Promise.resolve({ result: [] }) : undefined));
+    await ringer.ring(1n);
+    const block = await local.height();
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), []);
+    proxy.use();
+    await local.mine(4);
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+    const place = history.calls.indexOf(`included ${block}`);
+    assert.ok(place >= 0 && history.calls.slice(0, place).every((call) => call !== `finalized ${block}`));
+  });
+
+  scene("gets through an endpoint that hangs, dies and refuses wide ranges", async () => {
+    for (let word = 1n; word <= 40n; word++) await ringer.ring(word);
+    await local.mine(100);
+    let requests = 0;
+    proxy.use((request) => {
+      requests++;
+      if (requests % 13 === 0) return Promise.resolve("die");
+      if (requests % 31 === 0) return Promise.resolve("hang");
+      const filter = request.params[0] as { fromBlock: string; toBlock: string };
+      if (request.method !== "eth_getLogs" || BigInt(filter.toBlock) - BigInt(filter.fromBlock) < 10n) return undefined;
+      return Promise.resolve({ error: { code: -32005, message: "query returned more than 10 results" } });
+    });
+    const indexer = start(mine(), { chain: accessTo(proxy.url, chainId, { blocks: 0 }, 100) });
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("waits for a node that is behind, and does not take it for a reorganisation", async () => {
+    const history = mine();
+    const indexer = start(history, { blocks: 0 });
+    await ringer.ring(1n);
+    await local.mine(5);
+    await caughtUp(indexer);
+    const height = await local.height();
+    const calls = history.calls.length;
+    proxy.use((request, forward) =>
+      request.params[0] === "latest" ? forward({ params: [numberToHex(height - 4n), false] }) : undefined,
+    );
+    await until(() => indexer.status().head === height - 4n, "the node is behind");
+    proxy.use();
+    await ringer.ring(2n);
+    await caughtUp(indexer);
+    assert.ok(history.calls.slice(calls).every((call) => !call.startsWith("reorged")));
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("commits events and checkpoint together or not at all", async () => {
+    const history = mine();
+    const indexer = start(history);
+    await caughtUp(indexer);
+    history.failNext(new Error("the observer fails after it wrote"));
+    await ringer.ring(1n);
+    await caughtUp(indexer);
+    assert.equal(history.calls.filter((call) => call.startsWith("included")).length, 2);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("shares a chain with another process without telling anything twice", async () => {
+    const [one, two] = [start(mine()), start(mine())];
+    for (let word = 1n; word <= 20n; word++) await ringer.ring(word);
+    await caughtUp(one);
+    await caughtUp(two);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("indexes at once when woken", async () => {
+    const chain = accessTo(local.url, chainId, { blocks: 0 });
+    const config = { pollMs: 60_000, startBlock: 0, logWindow: 2_000 };
+    const db = database.db;
+    const indexer = createIndexer({ chain, config, db, observers: [mine()], log: quietLog, clock: systemClock });
+    running.push(indexer);
+    indexer.start();
+    await caughtUp(indexer);
+    await ringer.ring(1n);
+    indexer.wake();
+    await caughtUp(indexer);
+    assert.deepEqual(await recordedWords(database), await chainSays());
+  });
+
+  scene("an endpoint that is gone stops nothing for good", async () => {
+    const indexer = start(mine(), { chain: accessTo(proxy.url, chainId, { blocks: 6 }, 100) });
+    await caughtUp(indexer);
+    proxy.use(failing("die"));
+    await until(() => indexer.status().error?.code === "chain-unreachable", "it fails");
+    assert.equal(indexer.status().state, "running");
+    proxy.use();
+    await ringer.ring(1n);
+    await caughtUp(indexer);
+  });
+});

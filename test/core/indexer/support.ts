@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import type { Block, ChainAccess, ChainLog } from "#core/chain/chain.ts";
+import { createChain } from "#core/chain/createChain.ts";
+import type { Migration, Tx } from "#core/db/db.ts";
+import { migrate } from "#core/db/migrate.ts";
+import type { ChainObserver } from "#core/indexer/observer.ts";
+import { indexerMigrations } from "#core/indexer/tables.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { type DatabaseBackend, type OpenDatabase, quietLog } from "../../support/databases.ts";
+
+const historyMigrations: readonly Migration[] = [
+  {
+    id: "history/001-create",
+    sql: `CREATE TABLE history (block bigint NOT NULL, hash text NOT NULL, log text NOT NULL, word text NOT NULL,
+          PRIMARY KEY (block, log))`,
+  },
+];
+
+export async function openIndexed(backend: DatabaseBackend): Promise<OpenDatabase> {
+  const database = await backend.open();
+  await migrate(database.db, [...indexerMigrations, ...historyMigrations]);
+  return database;
+}
+
+export const accessTo = (
+  url: string,
+  chainId: number,
+  finality: { blocks: number } | "finalized",
+  timeoutMs = 2_000,
+): ChainAccess =>
+  createChain(
+    { name: "alpha", chainId, endpoints: [url], finality },
+    { log: quietLog, clock: systemClock, timeoutMs, retries: 1 },
+  );
+
+export type History = ChainObserver & {
+  readonly calls: string[];
+  /** Extra failure to throw at the end of an `included`, after everything was written. */
+  failNext(error: Error): void;
+};
+
+/**
+ * Keeps the logs it is told about in a table of its own, and asserts on every call that the story is one that a chain
+ * can tell: nothing below a final height moves, blocks rise, nothing comes twice.
+ */
+export function createHistory(addresses: () => readonly Hex[]): History {
+  const calls: string[] = [];
+  let failure: Error | undefined;
+  let final = -1n;
+  return {
+    calls,
+    failNext: (error) => {
+      failure = error;
+    },
+    addresses,
+    async included(tx, _chain, blocks) {
+      const wanted = new Set(addresses().map((address) => address.toLowerCase()));
+      let before: Block | undefined;
+      for (const { block, logs } of blocks) {
+        assert.ok(before === undefined || before.number < block.number, "blocks rise");
+        assert.ok(block.number > final, "nothing is included below a final height");
+        assert.ok(logs.length > 0 && logs.every((log) => wanted.has(log.address.toLowerCase())));
+        assert.ok(logs.every((log) => log.blockHash === block.hash && log.blockNumber === block.number));
+        for (const log of logs) await insert(tx, block, log);
+        before = block;
+      }
+      calls.push(`included ${blocks.map(({ block }) => block.number).join(" ")}`);
+      if (failure !== undefined) {
+        const error = failure;
+        failure = undefined;
+        throw error;
+      }
+    },
+    async reorged(tx, _chain, ancestor) {
+      assert.ok(ancestor >= final, "a final block never goes");
+      calls.push(`reorged ${ancestor}`);
+      await tx.query("DELETE FROM history WHERE block > $1", [ancestor]);
+    },
+    async finalized(_tx, _chain, height) {
+      assert.ok(height > final, "finality rises");
+      final = height;
+      calls.push(`finalized ${height}`);
+    },
+  };
+}
+
+async function insert(tx: Tx, block: Block, log: ChainLog): Promise<void> {
+  await tx.query("INSERT INTO history (block, hash, log, word) VALUES ($1, $2, $3, $4)", [
+    block.number,
+    block.hash,
+    `${log.transactionHash}:${log.logIndex}`,
+    BigInt(log.topics[0] ?? "0x0").toString(),
+  ]);
+}
+
+/** What the table says, in chain order. */
+export async function recordedWords(database: OpenDatabase): Promise<string[]> {
+  const rows = await database.db.query<{ block: bigint; hash: string; word: string }>(
+    "SELECT block, hash, word FROM history ORDER BY block, log",
+  );
+  return rows.map(({ block, hash, word }) => `${block} ${hash} ${word}`);
+}
+
+/** What the chain says, in the same form. */
+export async function actualWords(chain: ChainAccess, address: Hex): Promise<string[]> {
+  const head = await chain.block("latest");
+  const logs = await chain.logs({ fromBlock: 0n, toBlock: head?.number ?? 0n, addresses: [address] });
+  const byLog = (log: ChainLog) => `${log.transactionHash}:${log.logIndex}`;
+  logs.sort((a, b) =>
+    a.blockNumber === b.blockNumber ? (byLog(a) < byLog(b) ? -1 : 1) : a.blockNumber < b.blockNumber ? -1 : 1,
+  );
+  return logs.map((log) => `${log.blockNumber} ${log.blockHash} ${BigInt(log.topics[0] ?? "0x0")}`);
+}
