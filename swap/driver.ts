@@ -71,8 +71,8 @@ export function createSwapDriver(deps: Deps): SwapDriver {
         const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
         await db.tx(async (tx) => {
-          await store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [started] }]);
           await deps.sender.submit(tx, [intent]);
+          await store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [started] }]);
         });
       }
     }

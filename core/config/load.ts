@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import type { z } from "zod";
+import { z } from "zod";
 import { LockstepError } from "../kernel/errors.ts";
+import { type Env, readEnv } from "./env.ts";
 
 /**
  * Parses a JSON file by a schema, once, and freezes it. Throws `config-invalid` with the path of the first field at
@@ -12,8 +13,16 @@ export function loadConfig<S extends z.ZodType>(path: string, schema: S): Readon
   throw invalid(path, result.error);
 }
 
-/** The same for values that are already here, such as the environment; `where` names them. */
-export function invalid(where: string, error: z.ZodError): LockstepError {
+/** The environment, with the same error when a variable does not fit. */
+export function parseEnv(): Env {
+  try {
+    return readEnv();
+  } catch (error) {
+    throw error instanceof z.ZodError ? invalid("environment", error) : error;
+  }
+}
+
+function invalid(where: string, error: z.ZodError): LockstepError {
   const [issue] = error.issues;
   const field = issue?.path.map(String).join(".") || "(root)";
   return new LockstepError("config-invalid", `${where}: ${field}: ${issue?.message ?? "not valid"}`, {

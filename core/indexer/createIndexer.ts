@@ -11,6 +11,7 @@ import { genesisState, lookAtChain } from "./look.ts";
 import type { ChainObserver } from "./observer.ts";
 import { recheckFinal } from "./recheck.ts";
 import type { KnownBlock } from "./reconcile.ts";
+import { assertGenesis } from "./sameChain.ts";
 import { createSpanReader } from "./spans.ts";
 import { createState, type IndexState, loadState, moveState, type RecordedBlock } from "./tables.ts";
 
@@ -28,6 +29,8 @@ export type IndexerDeps = {
   readonly clock: Clock;
   /** Called with `indexed/{chain}` after every commit. */
   readonly mark?: Mark;
+  /** Called once when it halts for good. */
+  readonly onHalt?: (error: unknown) => void;
 };
 
 export type IndexerStatus = {
@@ -79,7 +82,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   async function open(): Promise<IndexState | undefined> {
     const stored = await loadState(db, chain.name);
     if (stored !== undefined) {
-      await assertSameChain(stored);
+      await assertGenesis(chain, stored.genesis);
       state = stored;
       return stored;
     }
@@ -90,16 +93,6 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     return first;
   }
 
-  async function assertSameChain(known: IndexState): Promise<void> {
-    const found = await chain.genesis();
-    if (found === known.genesis) return;
-    throw new LockstepError(
-      "chain-replaced",
-      `${chain.name} begins with block ${found}, before it was ${known.genesis}: nothing recorded applies to it`,
-      { details: { chain: chain.name, known: known.genesis, found } },
-    );
-  }
-
   async function follow(current: IndexState): Promise<StepAnswer> {
     const look = await lookAtChain(chain, current);
     head = look.head.number;
@@ -108,15 +101,15 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       case "torn":
         return "idle";
       case "unchanged":
-        if (look.head.number < tipOf(current).number) await assertSameChain(current);
+        if (look.head.number < tipOf(current).number) await assertGenesis(chain, current.genesis);
         return settleFinal(current, look.final);
       case "reorged":
-        await assertSameChain(current);
+        await assertGenesis(chain, current.genesis);
         log.warn({ ancestor: outcome.ancestor.number, tip: tipOf(current).number }, "chain reorganised");
         await commit(current, dropAbove(current, outcome.ancestor), { ancestor: outcome.ancestor.number, indexed: [] });
         return "continue";
       case "too-deep":
-        await assertSameChain(current);
+        await assertGenesis(chain, current.genesis);
         throw new LockstepError(
           "reorg-too-deep",
           `${chain.name} dropped its final block ${outcome.number}: recorded ${outcome.known}, now ${outcome.found}`,
@@ -203,8 +196,10 @@ export function createIndexer(deps: IndexerDeps): Indexer {
           lastError =
             error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
           halted = fatal;
-          if (fatal) log.error({ err: error }, "indexer halted");
-          else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
+          if (fatal) {
+            log.error({ err: error }, "indexer halted");
+            deps.onHalt?.(error);
+          } else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
         },
       });
     },

@@ -1,0 +1,77 @@
+import type { ServiceConfig } from "#core/config/service.ts";
+import type { Db } from "#core/db/db.ts";
+import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
+import { defendLocally } from "#core/http/localOnly.ts";
+import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import type { Indexer } from "#core/indexer/createIndexer.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { Part } from "../lifecycle.ts";
+import { ensureToken } from "../token.ts";
+import { createChainRoutes } from "./chains.ts";
+
+type Deps = {
+  config: ServiceConfig;
+  db: Db;
+  indexers: ReadonlyMap<string, Indexer>;
+  log: Log;
+  contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
+};
+
+const description = `Cross-chain messages and atomic swaps between EVM chains.
+
+Amounts are decimal strings in the smallest unit. Requests that change something carry the start-up token as
+\`Authorization: Bearer …\`; it is in the file \`token\` of the data folder. Errors are problem documents (RFC 9457).`;
+
+/** Most milliseconds since an indexer's last good look before the process counts as unready. */
+const staleMs = 30_000;
+
+/** The HTTP side of a process: health always, everything else for the role `api`. Listens from `start` on. */
+export function createServiceHttp(deps: Deps): Part {
+  const { config } = deps;
+  let app: HttpServer | undefined;
+  return {
+    async start() {
+      app = await buildServer(deps);
+      await app.listen(config.http);
+      deps.log.info({ host: config.http.host, port: config.http.port }, "listening");
+    },
+    stop: async () => app?.close(),
+  };
+}
+
+async function buildServer({ config, db, indexers, log, contexts }: Deps): Promise<HttpServer> {
+  const app = await createHttpServer({
+    log: log.child({ module: "http" }),
+    title: "Lockstep",
+    version: "1",
+    description,
+  });
+  defendLocally(app, ensureToken(config.dataDir));
+  await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers)])(app);
+  if (!config.roles.includes("api")) return app;
+  for (const { plugin } of contexts) await plugin(app);
+  await createChainRoutes({ chains: config.chains, statusOf: (chain) => indexers.get(chain)?.status() })(app);
+  return app;
+}
+
+function databaseCheck(db: Db): HealthCheck {
+  return {
+    name: "database",
+    async check() {
+      await db.query("select 1");
+      return undefined;
+    },
+  };
+}
+
+function indexerChecks(indexers: ReadonlyMap<string, Indexer>): HealthCheck[] {
+  return [...indexers].map(([chain, indexer]) => ({
+    name: `indexer ${chain}`,
+    async check() {
+      const { state, error, healthyAt } = indexer.status();
+      if (state === "halted") return `${error?.code ?? "halted"}: ${error?.message ?? ""}`;
+      if (healthyAt === undefined) return "the chain has not been read yet";
+      return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
+    },
+  }));
+}

@@ -1,0 +1,115 @@
+import { parseArgs } from "node:util";
+import { parseEnv } from "#core/config/load.ts";
+import { type Network, resetNetwork, startNetwork } from "../network/network.ts";
+import { resetDatabase } from "../network/reset.ts";
+import { askedToStop } from "../signals.ts";
+import { print, table } from "../terminal.ts";
+import { portOption } from "./options.ts";
+
+const options = {
+  "data-dir": { type: "string", default: ".lockstep" },
+  port: { type: "string", default: "7600" },
+  "alpha-port": { type: "string", default: "8545" },
+  "beta-port": { type: "string", default: "8546" },
+  "validator-port": { type: "string", default: "7611" },
+  reset: { type: "boolean", default: false },
+} as const;
+
+/** `npm start`: a local network until it is asked to stop. */
+export async function runNetwork(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options });
+  const ports = {
+    api: portOption("--port", values.port),
+    alpha: portOption("--alpha-port", values["alpha-port"]),
+    beta: portOption("--beta-port", values["beta-port"]),
+    validators: portOption("--validator-port", values["validator-port"]),
+  };
+  const dataDir = values["data-dir"];
+  if (values.reset) {
+    resetNetwork(dataDir);
+    await resetDatabase(parseEnv().DATABASE_URL);
+  }
+  const stopping = askedToStop();
+  const network = await startNetwork({ dataDir, ports, keepAlive: true, say: print });
+  try {
+    describe(network, dataDir);
+    const ended = await Promise.race([stopping.then(() => undefined), network.chainEnded]);
+    if (ended === undefined) {
+      print("stopping …");
+      return 0;
+    }
+    print(`chain ${ended} ended by itself, so everything is stopped`);
+    return 1;
+  } finally {
+    await network.stop();
+  }
+}
+
+function describe(network: Network, dataDir: string): void {
+  const chains = Object.values(network.chains);
+  print();
+  print(
+    table(
+      ["chain", "id", "endpoint", "gateway", "timelock", "test token", "message recorder"],
+      chains.map(({ name, chainId, url, deployment: d }) => [
+        name,
+        String(chainId),
+        url,
+        d.gateway,
+        d.timelock,
+        d.token,
+        d.recorder,
+      ]),
+    ),
+  );
+  print();
+  print(
+    table(
+      ["account", "address"],
+      Object.entries(network.accounts).map(([name, { address }]) => [name, address]),
+    ),
+  );
+  print();
+  print(`API        ${network.api}/v1     documentation ${network.api}/docs`);
+  print(`logs       ${dataDir}/logs`);
+  print();
+  print("Send a message from alpha to beta:");
+  print();
+  print(curl(network, dataDir, "/v1/messages", exampleMessage(network)));
+  print();
+  print("Swap one coin of alpha for 2,500 test tokens of beta:");
+  print();
+  print(curl(network, dataDir, "/v1/swaps", exampleSwap(network)));
+  print();
+  print("Press Ctrl-C to stop.");
+}
+
+function exampleMessage(network: Network) {
+  return {
+    origin: "alpha",
+    destination: "beta",
+    recipient: network.chains.beta?.deployment.recorder,
+    payload: "0x68656c6c6f",
+  };
+}
+
+function exampleSwap(network: Network) {
+  return {
+    source: { chain: "alpha", asset: { type: "native" }, amount: "1000000000000000000" },
+    target: {
+      chain: "beta",
+      asset: { type: "erc20", address: network.chains.beta?.deployment.token },
+      amount: "2500000000",
+    },
+    initiator: { account: "alice" },
+    counterparty: { account: "bob" },
+  };
+}
+
+function curl(network: Network, dataDir: string, path: string, body: unknown): string {
+  return [
+    `  curl -s ${network.api}${path} \\`,
+    `    -H "authorization: Bearer $(cat ${dataDir}/token)" -H 'content-type: application/json' \\`,
+    `    -d '${JSON.stringify(body)}'`,
+  ].join("\n");
+}

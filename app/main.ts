@@ -1,0 +1,55 @@
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { printError } from "./terminal.ts";
+
+/** A command gets its own arguments and answers with the exit code. */
+type Command = (args: readonly string[]) => Promise<number>;
+
+const commands: Readonly<Record<string, { what: string; load: () => Promise<Command> }>> = {
+  network: {
+    what: "run two local chains, three validators and the service",
+    load: async () => (await import("./commands/network.ts")).runNetwork,
+  },
+  demo: {
+    what: "run a network, send messages and swaps, print what happened",
+    load: async () => (await import("./commands/demo.ts")).runDemo,
+  },
+  service: {
+    what: "run the service: --config FILE",
+    load: async () => (await import("./commands/service.ts")).runService,
+  },
+  validator: {
+    what: "run a validator: --config FILE",
+    load: async () => (await import("./commands/validator.ts")).runValidator,
+  },
+};
+
+/** Exit codes: 0 done, 1 failed, 64 wrong usage, 78 something only a person can mend (configuration, another chain). */
+const exitUsage = 64;
+const exitMend = 78;
+
+const [name = "", ...args] = process.argv.slice(2);
+process.exitCode = await run(name, args);
+
+async function run(name: string, args: readonly string[]): Promise<number> {
+  const command = commands[name];
+  if (!command) {
+    const lines = Object.entries(commands).map(([each, { what }]) => `  ${each.padEnd(10)} ${what}`);
+    printError(["usage: node app/main.ts COMMAND [OPTIONS]", ...lines].join("\n"));
+    return exitUsage;
+  }
+  try {
+    return await (await command.load())(args);
+  } catch (error) {
+    if (isUsage(error)) {
+      printError(`${name}: ${error.message}`);
+      return exitUsage;
+    }
+    if (!isLockstepError(error)) throw error;
+    printError(`${error.code}: ${error.message}`);
+    return error.retryable ? 1 : exitMend;
+  }
+}
+
+function isUsage(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+}

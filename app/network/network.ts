@@ -1,0 +1,185 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { QuorumSet } from "#relay";
+import { startChild, untilReady } from "./children.ts";
+import { connectGateway, deployContracts, mintTokens } from "./deploy.ts";
+import { ensureKey, type KeyFile } from "./keys.ts";
+import { createLayout, type Layout } from "./layout.ts";
+import { startLocalChain } from "./localChain.ts";
+import { claimPorts } from "./ports.ts";
+import { type DeployedChain, type ValidatorSeat, writeSettings } from "./settings.ts";
+import { createUnit, type Unit } from "./unit.ts";
+
+export type NetworkOptions = {
+  dataDir: string;
+  /** 0 lets the machine choose. */
+  ports: { api: number; alpha: number; beta: number; validators: number };
+  /** Blocks on top of one before it counts as final. */
+  finalityBlocks?: number;
+  /** Added to the environment of the service. */
+  serviceEnv?: Readonly<Record<string, string>>;
+  /** Starts the service and validators again when they end by themselves. */
+  keepAlive?: boolean;
+  /** Says what happens, for people. */
+  say(line: string): void;
+};
+
+/** A running local network: two chains, three validators and the service, each a process of its own. */
+export type Network = {
+  readonly api: string;
+  token(): string;
+  readonly chains: Readonly<Record<string, DeployedChain>>;
+  readonly accounts: Readonly<Record<string, KeyFile>>;
+  readonly service: Unit;
+  readonly validators: readonly Unit[];
+  readonly layout: Layout;
+  /** Resolves with the name of a chain that ended by itself: nothing can go on without it. */
+  readonly chainEnded: Promise<string>;
+  stop(): Promise<void>;
+};
+
+const accountNames = ["relayer", "alice", "bob", "carol", "dave"] as const;
+const validatorNames = ["validator-1", "validator-2", "validator-3"] as const;
+const coin = 10n ** 18n;
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+/** Starts everything and returns when the service is ready. What was started is stopped when a part fails. */
+export async function startNetwork(options: NetworkOptions): Promise<Network> {
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    return await start(options, stops);
+  } catch (error) {
+    await stopAll(stops);
+    throw error;
+  }
+}
+
+/** Deletes what a local network left in its folder, keys included. */
+export function resetNetwork(dataDir: string): void {
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): Promise<Network> {
+  const { ports, say } = options;
+  if (existsSync(join(options.dataDir, "network.json"))) throw stale(options.dataDir);
+  const [api = 0, alpha = 0, beta = 0, ...validatorPorts] = await claimPorts([
+    { what: "API", option: "--port", port: ports.api },
+    { what: "chain alpha", option: "--alpha-port", port: ports.alpha },
+    { what: "chain beta", option: "--beta-port", port: ports.beta },
+    ...validatorNames.map((name, i) => ({
+      what: name,
+      option: "--validator-port",
+      port: ports.validators && ports.validators + i,
+    })),
+  ]);
+  const layout = createLayout(options.dataDir);
+  const keyOf = (name: string) => ensureKey(layout.keys, name);
+  const seats = validatorNames.map(
+    (name, i): ValidatorSeat => ({ name, key: keyOf(name), port: validatorPorts[i] ?? 0 }),
+  );
+  const accounts = Object.fromEntries(accountNames.map((name) => [name, keyOf(name)]));
+
+  say("starting two chains and deploying the contracts …");
+  const chains = await Promise.all(
+    Object.entries({ alpha, beta }).map(async ([name, port]): Promise<DeployedChain> => {
+      const chain = await startLocalChain({ name, port, layout, deployer: keyOf("deployer") });
+      stops.push(() => chain.child.stop(2_000));
+      return {
+        ...chain,
+        deployment: await deployContracts(chain.deployer, { name: `${name} dollar`, symbol: `${name}USD` }),
+      };
+    }),
+  );
+  await Promise.all(chains.map((chain) => prepare(chain, chains, seats, Object.values(accounts))));
+  writeSettings({
+    ...{ layout, chains, accounts, apiPort: api, validators: seats, relayerAccount: "relayer" },
+    sealingKey: keyOf("sealing"),
+    finalityBlocks: options.finalityBlocks ?? 0,
+  });
+  writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);
+
+  say("starting three validators and the service …");
+  const unit = (name: string, args: readonly string[], port: number, env: Readonly<Record<string, string>> = {}) =>
+    createUnit({
+      name,
+      say,
+      keepAlive: options.keepAlive ?? false,
+      launch: async (extra) => {
+        const logFile = layout.log(name);
+        const child = startChild({ name, script: main, args, logFile, env: { ...env, ...extra } });
+        await untilReady(child, { ready: () => isReady(port), logFile, timeoutMs: 60_000 });
+        return child;
+      },
+    });
+  const validators = seats.map(({ name, port }) => unit(name, ["validator", "--config", layout.validator(name)], port));
+  const service = unit("service", ["service", "--config", layout.service], api, options.serviceEnv);
+  stops.push(...validators.map((each) => () => each.stop()), () => service.stop());
+  await Promise.all([service, ...validators].map((each) => each.start()));
+  return {
+    api: `http://127.0.0.1:${api}`,
+    token: () => readFileSync(join(options.dataDir, "token"), "utf8").trim(),
+    chains: Object.fromEntries(chains.map((chain) => [chain.name, chain])),
+    accounts,
+    service,
+    validators,
+    layout,
+    chainEnded: Promise.race(chains.map(({ name, child }) => child.ended.then(() => name))),
+    stop: () => stopAll(stops),
+  };
+}
+
+/** In reverse, so that nothing outlives what it stands on. */
+async function stopAll(stops: (() => Promise<void>)[]): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) await stop();
+}
+
+async function prepare(
+  chain: DeployedChain,
+  all: readonly DeployedChain[],
+  seats: readonly ValidatorSeat[],
+  accounts: readonly KeyFile[],
+): Promise<void> {
+  const { deployer, deployment } = chain;
+  const set: QuorumSet = {
+    validators: seats.map(({ key }) => ({ account: key.address, weight: 1n })),
+    threshold: { rule: "absoluteWeight", weight: 2n },
+  };
+  for (const peer of all.filter(({ name }) => name !== chain.name)) {
+    await connectGateway(
+      deployer,
+      deployment.gateway,
+      { chainId: peer.chainId, gateway: peer.deployment.gateway },
+      set,
+    );
+  }
+  for (const { address } of accounts) await deployer.fund(address, 1_000n * coin);
+  await mintTokens(
+    deployer,
+    deployment.token,
+    accounts.map(({ address }) => address),
+    1_000_000_000_000n,
+  );
+}
+
+function summary(chains: readonly DeployedChain[], accounts: Readonly<Record<string, KeyFile>>) {
+  return {
+    chains: Object.fromEntries(
+      chains.map(({ name, chainId, url, deployment }) => [name, { chainId, url, ...deployment }]),
+    ),
+    accounts: Object.fromEntries(Object.entries(accounts).map(([name, { address }]) => [name, address])),
+  };
+}
+
+function stale(dataDir: string): LockstepError {
+  return new LockstepError(
+    "network-stale",
+    `${dataDir} belongs to local chains of an earlier run; they lived in memory and are gone. Start over with --reset, which deletes ${dataDir}, or keep it and choose another folder with --data-dir.`,
+  );
+}
+
+async function isReady(port: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(2_000) });
+  return answer.ok;
+}

@@ -1,0 +1,84 @@
+import { writeFileSync } from "node:fs";
+import type { Deployment } from "./deploy.ts";
+import type { KeyFile } from "./keys.ts";
+import type { Layout } from "./layout.ts";
+import type { LocalChain } from "./localChain.ts";
+
+/** Time bounds of chains on this machine: they mine at once, and a busy laptop is the only congestion. */
+const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1 };
+const reactionSeconds = 2;
+
+export type DeployedChain = LocalChain & { readonly deployment: Deployment };
+export type ValidatorSeat = { readonly name: string; readonly key: KeyFile; readonly port: number };
+
+export type Settings = {
+  layout: Layout;
+  apiPort: number;
+  chains: readonly DeployedChain[];
+  accounts: Readonly<Record<string, KeyFile>>;
+  sealingKey: KeyFile;
+  relayerAccount: string;
+  validators: readonly ValidatorSeat[];
+  /** Blocks on top of one before it counts as final. */
+  finalityBlocks: number;
+};
+
+/** Writes the configuration files of the service and of each validator, as a person would write them by hand. */
+export function writeSettings(settings: Settings): void {
+  write(settings.layout.service, serviceSettings(settings));
+  for (const seat of settings.validators)
+    write(settings.layout.validator(seat.name), validatorSettings(settings, seat));
+}
+
+function chainSettings(settings: Settings) {
+  return Object.fromEntries(
+    settings.chains.map(({ name, chainId, url, deployment: { gateway, timelock } }) => [
+      name,
+      {
+        chainId,
+        endpoints: [url],
+        finality: { blocks: settings.finalityBlocks },
+        pollMs: 25,
+        ...timing,
+        gateway,
+        timelock,
+      },
+    ]),
+  );
+}
+
+function serviceSettings(settings: Settings) {
+  return {
+    dataDir: settings.layout.dataDir,
+    http: { port: settings.apiPort },
+    chains: chainSettings(settings),
+    accounts: Object.fromEntries(Object.entries(settings.accounts).map(([name, { file }]) => [name, { file }])),
+    sealingKey: { file: settings.sealingKey.file },
+    relay: {
+      account: settings.relayerAccount,
+      threshold: { rule: "absoluteWeight", weight: 2 },
+      validators: settings.validators.map(({ name, key, port }) => ({
+        name,
+        address: key.address,
+        url: `http://127.0.0.1:${port}`,
+      })),
+    },
+    swap: { reactionSeconds },
+  };
+}
+
+function validatorSettings(settings: Settings, seat: ValidatorSeat) {
+  return {
+    name: seat.name,
+    key: { file: seat.key.file },
+    listen: { port: seat.port },
+    pollMs: 25,
+    relayerUrl: `http://127.0.0.1:${settings.apiPort}`,
+    storeFile: settings.layout.validatorStore(seat.name),
+    chains: chainSettings(settings),
+  };
+}
+
+function write(file: string, value: unknown): void {
+  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,53 @@
+import type { Child } from "./children.ts";
+
+/** A process of a network that can be stopped, killed and started again. */
+export type Unit = {
+  readonly name: string;
+  /** Resolves when it is ready; `env` is added to its environment for this one start. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  /** Resolves when the process that runs now has ended. */
+  ended(): Promise<void>;
+};
+
+const restartMs = 1_000;
+
+export function createUnit(options: {
+  name: string;
+  keepAlive: boolean;
+  say(line: string): void;
+  launch(env: Readonly<Record<string, string>>): Promise<Child>;
+}): Unit {
+  let child: Child | undefined;
+  let wanted = false;
+
+  async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    wanted = true;
+    const started = await options.launch(env);
+    child = started;
+    if (options.keepAlive) void started.ended.then(({ code, signal }) => revive(signal ?? `status ${code}`));
+  }
+
+  async function revive(how: string): Promise<void> {
+    if (!wanted) return;
+    options.say(`${options.name} ended by itself (${how}); starting it again`);
+    await new Promise((resolve) => setTimeout(resolve, restartMs));
+    if (wanted) await start().catch((error: unknown) => options.say(`${options.name} did not start: ${String(error)}`));
+  }
+
+  return {
+    name: options.name,
+    start,
+    async stop() {
+      wanted = false;
+      await child?.stop();
+    },
+    async kill() {
+      wanted = false;
+      child?.process.kill("SIGKILL");
+      await child?.ended;
+    },
+    ended: async () => void (await child?.ended),
+  };
+}

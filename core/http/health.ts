@@ -1,0 +1,46 @@
+import { z } from "zod";
+import type { HttpServer } from "./server.ts";
+
+/** One thing a process needs to be of use; resolves with the reason when it is not well. */
+export type HealthCheck = { readonly name: string; check(): Promise<string | undefined> };
+
+const readySchema = z.object({
+  status: z.enum(["ready", "unready"]),
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })),
+});
+
+/** `/health/live`: the process answers. `/health/ready`: everything it needs is well, or 503 with the reasons. */
+export function createHealthRoutes(checks: readonly HealthCheck[]): (app: HttpServer) => Promise<void> {
+  const run = async ({ name, check }: HealthCheck) => {
+    const reason = await check().catch(() => "the check failed");
+    return { name, ok: reason === undefined, ...(reason !== undefined && { reason }) };
+  };
+  return async (app) => {
+    app.get(
+      "/health/live",
+      {
+        schema: {
+          tags: ["health"],
+          summary: "The process answers",
+          response: { 200: z.object({ status: z.literal("live") }) },
+        },
+      },
+      async () => ({ status: "live" as const }),
+    );
+    app.get(
+      "/health/ready",
+      {
+        schema: {
+          tags: ["health"],
+          summary: "Everything it needs is well",
+          response: { 200: readySchema, 503: readySchema },
+        },
+      },
+      async (_request, reply) => {
+        const results = await Promise.all(checks.map(run));
+        const ready = results.every(({ ok }) => ok);
+        return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "unready", checks: results });
+      },
+    );
+  };
+}
