@@ -21,6 +21,7 @@ await forEachDatabase("the indexer", (backend) => {
   let database: OpenDatabase;
   let clean: string;
   const running: Indexer[] = [];
+  const histories: History[] = [];
 
   before(async () => {
     local = await startLocalChain(chainId);
@@ -39,6 +40,10 @@ await forEachDatabase("the indexer", (backend) => {
       clean = await local.snapshot();
       try {
         await run();
+        assert.deepEqual(
+          histories.splice(0).flatMap((history) => history.violations),
+          [],
+        );
       } finally {
         await Promise.all(running.splice(0).map((indexer) => indexer.stop()));
         await database.close();
@@ -69,7 +74,11 @@ await forEachDatabase("the indexer", (backend) => {
   };
   const halted = (indexer: Indexer) => until(() => indexer.status().state === "halted", "the indexer halts");
   const chainSays = () => actualWords(accessTo(local.url, chainId, { blocks: 0 }), ringer.address);
-  const mine = () => createHistory(() => [ringer.address]);
+  const mine = () => {
+    const history = createHistory(() => [ringer.address]);
+    histories.push(history);
+    return history;
+  };
 
   scene("tells logs, and what is final, once each and in order", async () => {
     const history = mine();

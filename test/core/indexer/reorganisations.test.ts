@@ -99,11 +99,12 @@ await forEachDatabase("reorganisations", (backend) => {
       fc.asyncProperty(fc.array(turnOf, { minLength: 1, maxLength: 8 }), fc.nat(20), async (turns, logWindow) => {
         await withDatabase({ name: backend.name, open: () => openIndexed(backend) }, async (database) => {
           const fake = createFakeChain([...turns, { depth: 0, blocks: [1], reads: 5 }]);
+          const history = createHistory(() => [address]);
           const indexer = createIndexer({
             chain: fake.chain,
             config: { pollMs: 1, startBlock: 0, logWindow: logWindow + 1 },
             db: database.db,
-            observers: [createHistory(() => [address])],
+            observers: [history],
             log: quietLog,
             clock: systemClock,
           });
@@ -115,6 +116,7 @@ await forEachDatabase("reorganisations", (backend) => {
             await until(ready, "the indexer has caught up");
             await until(async () => (await recordedWords(database)).length === fake.words().length, "all is told");
             assert.equal(indexer.status().state, "running");
+            assert.deepEqual(history.violations, []);
             assert.deepEqual((await recordedWords(database)).sort(), fake.words());
           } finally {
             await indexer.stop();
