@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { readKey } from "#core/config/accounts.ts";
+import { finalitySeconds } from "#core/config/finality.ts";
+import { loadConfig } from "#core/config/load.ts";
+import { serviceConfigSchema } from "#core/config/service.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "lockstep-config-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const chain = {
+  chainId: 1,
+  endpoints: ["http://127.0.0.1:8545"],
+  finality: { blocks: 2 },
+  ...{ blockSeconds: 12, inclusionSeconds: 60, skewSeconds: 2 },
+  gateway: `0x${"11".repeat(20)}`,
+  timelock: `0x${"22".repeat(20)}`,
+};
+const good = {
+  http: { port: 7600 },
+  chains: { alpha: chain },
+  accounts: { alice: { variable: "ALICE" } },
+  sealingKey: { file: "sealing.key" },
+  relay: { account: "alice", validators: [{ name: "v1", address: `0x${"33".repeat(20)}`, url: "http://127.0.0.1:1" }] },
+  swap: { reactionSeconds: 5 },
+};
+
+function load(value: unknown) {
+  const file = join(folder, "config.json");
+  writeFileSync(file, typeof value === "string" ? value : JSON.stringify(value));
+  return loadConfig(file, serviceConfigSchema);
+}
+
+describe("the configuration", () => {
+  it("is accepted, completed with defaults and frozen", () => {
+    const config = load(good);
+    assert.deepEqual(config.roles, ["indexer", "relayer", "swapper", "api"]);
+    assert.equal(config.http.host, "127.0.0.1");
+    assert.ok(Object.isFrozen(config));
+  });
+
+  it("is refused with the path of the field at fault", () => {
+    const cases: [unknown, string | undefined][] = [
+      [{ ...good, extra: true }, "(root)"],
+      [{ ...good, http: { port: 70_000 } }, "http.port"],
+      [{ ...good, http: { port: 1, host: "0.0.0.0" } }, "http.host"],
+      [{ ...good, chains: {} }, "chains"],
+      [{ ...good, chains: { alpha: { ...chain, gateway: "0x12" } } }, "chains.alpha.gateway"],
+      [{ ...good, chains: { alpha: { ...chain, endpoints: ["ftp://x"] } } }, "chains.alpha.endpoints.0"],
+      [{ ...good, chains: { alpha: { ...chain, finality: { blocks: -1 } } } }, "chains.alpha.finality.blocks"],
+      [{ ...good, accounts: { alice: { key: `0x${"44".repeat(32)}` } } }, "accounts.alice"],
+      ["{", undefined],
+    ];
+    for (const [value, field] of cases) {
+      assert.throws(
+        () => load(value),
+        (error) => isLockstepError(error, "config-invalid") && error.details.field === field,
+        field,
+      );
+    }
+    assert.throws(() => loadConfig(join(folder, "missing.json"), serviceConfigSchema), /cannot be read/);
+  });
+
+  it("reads keys from files, and never shows what was there instead", () => {
+    const file = join(folder, "a.key");
+    writeFileSync(file, `0x${"ab".repeat(32)}\n`);
+    assert.equal(readKey({ file }, "accounts.a").reveal(), `0x${"ab".repeat(32)}`);
+    writeFileSync(file, "correct horse battery staple");
+    const refusal = (error: unknown) =>
+      isLockstepError(error, "config-invalid") && !/horse/.test(error.message) && /accounts\.a/.test(error.message);
+    assert.throws(() => readKey({ file }, "accounts.a"), refusal);
+    assert.throws(() => readKey({ file: join(folder, "none") }, "accounts.a"), refusal);
+    assert.throws(() => readKey({ variable: "LOCKSTEP_TEST_NO_SUCH_VARIABLE" }, "accounts.a"), refusal);
+  });
+
+  it("counts finality in seconds, generously for tags", () => {
+    assert.equal(finalitySeconds({ finality: { blocks: 2 }, blockSeconds: 12 }), 24n);
+    assert.equal(finalitySeconds({ finality: { blocks: 3 }, blockSeconds: 0.25 }), 1n);
+    assert.ok(
+      finalitySeconds({ finality: "finalized", blockSeconds: 12 }) >
+        finalitySeconds({ finality: "safe", blockSeconds: 12 }),
+    );
+  });
+});
