@@ -77,7 +77,10 @@ describe("embedded database", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const lines = createInterface({ input: parent.stdout });
-    const [connectionString = ""] = [await new Promise<string>((resolve) => lines.once("line", resolve))];
+    const connectionString = await new Promise<string>((resolve, reject) => {
+      lines.once("line", resolve);
+      lines.once("close", () => reject(new Error("the parent ended by itself")));
+    });
     lines.close();
     const db = connect(connectionString);
     await db.query("INSERT INTO note SELECT generate_series(1, 50)");
@@ -91,7 +94,7 @@ describe("embedded database", () => {
   });
 
   it("refuses strangers on its port, whatever they say", async () => {
-    const database = await startEmbeddedDatabase({ log });
+    const database = await start();
     const url = new URL(database.connectionString);
     const stranger = connect(`postgres://postgres:wrong@${url.host}/postgres`);
     await assert.rejects(stranger.query("SELECT 1"), /password authentication failed/);
@@ -107,7 +110,7 @@ describe("embedded database", () => {
   });
 
   it("gives the session back when a connection goes away in the middle of its transaction", async () => {
-    const database = await startEmbeddedDatabase({ log });
+    const database = await start();
     const rude = connect(database.connectionString);
     const polite = connect(database.connectionString);
     await rude.query("CREATE TABLE t (id int)");

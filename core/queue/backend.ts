@@ -1,0 +1,31 @@
+import type { Processor, QueueOptions, WorkerOptions } from "bullmq";
+
+/** The part of BullMQ's queue that adds jobs. */
+export type Producer = {
+  addBulk(
+    jobs: { name: string; data: JobEnvelope; opts: { jobId: string; attempts: number; backoff: { type: string } } }[],
+  ): Promise<unknown>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  close(): Promise<void>;
+};
+
+/** The part of BullMQ's worker that is used here. */
+export type Consumer = {
+  waitUntilReady(): Promise<unknown>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  /** Takes no further jobs and waits for the running ones. */
+  close(): Promise<void>;
+};
+
+/** Data in an object, because a backend stores `null` as an empty one. */
+export type JobEnvelope = { readonly payload: unknown };
+
+/** Where the jobs are: Redis or PostgreSQL. */
+export type QueueBackend = {
+  /** Connects and brings the backend's own tables up to date. */
+  ready(): Promise<void>;
+  producer(queue: string, options: Omit<QueueOptions, "connection">): Producer;
+  consumer(queue: string, process: Processor<JobEnvelope>, options: Omit<WorkerOptions, "connection">): Consumer;
+  /** After all producers and consumers were closed. */
+  close(): Promise<void>;
+};

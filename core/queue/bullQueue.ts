@@ -1,0 +1,134 @@
+import { type Job as BullJob, UnrecoverableError, type WorkerOptions } from "bullmq";
+import { isRetryable, LockstepError } from "../kernel/errors.ts";
+import type { Json } from "../kernel/json.ts";
+import type { Log } from "../observe/log.ts";
+import type { Consumer, JobEnvelope, Producer, QueueBackend } from "./backend.ts";
+import { createPostgresBackend } from "./postgres.ts";
+import type { Job, JobHandler, Queue } from "./queue.ts";
+import { createRedisBackend } from "./redis.ts";
+
+export type QueueDeps = {
+  readonly log: Log;
+  /** Keeps services that share a Redis or a database apart. */
+  readonly prefix?: string;
+  /** After this long without a sign of life a worker's jobs are given to another, in milliseconds. */
+  readonly stalledMs?: number;
+  /** Delays before the second and at most before a further attempt, in milliseconds; they double in between. */
+  readonly backoff?: { readonly firstMs: number; readonly maxMs: number };
+} & ({ readonly redisUrl: string } | { readonly connectionString: string });
+
+const defaultBackoff = { firstMs: 500, maxMs: 120_000 };
+const addedAtOnce = 1_000;
+/** Beyond it the connections that listen would use up the PostgreSQL backend's pool. */
+const maxHandlers = 30;
+/** A retryable failure is retried until it succeeds; what should end says so by its error. */
+const endless = 2 ** 31 - 1;
+
+/**
+ * The work queue on BullMQ, with one queue per job name, so that one kind of work never waits behind another and every
+ * process works on just what it knows. Both `enqueue` and `work` throw `queue-unreachable`; `enqueue` may then have added
+ * some of the jobs.
+ */
+export function createQueue(deps: QueueDeps): Queue {
+  const { log, prefix = "lockstep", stalledMs = 30_000, backoff = defaultBackoff } = deps;
+  const backend: QueueBackend =
+    "redisUrl" in deps
+      ? createRedisBackend({ url: deps.redisUrl, prefix, log })
+      : createPostgresBackend({ connectionString: deps.connectionString, prefix, log });
+  const producers = new Map<string, Producer>();
+  const consumers: Consumer[] = [];
+  let closing: Promise<void> | undefined;
+  const onError = (error: Error) => log.warn({ err: error }, "queue connection failed");
+
+  const producer = (name: string): Producer => {
+    const known = producers.get(name);
+    if (known) return known;
+    const made = backend.producer(name, { defaultJobOptions: { removeOnComplete: true, removeOnFail: true } });
+    made.on("error", onError);
+    producers.set(name, made);
+    return made;
+  };
+
+  const workerOptions = (concurrency: number): Omit<WorkerOptions, "connection"> => ({
+    concurrency,
+    lockDuration: stalledMs,
+    stalledInterval: stalledMs,
+    maxStalledCount: endless,
+    settings: { backoffStrategy: (attempts) => delayAfter(attempts, backoff) },
+  });
+
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+    await Promise.all([...producers.values()].map((each) => each.close()));
+    await backend.close();
+  };
+  const assertOpen = () => {
+    if (closing) throw new LockstepError("shutting-down", "The work queue is closed");
+  };
+
+  return {
+    async enqueue(jobs) {
+      assertOpen();
+      try {
+        await backend.ready();
+        for (const [name, group] of Map.groupBy(jobs, (job) => job.name)) {
+          for (let at = 0; at < group.length; at += addedAtOnce) {
+            await producer(name).addBulk(group.slice(at, at + addedAtOnce).map(toBull));
+          }
+        }
+      } catch (error) {
+        throw unreachable(error);
+      }
+    },
+    async work(handlers, { concurrency }) {
+      assertOpen();
+      const entries = Object.entries(handlers);
+      if (consumers.length + entries.length > maxHandlers) throw new RangeError(`at most ${maxHandlers} kinds of jobs`);
+      await backend.ready().catch((error: unknown) => {
+        throw unreachable(error);
+      });
+      const made = entries.map(([name, handler]) => {
+        const consumer = backend.consumer(name, (job) => handle(job, handler, log), workerOptions(concurrency));
+        consumer.on("error", onError);
+        return consumer;
+      });
+      consumers.push(...made);
+      await Promise.all(made.map((consumer) => consumer.waitUntilReady()));
+    },
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
+  };
+}
+
+const unreachable = (cause: unknown) =>
+  new LockstepError("queue-unreachable", "The work queue did not answer as it should", { cause });
+
+/** Ids may not look like a number nor contain a colon; encoding keeps different ids different. */
+const toBull = ({ id, name, data }: Job) => ({
+  name,
+  data: { payload: data },
+  opts: { jobId: `j-${encodeURIComponent(id)}`, attempts: endless, backoff: { type: "custom" } },
+});
+
+/** Up to half of it is chance, so that what failed together is not retried together. */
+function delayAfter(attempts: number, { firstMs, maxMs }: { firstMs: number; maxMs: number }): number {
+  const full = Math.min(firstMs * 2 ** Math.min(attempts - 1, 30), maxMs);
+  return Math.round(full * (0.5 + Math.random() / 2));
+}
+
+async function handle(job: BullJob<JobEnvelope>, handler: JobHandler, log: Log): Promise<void> {
+  try {
+    await handler(job.data.payload as Json);
+  } catch (error) {
+    const context = { err: error, job: job.name, job_id: job.id, attempt: job.attemptsMade + 1 };
+    if (isRetryable(error)) {
+      log.warn(context, "job failed, trying again");
+      // BullMQ stores what it is thrown; the log has the error.
+      throw new Error("retryable");
+    }
+    log.error(context, "job failed for good");
+    throw new UnrecoverableError("not retryable");
+  }
+}
