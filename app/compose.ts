@@ -98,7 +98,7 @@ function assemble(
   }
   const home =
     env.REDIS_URL === undefined ? { connectionString: foundation.connectionString } : { redisUrl: env.REDIS_URL };
-  const queue = createQueue({ log, ...home });
+  const queue = createQueue({ log, prefix: config.queuePrefix, ...home });
   const outbox = createOutbox({
     ...{ name: "jobs", store, db, log, clock },
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],

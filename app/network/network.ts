@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -97,6 +98,7 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
     ...{ layout, chains, accounts, apiPort: api, validators: seats, relayerAccount: "relayer" },
     sealingKey: keyOf("sealing"),
     finalityBlocks: options.finalityBlocks ?? 0,
+    queuePrefix: `local-${randomBytes(6).toString("hex")}`,
   });
   writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);
 

@@ -21,6 +21,8 @@ export type Settings = {
   validators: readonly ValidatorSeat[];
   /** Blocks on top of one before it counts as final. */
   finalityBlocks: number;
+  /** Keeps this network's jobs apart where several share one Redis. */
+  queuePrefix: string;
 };
 
 /** Writes the configuration files of the service and of each validator, as a person would write them by hand. */
@@ -54,6 +56,7 @@ function serviceSettings(settings: Settings) {
     chains: chainSettings(settings),
     accounts: Object.fromEntries(Object.entries(settings.accounts).map(([name, { file }]) => [name, { file }])),
     sealingKey: { file: settings.sealingKey.file },
+    queuePrefix: settings.queuePrefix,
     relay: {
       account: settings.relayerAccount,
       threshold: { rule: "absoluteWeight", weight: 2 },

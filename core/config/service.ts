@@ -29,6 +29,8 @@ export const serviceConfigSchema = z
     accounts: z.record(name, keySourceSchema),
     /** Seals secrets and signed transactions at rest (AES-256-GCM). */
     sealingKey: keySourceSchema,
+    /** Keeps services that share one Redis apart. */
+    queuePrefix: name.default("lockstep"),
     relay: relayConfigSchema,
     swap: z.strictObject({
       /** Seconds the service takes to react, a restart included. */

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { hexToBytes } from "viem";
+import type { DemoReport } from "#app/commands/demo.ts";
+import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { createDb } from "#core/db/postgres.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { redact } from "#core/kernel/redacted.ts";
+import { createSealer } from "#core/kernel/seal.ts";
+import { createSecretStore } from "#swap/secrets.ts";
+import { quietLog } from "#test/support/databases.ts";
+
+const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
+const keysFolder = "keys";
+
+type EventRow = { position: bigint; stream: string; type: string; data: string };
+
+describe("a full run of the demo", () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "lockstep-demo-test-"));
+  let report: DemoReport;
+  let events: EventRow[];
+  /** Every row of every table, as text. */
+  let rows: { table: string; text: string }[];
+  let secrets: { hashlock: string; secret: Hex }[];
+
+  before(async () => {
+    const env = { ...process.env, DATABASE_URL: "", REDIS_URL: "", LOCKSTEP_LOG_LEVEL: "trace" };
+    const { stdout } = await promisify(execFile)(process.execPath, [main, "demo", "--json", "--data-dir", dataDir], { env });
+    report = JSON.parse(stdout) as DemoReport;
+    ({ events, rows, secrets } = await readDatabase(dataDir));
+  });
+  after(() => rmSync(dataDir, { recursive: true, force: true }));
+
+  it("ends well, with every balance as it should be", () => {
+    assert.deepEqual(report.failures, []);
+    assert.equal(report.ok, true);
+    assert.deepEqual(report.messages.map(({ status }) => status), ["delivered", "delivered"]);
+    assert.deepEqual(report.swaps.map(({ status }) => status), ["completed", "refunded", "refunded"]);
+    const steps = report.swaps[0]?.steps.map(({ name }) => name);
+    assert.deepEqual(steps, ["lock-source", "lock-target", "claim-target", "claim-source"]);
+    for (const { gasUsed, latencyMs } of report.swaps.flatMap((swap) => swap.steps)) assert.ok(gasUsed > 21_000 && latencyMs >= 0);
+    for (const { latencyMs } of report.messages) assert.ok(latencyMs > 0);
+  });
+
+  it("leaves no private key anywhere but in the key folder", () => {
+    const keys = readdirSync(join(dataDir, keysFolder)).map((name) => readFileSync(join(dataDir, keysFolder, name), "utf8").trim() as Hex);
+    assert.ok(keys.length >= 9, "the relayer, the parties, the validators, the deployer and the sealing key");
+    for (const key of keys) assertNowhere(dataDir, rows, key);
+  });
+
+  it("leaves a secret that was never revealed nowhere but sealed", () => {
+    const hidden = secrets.filter(({ hashlock }) => !revealPosition(hashlock));
+    assert.equal(hidden.length, 2);
+    for (const { secret } of hidden) assertNowhere(dataDir, rows, secret);
+  });
+
+  it("shows a revealed secret only in what came after its RevealStarted, and in no log", () => {
+    const shown = secrets.filter(({ hashlock }) => revealPosition(hashlock));
+    assert.equal(shown.length, 1);
+    for (const { hashlock, secret } of shown) {
+      const revealed = revealPosition(hashlock) ?? 0n;
+      const bare = secret.slice(2);
+      const telling = events.filter(({ data }) => data.includes(bare));
+      assert.ok(telling.length > 0 && telling.every(({ position }) => position > revealed));
+      for (const log of readdirSync(join(dataDir, "logs"))) {
+        assert.ok(!readFileSync(join(dataDir, "logs", log), "utf8").includes(bare), `${log} has the secret`);
+      }
+    }
+  });
+
+  function revealPosition(hashlock: string): bigint | undefined {
+    const { stream } = events.find(({ type, data }) => type === "SwapRequested" && data.includes(hashlock)) ?? {};
+    return events.find((event) => event.stream === stream && event.type === "RevealStarted")?.position;
+  }
+});
+
+/** Not as hex in a row, and neither as hex nor as bytes in any file, the database's own files included. */
+function assertNowhere(dataDir: string, rows: readonly { table: string; text: string }[], value: Hex): void {
+  const bare = value.slice(2);
+  for (const { table, text } of rows) assert.ok(!text.toLowerCase().includes(bare), `found in a row of ${table}`);
+  for (const file of filesBelow(dataDir)) {
+    const content = readFileSync(file);
+    assert.ok(!content.includes(bare) && !content.includes(Buffer.from(hexToBytes(value))), `found in ${file}`);
+  }
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === keysFolder ? [] : filesBelow(path);
+    return [path];
+  });
+}
+
+async function readDatabase(dataDir: string) {
+  const embedded = await startEmbeddedDatabase({ log: quietLog, dataDir: join(dataDir, "db") });
+  const db = createDb({ connectionString: embedded.connectionString, log: quietLog });
+  try {
+    const events = await db.query<EventRow>("select position, stream, type, data::text as data from events order by position");
+    const tables = await db.query<{ name: string }>(
+      `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('lockstep', 'bullmq')`,
+    );
+    assert.ok(tables.length > 10);
+    const rows: { table: string; text: string }[] = [];
+    for (const { name } of tables) {
+      const found = await db.query<{ text: string }>(`select t::text as text from ${name} t`);
+      rows.push(...found.map(({ text }) => ({ table: name, text })));
+    }
+    const sealing = readFileSync(join(dataDir, keysFolder, "sealing.key"), "utf8").trim() as Hex;
+    const store = createSecretStore({ sealer: createSealer(redact(hexToBytes(sealing))) });
+    const hashlocks = await db.query<{ hashlock: Hex }>("select hashlock from swap_secrets");
+    const secrets: { hashlock: string; secret: Hex }[] = [];
+    for (const { hashlock } of hashlocks) secrets.push({ hashlock, secret: (await store.open(db, hashlock)).reveal() });
+    return { events, rows, secrets };
+  } finally {
+    await db.close();
+    await embedded.close();
+  }
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import type { MessageAnswer } from "#app/demo/api.ts";
+import { checkBalances } from "#app/demo/balances.ts";
+import { scenarios } from "#app/demo/swaps.ts";
+import { forEachHome, openNetwork, type TestNetwork } from "#test/support/network.ts";
+import { chainFacts } from "./chainFacts.ts";
+import { messageRequest, type SwapAnswer, swapRequest } from "./requests.ts";
+
+/** Marks at which the service kills itself with SIGKILL: after the durable write, and after the bytes have left. */
+const swapMarks = [
+  "signed/swap.lock-source",
+  "broadcast/swap.lock-source",
+  "broadcast/swap.lock-target",
+  "signed/swap.claim-target",
+  "broadcast/swap.claim-target",
+  "broadcast/swap.claim-source",
+];
+const messageMarks = ["broadcast/relay.send", "signed/relay.deliver", "broadcast/relay.deliver"];
+const timeoutMs = 60_000;
+
+await forEachHome("a service killed in the middle", (home) => {
+  let test: TestNetwork;
+  before(async () => {
+    test = await openNetwork(home);
+  });
+  after(() => test?.close());
+
+  /** Starts the service so that it dies at the mark, waits for that, and starts it as it should be. */
+  async function dyingAt<T>(mark: string, work: () => Promise<T>): Promise<T> {
+    const { service } = test.network;
+    await service.stop();
+    await service.start({ LOCKSTEP_CRASH_AT: mark });
+    const result = await work();
+    await service.ended();
+    await service.start();
+    return result;
+  }
+
+  for (const mark of swapMarks) {
+    it(`finishes a swap exactly once after dying at ${mark}`, async () => {
+      const { network, api, ledger } = test;
+      const before = await ledger.holdings(["alice", "bob"]);
+      const { id } = await dyingAt(mark, () => api.post<SwapAnswer>("/v1/swaps", swapRequest(network)));
+      const ended = ({ status }: SwapAnswer) => ["completed", "refunded", "failed"].includes(status);
+      const swap = await api.until<SwapAnswer>(`/v1/swaps/${id}`, ended, timeoutMs);
+      assert.equal(swap.status, "completed", JSON.stringify(swap, null, 2));
+      const once = { Locked: 1, Claimed: 1, Refunded: 0 };
+      assert.deepEqual(await chainFacts(network, "alpha").timelockEvents(swap.source.lockId), once);
+      assert.deepEqual(await chainFacts(network, "beta").timelockEvents(swap.target.lockId), once);
+      assert.deepEqual(checkBalances(before, await ledger.holdings(["alice", "bob"]), scenarios), []);
+    });
+  }
+
+  for (const mark of messageMarks) {
+    it(`delivers a message exactly once after dying at ${mark}`, async () => {
+      const { network, api } = test;
+      const recorded = chainFacts(network, "beta").recorded;
+      const before = await recorded();
+      const { id } = await dyingAt(mark, () => api.post<MessageAnswer>("/v1/messages", messageRequest(network)));
+      const ended = ({ status }: MessageAnswer) => ["delivered", "failed", "dropped"].includes(status);
+      const { status } = await api.until<MessageAnswer>(`/v1/messages/${id}`, ended, timeoutMs);
+      assert.equal(status, "delivered");
+      assert.equal(await recorded(), before + 1n);
+    });
+  }
+});

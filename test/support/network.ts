@@ -1,0 +1,111 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { Redis } from "ioredis";
+import pg from "pg";
+import { createApiClient } from "#app/demo/api.ts";
+import { createLedger, type Ledger } from "#app/demo/ledger.ts";
+import { type Network, type NetworkOptions, startNetwork } from "#app/network/network.ts";
+import { postgresAnswers, postgresServer } from "./databases.ts";
+import { redisAnswers, redisUrl } from "./queues.ts";
+
+type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
+
+/** What a service keeps its data and its jobs in. */
+export type Home = { readonly name: string; open(): Promise<Stores> };
+
+/** Without these set, whatever the machine's own environment says. */
+const bare = { DATABASE_URL: "", REDIS_URL: "" };
+
+const embedded: Home = {
+  name: "the embedded database",
+  open: async () => ({ env: bare, close: async () => undefined }),
+};
+
+const postgres: Home = { name: "PostgreSQL", open: () => openPostgres({}) };
+
+const postgresAndRedis: Home = { name: "PostgreSQL and Redis", open: () => openPostgres({ REDIS_URL: redisUrl }) };
+
+/** Defines the same cases for every home that this machine has; the others are reported as skipped by name. */
+export async function forEachHome(name: string, define: (home: Home) => void): Promise<void> {
+  describe(`${name} on ${embedded.name}`, () => define(embedded));
+  const [database, queue] = await Promise.all([postgresAnswers(), redisAnswers()]);
+  for (const [home, there] of [
+    [postgres, database],
+    [postgresAndRedis, database && queue],
+  ] as const) {
+    describe(`${name} on ${home.name}`, () => {
+      if (there) define(home);
+      else it(`${name} on ${home.name}`, { skip: "no server at 127.0.0.1" }, () => undefined);
+    });
+  }
+}
+
+export type TestNetwork = {
+  readonly network: Network;
+  readonly api: ReturnType<typeof createApiClient>;
+  readonly ledger: Ledger;
+  /** Environment of the service, with where its database is. */
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+};
+
+/** A whole local network on free ports and in a folder of its own. */
+export async function openNetwork(home: Home = embedded, options: Partial<NetworkOptions> = {}): Promise<TestNetwork> {
+  const stores = await home.open();
+  const dataDir = mkdtempSync(join(tmpdir(), "lockstep-test-"));
+  const clean = async () => {
+    await stores.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  const ports = { api: 0, alpha: 0, beta: 0, validators: 0 };
+  const serviceEnv = { LOCKSTEP_LOG_LEVEL: "debug", ...stores.env };
+  try {
+    const network = await startNetwork({ dataDir, ports, say: () => undefined, ...options, serviceEnv });
+    return {
+      network,
+      api: createApiClient({ url: network.api, token: network.token() }),
+      ledger: createLedger(network),
+      env: stores.env,
+      async close() {
+        await network.stop();
+        await clean();
+      },
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+}
+
+async function openPostgres(more: Record<string, string>): Promise<Stores> {
+  const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
+  await onServer(`CREATE DATABASE ${name}`);
+  return {
+    env: { ...bare, DATABASE_URL: new URL(name, postgresServer).href, ...more },
+    async close() {
+      await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+      if (more.REDIS_URL) await dropKeys(more.REDIS_URL);
+    },
+  };
+}
+
+async function onServer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgresServer });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Local networks prefix their keys with `local-`. */
+async function dropKeys(url: string): Promise<void> {
+  const redis = new Redis(url);
+  const keys = await redis.keys("local-*");
+  if (keys.length > 0) await redis.del(...keys);
+  await redis.quit();
+}
