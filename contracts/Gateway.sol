@@ -90,21 +90,13 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         LaneConfig memory config = _gatewayStorage().lanes[destination];
         require(config.gateway != address(0), UnknownDestination(destination));
         require(payload.length <= config.maxPayload, PayloadTooLong(payload.length, config.maxPayload));
-        uint256 gasLimit = _gasLimitOf(attributes, config);
-
-        Head storage head = _gatewayStorage().outbound[destination];
-        uint64 nonce = head.nonce + 1;
-        MessageId id = LaneMessage.Route(block.chainid, address(this), destination, config.gateway).id(
-            nonce,
+        LaneMessage.Content memory content = LaneMessage.Content(
             msg.sender,
             target,
-            gasLimit,
+            _gasLimitOf(attributes, config),
             attributes.hashAttributes(),
             keccak256(payload)
         );
-        bytes32 accumulator = head.accumulator.extend(id);
-        head.accumulator = accumulator;
-        head.nonce = nonce;
         emit MessageSent(
             0,
             InteroperableAddress.formatEvmV1(block.chainid, msg.sender),
@@ -113,7 +105,7 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
             0,
             attributes
         );
-        emit LaneAppended(destination, nonce, id, accumulator, gasLimit);
+        _append(destination, config.gateway, content);
         return 0;
     }
 
@@ -126,27 +118,18 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         Message[] calldata messages,
         MessageId[] calldata laterIds
     ) external nonReentrant {
-        Head storage stored = _gatewayStorage().inbound[checkpoint.originChainId];
-        Head memory head = stored;
+        Head memory head = _gatewayStorage().inbound[checkpoint.originChainId];
         uint256 end = uint256(firstNonce) + messages.length;
         if (checkpoint.nonce <= head.nonce || end <= uint256(head.nonce) + 1) return;
 
         require(firstNonce <= head.nonce + 1, NonceGap(head.nonce + 1, firstNonce));
-        uint256 last = end + laterIds.length - 1;
-        require(last == checkpoint.nonce, WrongLength(last, checkpoint.nonce));
-        require(checkpoint.generation == head.generation, WrongGeneration(head.generation, checkpoint.generation));
-        LaneConfig memory config = _gatewayStorage().lanes[checkpoint.originChainId];
-        require(
-            config.gateway == checkpoint.originGateway && config.gateway != address(0),
-            UnknownOrigin(checkpoint.originChainId, checkpoint.originGateway)
-        );
-        _requireQuorum(checkpoint.originChainId, checkpoint.epoch, set, signatures, checkpointDigest(checkpoint));
-
+        end += laterIds.length;
+        require(end == uint256(checkpoint.nonce) + 1, WrongLength(end - 1, checkpoint.nonce));
         uint256 skipped = head.nonce + 1 - firstNonce;
+        _verify(checkpoint, head.generation, set, signatures);
         MessageId[] memory ids = _walk(checkpoint, head, messages, skipped, laterIds);
-        stored.accumulator = head.accumulator;
-        stored.nonce = head.nonce;
-        _executeAll(checkpoint.originChainId, config, firstNonce, messages, skipped, ids);
+        _gatewayStorage().inbound[checkpoint.originChainId] = head;
+        _executeAll(checkpoint.originChainId, firstNonce, messages, skipped, ids);
     }
 
     /// @inheritdoc IGateway
@@ -219,6 +202,30 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
 
     function _authorizeUpgrade(address) internal override restricted {}
 
+    function _append(uint256 destination, address gateway, LaneMessage.Content memory content) private {
+        Head memory head = _gatewayStorage().outbound[destination];
+        MessageId id = LaneMessage.Route(block.chainid, address(this), destination, gateway).id(++head.nonce, content);
+        head.accumulator = head.accumulator.extend(id);
+        _gatewayStorage().outbound[destination] = head;
+        emit LaneAppended(destination, head.nonce, id, head.accumulator, content.gasLimit);
+    }
+
+    /// @dev Reverts unless validators of this very lane signed the checkpoint.
+    function _verify(
+        Checkpoint calldata checkpoint,
+        uint32 generation,
+        QuorumSet calldata set,
+        Signature[] calldata signatures
+    ) private view {
+        (uint256 originChainId, address gateway) = (checkpoint.originChainId, checkpoint.originGateway);
+        require(generation == checkpoint.generation, WrongGeneration(generation, checkpoint.generation));
+        require(
+            gateway != address(0) && gateway == _gatewayStorage().lanes[originChainId].gateway,
+            UnknownOrigin(originChainId, gateway)
+        );
+        _requireQuorum(originChainId, checkpoint.epoch, set, signatures, checkpointDigest(checkpoint));
+    }
+
     /// @dev Moves `head` over the messages that are not skipped and returns their ids; reverts unless all ids lead to the signed accumulator.
     function _walk(
         Checkpoint calldata checkpoint,
@@ -248,26 +255,25 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         uint64 nonce,
         Message calldata message
     ) private pure returns (MessageId) {
-        return
-            route.id(
-                nonce,
-                message.sender,
-                message.recipient,
-                message.gasLimit,
-                message.attributesHash,
-                keccak256(message.payload)
-            );
+        LaneMessage.Content memory content = LaneMessage.Content(
+            message.sender,
+            message.recipient,
+            message.gasLimit,
+            message.attributesHash,
+            keccak256(message.payload)
+        );
+        return route.id(nonce, content);
     }
 
     /// @dev First attempts. The head is stored before, so nothing that happens here can run a message twice.
     function _executeAll(
         uint256 originChainId,
-        LaneConfig memory config,
         uint64 firstNonce,
         Message[] calldata messages,
         uint256 skipped,
         MessageId[] memory ids
     ) private {
+        LaneConfig memory config = _gatewayStorage().lanes[originChainId];
         bytes memory prefix = _senderPrefix(originChainId);
         for (uint256 i = skipped; i < messages.length; ++i) {
             uint64 nonce = uint64(firstNonce + i);

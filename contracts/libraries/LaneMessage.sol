@@ -16,25 +16,20 @@ library LaneMessage {
         address destinationGateway;
     }
 
+    struct Content {
+        address sender;
+        address recipient;
+        uint256 gasLimit;
+        bytes32 attributesHash;
+        bytes32 payloadHash;
+    }
+
     /**
      * @dev The generation of a lane is no part of the id: realigning a lane changes what the destination counts from,
      * not what the origin has sent.
      */
-    function id(
-        Route memory route,
-        uint64 nonce,
-        address sender,
-        address recipient,
-        uint256 gasLimit,
-        bytes32 attributesHash,
-        bytes32 payloadHash
-    ) internal pure returns (MessageId) {
-        return
-            MessageId.wrap(
-                keccak256(
-                    abi.encode(VERSION, route, nonce, sender, recipient, gasLimit, attributesHash, payloadHash)
-                )
-            );
+    function id(Route memory route, uint64 nonce, Content memory content) internal pure returns (MessageId) {
+        return MessageId.wrap(keccak256(abi.encode(VERSION, route, nonce, content)));
     }
 
     /// @dev The accumulator after one more message.

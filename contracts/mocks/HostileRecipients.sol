@@ -33,7 +33,7 @@ contract GasBurner is IERC7786Recipient {
     }
 }
 
-/// @dev Keeps how much gas it got, and swallows a failure that a lack of gas would cause inside of it.
+/// @dev Keeps how much gas it got.
 contract GasRecorder is IERC7786Recipient {
     uint256 public gasReceived;
 
@@ -54,11 +54,11 @@ contract MegabyteReturner is IERC7786Recipient {
     function receiveMessage(bytes32, bytes calldata, bytes calldata) external payable returns (bytes4) {
         if (reverting) {
             assembly {
-                revert(0, 1048576)
+                revert(0x10000, 1048576)
             }
         }
         assembly {
-            return(0, 1048576)
+            return(0x10000, 1048576)
         }
     }
 }
@@ -124,7 +124,7 @@ contract CoinRejecter {
         }
         if (manner == Manner.RevertWithMegabyte) {
             assembly {
-                revert(0, 1048576)
+                revert(0x10000, 1048576)
             }
         }
     }

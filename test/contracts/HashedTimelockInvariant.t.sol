@@ -9,7 +9,7 @@ import {TestBase} from "./Vm.sol";
 
 /// @dev Locks and closes at random and keeps its own books of what must be in the contract.
 contract TimelockHandler is TestBase {
-    HashedTimelock public immutable timelock = new HashedTimelock();
+    HashedTimelock public immutable timelock = HashedTimelock(deployTimelock());
     TestToken public immutable token = new TestToken("Test", "TEST", 6);
     CoinRejecter public immutable rejecter = new CoinRejecter();
     uint256 public coinOwed;

@@ -20,7 +20,7 @@ abstract contract TimelockFixture is TestBase {
 
     function setUp() public virtual {
         vm.warp(NOW);
-        timelock = new HashedTimelock();
+        timelock = HashedTimelock(deployTimelock());
         token = new TestToken("Test", "TEST", 6);
         vm.deal(ALICE, 100 ether);
     }

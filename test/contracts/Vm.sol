@@ -15,22 +15,35 @@ interface Vm {
     function expectEmit(address emitter) external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
-    function getRecordedLogs() external returns (Log[] memory);
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function load(address account, bytes32 slot) external view returns (bytes32);
     function prank(address sender) external;
-    function recordLogs() external;
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
-
-    struct Log {
-        bytes32[] topics;
-        bytes data;
-        address emitter;
-    }
 }
 
 abstract contract TestBase {
     Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
+
+    /**
+     * @dev Deploys what the build made, the very code that goes on chain: `new` would compile it once more with the
+     * settings of the tests.
+     */
+    function deploy(string memory artifact) internal returns (address deployed) {
+        bytes memory code = vm.getCode(artifact);
+        assembly ("memory-safe") {
+            deployed := create(0, add(code, 0x20), mload(code))
+        }
+        vm.assertTrue(deployed != address(0), artifact);
+    }
+
+    function deployGateway() internal returns (address) {
+        return deploy("Gateway.sol:Gateway");
+    }
+
+    function deployTimelock() internal returns (address) {
+        return deploy("HashedTimelock.sol:HashedTimelock");
+    }
 
     /// @dev A number from `low` to `high`, both included, made from a random one.
     function bound(uint256 random, uint256 low, uint256 high) internal pure returns (uint256) {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IGateway, MessageId} from "../../contracts/interfaces/IGateway.sol";
+import {
+    GasBurner,
+    GasRecorder,
+    MegabyteReturner,
+    RevertingRecipient,
+    WrongAnswerer
+} from "../../contracts/mocks/HostileRecipients.sol";
+import {GatewayFixture} from "./GatewayFixture.sol";
+
+/// @dev Messages that fail, the gas that they get, and their second chance.
+contract GatewayFailureTest is GatewayFixture {
+    /// @dev A failing message between two good ones: it is kept, and the others run.
+    function checkFailure(address recipient, uint256 gasLimit, bytes memory reason) internal {
+        send(address(recorder));
+        MessageId id = send(recipient, "", gasLimit);
+        send(address(recorder));
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageExecuted(ids[0], ORIGIN, 1);
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageFailed(id, ORIGIN, 2, reason);
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageExecuted(ids[2], ORIGIN, 3);
+        uint256 before = gasleft();
+        deliver(1, 3);
+        vm.assertTrue(before - gasleft() < gasLimit + 1_000_000, "a recipient cannot make relayers pay much more");
+        vm.assertTrue(destination.isRetryable(id), "kept");
+        vm.assertEq(destination.inboundHead(ORIGIN).nonce, 3, "the lane goes on");
+    }
+
+    function test_revertIsKeptWithItsReason() public {
+        RevertingRecipient recipient = new RevertingRecipient();
+        bytes memory reason = abi.encodeWithSelector(RevertingRecipient.Rejected.selector, "no thanks");
+        checkFailure(address(recipient), DEFAULT_GAS, reason);
+    }
+
+    function test_longReasonIsCutOff() public {
+        RevertingRecipient recipient = new RevertingRecipient();
+        string memory complaint = string(new bytes(1_000));
+        recipient.setComplaint(complaint);
+        bytes memory reason = abi.encodeWithSelector(RevertingRecipient.Rejected.selector, complaint);
+        assembly ("memory-safe") {
+            mstore(reason, 256)
+        }
+        checkFailure(address(recipient), 500_000, reason);
+    }
+
+    function test_gasBurnerFails() public {
+        checkFailure(address(new GasBurner()), DEFAULT_GAS, "");
+    }
+
+    function test_megabyteOfRevertCostsOnlyItsOwnGas() public {
+        checkFailure(address(new MegabyteReturner(true)), 5_000_000, new bytes(256));
+    }
+
+    function test_megabyteOfAnswerIsNoAnswer() public {
+        bytes memory reason = abi.encodeWithSelector(IGateway.WrongAnswer.selector, new bytes(256));
+        checkFailure(address(new MegabyteReturner(false)), 5_000_000, reason);
+    }
+
+    function test_wrongAnswerIsAFailure() public {
+        bytes memory answer = abi.encode(bytes4(0xdeadbeef));
+        checkFailure(
+            address(new WrongAnswerer()),
+            DEFAULT_GAS,
+            abi.encodeWithSelector(IGateway.WrongAnswer.selector, answer)
+        );
+    }
+
+    function test_recipientWithoutCodeIsAFailure() public {
+        bytes memory reason = abi.encodeWithSelector(IGateway.RecipientWithoutCode.selector, address(0xDEAD));
+        checkFailure(address(0xDEAD), DEFAULT_GAS, reason);
+    }
+
+    function test_gatewayItselfIsNoRecipient() public {
+        checkFailure(address(destination), DEFAULT_GAS, "");
+    }
+
+    function test_capsOfTheDestinationFailTheMessageOnly() public {
+        send(address(recorder), "", 3_000_000);
+        send(address(recorder), "12345", 200_000);
+        send(address(recorder), "1234", 2_000_000);
+        destination.setLane(ORIGIN, IGateway.LaneConfig(address(origin), 2_000_000, 4, 1));
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageFailed(
+            ids[0],
+            ORIGIN,
+            1,
+            abi.encodeWithSelector(IGateway.GasLimitOutOfRange.selector, 3_000_000, 2_000_000)
+        );
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageFailed(ids[1], ORIGIN, 2, abi.encodeWithSelector(IGateway.PayloadTooLong.selector, 5, 4));
+        deliver(1, 3);
+        vm.assertEq(recorder.count(), 1, "the third ran");
+        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+        destination.retry(ORIGIN, address(origin), 2, sent[1]);
+        vm.assertEq(recorder.count(), 3, "retries have no caps");
+    }
+
+    /// @dev Either the recipient got exactly its gas limit or the whole delivery reverted.
+    function testFuzz_callerCannotStarveAMessage(uint256 gasGiven) public {
+        GasRecorder recipient = new GasRecorder();
+        send(address(recipient), "", 400_000);
+        bytes memory data = deliveryCall(1, 1, 1);
+        (bool success, ) = address(destination).call{gas: bound(gasGiven, 100_000, 900_000)}(data);
+        MessageId id = ids[0];
+        vm.assertTrue(!destination.isRetryable(id), "never recorded as failed");
+        vm.assertEq(destination.inboundHead(ORIGIN).nonce, success ? 1 : 0, "all or nothing");
+        if (success) {
+            uint256 received = recipient.gasReceived();
+            vm.assertTrue(received <= 400_000 && received > 399_000, "exactly the gas limit");
+        }
+    }
+
+    function test_starvedDeliverySaysSo() public {
+        send(address(recorder), "", 400_000);
+        (bool success, bytes memory returned) = address(destination).call{gas: 400_000}(deliveryCall(1, 1, 1));
+        vm.assertTrue(!success && bytes4(returned) == IGateway.InsufficientGas.selector, "reason");
+    }
+
+    function test_retryRunsAFailedMessageOnce() public {
+        RevertingRecipient recipient = new RevertingRecipient();
+        MessageId id = send(address(recipient));
+        deliver(1, 1);
+        bytes memory reason = abi.encodeWithSelector(RevertingRecipient.Rejected.selector, "no thanks");
+        vm.expectRevert(abi.encodeWithSelector(IGateway.RetryFailed.selector, id, reason));
+        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+        vm.assertTrue(destination.isRetryable(id), "still kept");
+
+        recipient.setAccepting(true);
+        vm.expectEmit(address(destination));
+        emit IGateway.MessageExecuted(id, ORIGIN, 1);
+        vm.prank(STRANGER);
+        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+        vm.assertTrue(!destination.isRetryable(id), "done");
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, id));
+        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+    }
+
+    function test_onlyFailedMessagesAreRetried() public {
+        send(address(recorder));
+        send(address(recorder));
+        deliver(1, 1, 2);
+        for (uint64 nonce = 1; nonce <= 2; ++nonce) {
+            vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, ids[nonce - 1]));
+            destination.retry(ORIGIN, address(origin), nonce, sent[nonce - 1]);
+        }
+        RevertingRecipient recipient = new RevertingRecipient();
+        send(address(recipient));
+        deliver(2, 3);
+        IGateway.Message memory changed = sent[2];
+        changed.payload = "other";
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, idOf(changed, 3)));
+        destination.retry(ORIGIN, address(origin), 3, changed);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, idOf(sent[2], 2)));
+        destination.retry(ORIGIN, address(origin), 2, sent[2]);
+    }
+
+    function testFuzz_retryGivesAtLeastTheGasLimit(uint256 gasGiven) public {
+        GasRecorder recipient = new GasRecorder();
+        send(address(recipient), "", 400_000);
+        destination.setLane(ORIGIN, IGateway.LaneConfig(address(origin), 300_000, 100, 1));
+        deliver(1, 1);
+        bytes memory data = abi.encodeCall(destination.retry, (ORIGIN, address(origin), 1, sent[0]));
+        (bool success, ) = address(destination).call{gas: bound(gasGiven, 100_000, 900_000)}(data);
+        vm.assertTrue(success != destination.isRetryable(ids[0]), "all or nothing");
+        if (success) vm.assertTrue(recipient.gasReceived() > 399_000, "at least the gas limit");
+    }
+}
