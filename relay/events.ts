@@ -1,0 +1,78 @@
+import { z } from "zod";
+import type { EventOf } from "#core/events/store.ts";
+import { address, hash, hex, uint } from "#core/kernel/codec.ts";
+
+/** Names in this file are stored for ever: add, never rename. */
+const lane = { origin: z.string(), destination: z.string() };
+const seen = { transactionHash: hash, blockNumber: uint, blockHash: hash, at: uint };
+const attempt = z.number().int().positive();
+
+/** Events of the stream `message-{id}`. */
+const messageEvents = {
+  /** Asked for through the API; `intentId` names the transaction's intent. */
+  MessageSubmitted: z.object({
+    ...lane,
+    account: z.string(),
+    sender: address,
+    recipient: address,
+    payload: hex,
+    gasLimit: uint.optional(),
+    intentId: z.string(),
+  }),
+  /** Appended to its lane in a block of the origin. Again, with other data, when it is included again. */
+  MessageSent: z.object({
+    ...lane,
+    nonce: uint,
+    onchainId: hash,
+    accumulator: hash,
+    sender: address,
+    recipient: address,
+    gasLimit: uint,
+    attributesHash: hash,
+    payload: hex,
+    ...seen,
+  }),
+  /** The block it was sent in is no longer part of the origin. */
+  MessageReorged: z.object({ ...lane, ancestor: uint }),
+  /** It will not be sent: its transaction's intent ended without the effect. */
+  MessageDropped: z.object({ ...lane, code: z.string(), detail: z.string() }),
+  MessageFinalized: z.object({ ...lane, finalHeight: uint }),
+  /** A quorum signed a checkpoint that covers it. */
+  MessageAttested: z.object({ ...lane, checkpointNonce: uint, epoch: uint }),
+  DeliveryStarted: z.object({ ...lane, intentId: z.string(), attempt, firstNonce: uint, lastNonce: uint }),
+  /** The delivery's intent ended without the effect; not tried again before `retryAt` (Unix milliseconds). */
+  DeliveryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string(), retryAt: uint }),
+  /** Executed at the destination. */
+  MessageDelivered: z.object({ ...lane, ...seen }),
+  /** Attempted at the destination without success; it can be retried. `reason` is an ABI-encoded error. */
+  MessageFailed: z.object({ ...lane, ...seen, reason: hex }),
+  /** What was last seen of it at the destination is in a final block. */
+  DeliveryFinalized: z.object({ ...lane, outcome: z.enum(["delivered", "failed"]), finalHeight: uint }),
+  /** The block of what was last seen of it is no longer part of the destination. */
+  DeliveryReorged: z.object({ ...lane, undone: z.enum(["delivered", "failed"]), ancestor: uint }),
+  RetryStarted: z.object({ ...lane, intentId: z.string(), attempt }),
+  RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string() }),
+} as const;
+
+/** Events of a lane as a whole, so that many messages ask for one look at it. */
+const laneEvents = {
+  /** Stream `lane-out-{lane}`: messages up to this nonce are final at the origin. */
+  LaneFinalized: z.object({ ...lane, nonce: uint, finalHeight: uint }),
+  /** Stream `lane-in-{lane}`: the destination attempted messages up to this nonce, or took attempts back. */
+  LaneProcessed: z.object({ ...lane, nonce: uint, height: uint, reorged: z.boolean() }),
+} as const;
+
+export const relayEvents = { ...messageEvents, ...laneEvents } as const;
+
+export type RelayEvent = EventOf<typeof relayEvents>;
+export type MessageEvent = EventOf<typeof messageEvents>;
+
+/** Types of the events that a message's stream holds. */
+export const messageEventTypes: readonly string[] = Object.keys(messageEvents);
+export const laneEventTypes: readonly string[] = Object.keys(laneEvents);
+
+export const messageStream = (messageId: string) => `message-${messageId}`;
+
+/** The service's own id of the message behind a stream, undefined for other streams. */
+export const messageIdOf = (stream: string) =>
+  stream.startsWith("message-") ? stream.slice("message-".length) : undefined;

@@ -1,0 +1,46 @@
+import { type ContractFunctionName, decodeFunctionResult, encodeFunctionData } from "viem";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import type { Chain } from "#core/chain/chain.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+
+/** A lane's head as a gateway stores it. */
+export type ChainHead = { readonly accumulator: Hex; readonly nonce: bigint; readonly generation: number };
+
+/** What a gateway knows of another chain; `gateway` is the zero address for an unknown one. */
+export type LaneCaps = {
+  readonly gateway: Hex;
+  readonly maxGasLimit: number;
+  readonly maxPayload: number;
+  readonly defaultGasLimit: number;
+};
+
+/** The views of a gateway that the service reads. `at` is a block number; the latest block when left out. */
+export type GatewayReader = {
+  /** The newest message of the lane from `originChainId` that was processed. */
+  inboundHead(originChainId: number, at?: bigint): Promise<ChainHead>;
+  /** The newest message of the lane to `destinationChainId` that was sent. */
+  outboundHead(destinationChainId: number, at?: bigint): Promise<ChainHead>;
+  laneCaps(chainId: number): Promise<LaneCaps>;
+  newestEpoch(originChainId: number): Promise<bigint>;
+  /** The hash of an epoch's set, and the second at which it stops counting. */
+  epochInfo(originChainId: number, epoch: bigint): Promise<{ setHash: Hex; validUntil: bigint }>;
+};
+
+export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway: Hex }): GatewayReader {
+  type View = ContractFunctionName<typeof gatewayAbi, "view">;
+  async function read<N extends View>(functionName: N, args: readonly bigint[], at?: bigint) {
+    const data = encodeFunctionData({ abi: gatewayAbi, functionName, args } as never);
+    const answer = await chain.call({ to: gateway, data }, at);
+    return decodeFunctionResult<typeof gatewayAbi, N>({ abi: gatewayAbi, functionName, data: answer } as never);
+  }
+  return {
+    inboundHead: async (origin, at) => read("inboundHead", [BigInt(origin)], at) as Promise<ChainHead>,
+    outboundHead: async (destination, at) => read("outboundHead", [BigInt(destination)], at) as Promise<ChainHead>,
+    laneCaps: async (chainId) => read("laneConfig", [BigInt(chainId)]) as Promise<LaneCaps>,
+    newestEpoch: async (origin) => read("newestEpoch", [BigInt(origin)]) as Promise<bigint>,
+    async epochInfo(origin, epoch) {
+      const [setHash, validUntil] = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [Hex, bigint];
+      return { setHash, validUntil };
+    },
+  };
+}

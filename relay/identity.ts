@@ -1,0 +1,55 @@
+import { createHash } from "node:crypto";
+import type { Tx } from "#core/db/db.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import type { Sender } from "#core/sender/sender.ts";
+import { messageIdOf } from "./events.ts";
+import type { Appended } from "./protocol/logs.ts";
+
+/** Kind of the intents that send messages asked for through the API. */
+export const sendKind = "relay.send";
+
+/**
+ * The service's own id of a message that others sent: the same whenever its transaction is included, also in another
+ * block and under another on-chain id. `ordinal` counts the messages of one transaction from 0.
+ */
+export function foreignMessageId(originChainId: number, transactionHash: Hex, ordinal: number): string {
+  const digest = createHash("sha256").update(`${originChainId}:${transactionHash}:${ordinal}`).digest("hex");
+  return [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    digest.slice(12, 16),
+    digest.slice(16, 20),
+    digest.slice(20, 32),
+  ].join("-");
+}
+
+/** A message together with its number within its transaction. */
+export type Numbered = Appended & { readonly ordinal: number };
+
+/** Numbers the messages of each transaction; expects all of a transaction's, in order. */
+export function numbered(facts: readonly Appended[]): Numbered[] {
+  const counts = new Map<Hex, number>();
+  return facts.map((fact) => {
+    const ordinal = counts.get(fact.log.transactionHash) ?? 0;
+    counts.set(fact.log.transactionHash, ordinal + 1);
+    return { ...fact, ordinal };
+  });
+}
+
+/** The service's ids of messages: of those asked for through the API their own, of others a derived one. */
+export async function identify(
+  tx: Tx,
+  facts: readonly Numbered[],
+  deps: { sender: Pick<Sender, "findByTransaction">; managed: ReadonlySet<Hex>; originChainId: number },
+): Promise<Map<Hex, string>> {
+  const ids = new Map<Hex, string>();
+  for (const { id, message, ordinal, log } of facts) {
+    // Only managed accounts sign for the API, so strangers' messages cost no look-up.
+    const intent = deps.managed.has(message.sender)
+      ? await deps.sender.findByTransaction(tx, log.transactionHash)
+      : undefined;
+    const own = intent?.kind === sendKind ? messageIdOf(intent.subject) : undefined;
+    ids.set(id, own ?? foreignMessageId(deps.originChainId, log.transactionHash, ordinal));
+  }
+  return ids;
+}

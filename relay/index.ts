@@ -1,0 +1,136 @@
+import { z } from "zod";
+import type { KeyStore } from "#core/chain/keys.ts";
+import type { RelayConfig } from "#core/config/relay.ts";
+import type { Db, Migration } from "#core/db/db.ts";
+import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
+import type { HttpServer } from "#core/http/server.ts";
+import type { ChainObserver } from "#core/indexer/observer.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { Job, JobHandler } from "#core/queue/queue.ts";
+import type { Sender } from "#core/sender/sender.ts";
+import { createRelayRoutes } from "./api.ts";
+import { createAskValidator } from "./ask.ts";
+import { attestationMigrations } from "./attestationStore.ts";
+import { createAttestations } from "./attestations.ts";
+import { createCollector } from "./collect.ts";
+import { createLaneDriver } from "./driver.ts";
+import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
+import { createLanes, type Lane, laneName, parseLaneName, type RelayChain } from "./lane.ts";
+import { laneMigrations, laneProjection } from "./laneState.ts";
+import { createRelayObserver } from "./observer.ts";
+import { orphanMigrations } from "./orphans.ts";
+import { createRelayQueries } from "./queries.ts";
+import { messageMigrations, messageProjection } from "./readModel.ts";
+import { createMessageRequester } from "./request.ts";
+import { createMessageActions } from "./retry.ts";
+import { createLaneRunner } from "./runner.ts";
+import { createLaneScheduler } from "./scheduler.ts";
+import { createValidatorBook } from "./validators.ts";
+
+export { relayEvents } from "./events.ts";
+export type { RelayChain } from "./lane.ts";
+export { type QuorumSet, type QuorumSet, toContractSet, toContractSet } from "./protocol/quorum.ts";
+export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
+
+export const relayMigrations: readonly Migration[] = [
+  ...messageMigrations,
+  ...laneMigrations,
+  ...orphanMigrations,
+  ...attestationMigrations,
+];
+export const relayProjections: readonly Projection[] = [messageProjection, laneProjection];
+
+export type RelayDeps = {
+  db: Db;
+  store: EventStore;
+  chains: Readonly<Record<string, RelayChain>>;
+  sender: Sender;
+  keyStore: KeyStore;
+  config: RelayConfig;
+  clock: Clock;
+  log: Log;
+};
+
+/** The relay context: what it observes, the jobs it does, the routes it serves. */
+export type RelayContext = {
+  observer: ChainObserver;
+  /** The jobs that an event asks for. */
+  routes(event: StoredEvent): Job[];
+  handlers: Readonly<Record<string, JobHandler>>;
+  plugin(app: HttpServer): Promise<void>;
+  /** Begins to deliver; without it the context only observes and answers. */
+  start(): void;
+  stop(): Promise<void>;
+};
+
+/** Relayers of other processes hear here that validators have said something about a lane. */
+const attestedChannel = "lockstep_attested";
+
+const deliverData = z.strictObject({ lane: z.string() });
+const settleData = z.strictObject({ message: z.string(), intent: z.string() });
+
+/** Throws `config-invalid` when the configured lanes, accounts or validators cannot work. */
+export function createRelay(deps: RelayDeps): RelayContext {
+  const { db, clock, config } = deps;
+  const log = deps.log.child({ module: "relay" });
+  const lanes = createLanes({ chains: deps.chains, lanes: config.lanes });
+  const book = createValidatorBook(config);
+  const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
+  const attestations = createAttestations({ db, lanes, book, clock, log });
+  const ask = createAskValidator({ timeoutMs: config.attestTimeoutMs, log });
+  const collect = createCollector({ attestations, ask, book, log });
+  const { account, maxBatch } = config;
+  const runner = createLaneRunner({
+    driver: createLaneDriver({ ...deps, collect, book, account, maxBatch, log }),
+    log,
+  });
+  const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
+  const actions = createMessageActions({ ...deps, lanes, account });
+  let delivering = false;
+  let unlisten: Promise<() => Promise<void>> | undefined;
+
+  const find = (lane: Lane | undefined) => lanes.all.find((each) => lane && laneName(each) === laneName(lane));
+  const wake = (lane: Lane | undefined) => {
+    const known = find(lane);
+    if (known && delivering) runner.wake(known);
+  };
+
+  return {
+    observer: createRelayObserver({ ...deps, lanes, managed, wake }),
+    routes: jobsOf,
+    handlers: {
+      async [deliverJob](data) {
+        const lane = find(parseLaneName(deliverData.parse(data).lane));
+        if (lane) await runner.run(lane);
+      },
+      async [settleJob](data) {
+        const { message, intent } = settleData.parse(data);
+        await actions.settle(message, intent);
+      },
+    },
+    plugin: createRelayRoutes({
+      requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
+      actions,
+      queries: createRelayQueries({ ...deps, lanes, book }),
+      async receive(attestation) {
+        const lane = await attestations.receive(attestation);
+        if (delivering) runner.wake(lane);
+        else await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
+      },
+    }),
+    start() {
+      if (delivering) return;
+      delivering = true;
+      scheduler.start();
+      unlisten = db.listen(attestedChannel, (name) => wake(parseLaneName(name)));
+      unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
+    },
+    async stop() {
+      delivering = false;
+      await scheduler.stop();
+      await runner.stop();
+      await (await unlisten?.catch(() => undefined))?.();
+    },
+  };
+}

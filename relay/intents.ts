@@ -1,0 +1,95 @@
+import type { IntentRequest, IntentStatus } from "#core/sender/sender.ts";
+import { messageStream } from "./events.ts";
+import { type DeliveryShape, deliveryGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
+import { sendKind } from "./identity.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
+import type { Failure } from "./message.ts";
+import { type Delivery, encodeDeliver, encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
+import type { Message as WireMessage } from "./protocol/message.ts";
+
+export const deliverKind = "relay.deliver";
+export const retryKind = "relay.retry";
+
+const payloadBytes = ({ payload }: { payload: string }): number => (payload.length - 2) / 2;
+
+/** Subject of a delivery's intent: the lane, because a batch belongs to no single message. */
+export const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
+
+/**
+ * One delivery. No dry-run on the first attempt: what it rests on has just been checked, deliveries ahead of it may not
+ * have reached the chain, and delivering twice is harmless. Later attempts are dry-run, so that what cannot succeed
+ * costs no gas.
+ */
+export function deliveryIntent(lane: LaneEnds, delivery: Delivery, attempt: number, account: string): IntentRequest {
+  const { checkpoint, firstNonce, messages } = delivery;
+  const shape: DeliveryShape = {
+    messages: messages.map((message) => ({ gasLimit: message.gasLimit, payloadBytes: payloadBytes(message) })),
+    validators: delivery.set.validators.length,
+    signatures: delivery.signatures.length,
+    laterIds: delivery.laterIds.length,
+  };
+  const gas = deliveryGas(shape);
+  const lastNonce = firstNonce + BigInt(messages.length) - 1n;
+  return {
+    id: `${deliverySubject(lane)}-${checkpoint.generation}-${firstNonce}-${lastNonce}-${attempt}`,
+    chain: lane.destination,
+    account,
+    kind: deliverKind,
+    subject: deliverySubject(lane),
+    call: { to: lane.to.gateway, data: encodeDeliver(delivery), value: 0n },
+    gas: gas < transactionGasCap ? gas : transactionGasCap,
+    dryRun: attempt > 1,
+  };
+}
+
+/** One more execution of a message that failed. */
+export function retryIntent(
+  lane: LaneEnds,
+  message: { id: string; nonce: bigint; content: WireMessage; attempt: number },
+  account: string,
+): IntentRequest {
+  const { content } = message;
+  const origin = { chainId: lane.from.chain.chainId, gateway: lane.from.gateway };
+  return {
+    id: `${messageStream(message.id)}-retry-${message.attempt}`,
+    chain: lane.destination,
+    account,
+    kind: retryKind,
+    subject: messageStream(message.id),
+    call: { to: lane.to.gateway, data: encodeRetry(origin, message.nonce, content), value: 0n },
+    gas: retryGas({ gasLimit: content.gasLimit, payloadBytes: payloadBytes(content) }),
+    dryRun: true,
+  };
+}
+
+/** The transaction that appends a message to its lane. */
+export function sendIntent(
+  lane: LaneEnds,
+  message: { id: string; recipient: `0x${string}`; payload: `0x${string}`; gasLimit?: bigint | undefined },
+  account: string,
+): IntentRequest {
+  const recipient = { chainId: lane.to.chain.chainId, address: message.recipient };
+  return {
+    id: `${messageStream(message.id)}-send`,
+    chain: lane.origin,
+    account,
+    kind: sendKind,
+    subject: messageStream(message.id),
+    call: {
+      to: lane.from.gateway,
+      data: encodeSendMessage(recipient, message.payload, message.gasLimit),
+      value: 0n,
+    },
+    gas: sendGas(payloadBytes(message)),
+    dryRun: true,
+  };
+}
+
+/** Why an intent that has ended had no effect; undefined while it may still have one, or had. */
+export function failureOf(status: IntentStatus | undefined): Failure | undefined {
+  if (status?.state === "abandoned") return { code: `intent-${status.reason}`, detail: status.detail };
+  if (status?.state === "finalized" && status.status === "reverted") {
+    return { code: "intent-reverted", detail: `transaction ${status.hash} reverted` };
+  }
+  return undefined;
+}

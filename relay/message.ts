@@ -1,0 +1,57 @@
+import type { StoredEvent } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { type MessageEvent, messageIdOf } from "./events.ts";
+import { evolveProgress, type Progress } from "./progress.ts";
+import type { Message as WireMessage } from "./protocol/message.ts";
+
+/** What was asked for through the API. */
+export type MessageRequested = Extract<MessageEvent, { type: "MessageSubmitted" }>["data"];
+
+export type Failure = { readonly code: string; readonly detail: string };
+
+export type Message = {
+  readonly id: string;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly progress: Progress;
+  readonly requested?: MessageRequested;
+  /** What a delivery brings, as the origin's logs have it. */
+  readonly content?: WireMessage;
+  /** Why the last attempt of the service (send, delivery or retry) had no effect. */
+  readonly failure?: Failure;
+  /** What the recipient's failed execution answered: an ABI-encoded error. */
+  readonly reason?: Hex;
+};
+
+/** The message after its events; undefined before the first. */
+export function foldMessage(events: readonly StoredEvent<MessageEvent>[]): Message | undefined {
+  return events.reduce<Message | undefined>(evolve, undefined);
+}
+
+export function evolve(message: Message | undefined, event: StoredEvent<MessageEvent>): Message {
+  const id = messageIdOf(event.stream);
+  if (id === undefined) throw new Error(`stream ${event.stream} is not that of a message`);
+  const progress = evolveProgress(message?.progress, event);
+  const before = message ?? { id, createdAt: event.at };
+  return { ...before, ...learned(before, event), version: event.version, progress };
+}
+
+/** What an event adds to the parts that only people and retries need. */
+function learned(before: Partial<Message>, event: MessageEvent): Partial<Message> {
+  switch (event.type) {
+    case "MessageSubmitted":
+      return { requested: event.data };
+    case "MessageSent": {
+      const { sender, recipient, gasLimit, attributesHash, payload } = event.data;
+      return { content: { sender, recipient, gasLimit, attributesHash, payload } };
+    }
+    case "MessageDropped":
+    case "DeliveryFailed":
+    case "RetryFailed":
+      return { failure: { code: event.data.code, detail: event.data.detail } };
+    case "MessageFailed":
+      return { reason: event.data.reason };
+    default:
+      return before;
+  }
+}

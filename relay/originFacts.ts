@@ -1,0 +1,112 @@
+import type { Tx } from "#core/db/db.ts";
+import type { Append } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Sender } from "#core/sender/sender.ts";
+import { outcomeEvents } from "./destinationFacts.ts";
+import { type MessageEvent, messageStream } from "./events.ts";
+import { foreignMessageId, identify, type Numbered } from "./identity.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
+import { type LaneHead, seenHeads } from "./laneState.ts";
+import { adoptOrphans } from "./orphans.ts";
+import { messageId, nextAccumulator } from "./protocol/message.ts";
+import { rowsByIds, rowsOfNonces } from "./readModel.ts";
+
+/** A message that its origin has shown, with the lane it is in and its block's time (Unix seconds). */
+export type AppendedFact = Numbered & { readonly lane: LaneEnds; readonly at: bigint };
+
+type Deps = { sender: Pick<Sender, "findByTransaction">; managed: ReadonlySet<Hex> };
+
+/**
+ * The events of messages that an origin has shown. Throws `lane-broken` unless they continue what was seen before:
+ * nonces are consecutive, ids match their content, and accumulators chain. So no message can be missed in silence.
+ */
+export async function appendsOfSent(
+  tx: Tx,
+  origin: { name: string; chainId: number },
+  facts: readonly AppendedFact[],
+  deps: Deps,
+): Promise<Append[]> {
+  const heads = await seenHeads(tx, origin.name, [...new Set(facts.map(({ lane }) => lane.destination))]);
+  const { fresh, again } = continued(facts, heads);
+  await assertKnown(tx, again);
+  const ids = await identify(tx, fresh, { ...deps, originChainId: origin.chainId });
+  const rows = await rowsByIds(tx, [...ids.values()]);
+  const orphans = await adoptOrphans(
+    tx,
+    fresh.map(({ id }) => id),
+  );
+  return fresh.map((fact) => {
+    const known = rows.get(ids.get(fact.id) ?? "");
+    // One stream has one place in a lane: a second message of a known transaction gets a stream of its own.
+    const taken = known?.progress.sent !== undefined;
+    const id = taken
+      ? foreignMessageId(origin.chainId, fact.log.transactionHash, fact.ordinal)
+      : (ids.get(fact.id) ?? "");
+    const outcomes = (orphans.get(fact.id) ?? []).flatMap((seen) => outcomeEvents(fact.lane, seen));
+    const events: MessageEvent[] = [sentEvent(fact), ...outcomes];
+    return { stream: messageStream(id), expected: taken ? 0 : (known?.version ?? 0), events };
+  });
+}
+
+/** Splits facts into those that extend their lanes and those at or below the heads. */
+function continued(
+  facts: readonly AppendedFact[],
+  heads: Map<string, LaneHead>,
+): { fresh: AppendedFact[]; again: AppendedFact[] } {
+  const fresh: AppendedFact[] = [];
+  const again: AppendedFact[] = [];
+  for (const fact of facts) {
+    const head = heads.get(fact.lane.destination);
+    if (head && fact.nonce <= head.nonce) {
+      again.push(fact);
+      continue;
+    }
+    if (!head || fact.nonce !== head.nonce + 1n) {
+      throw broken(fact, `expected nonce ${(head?.nonce ?? 0n) + 1n}, found ${fact.nonce}`);
+    }
+    if (messageId(routeOf(fact.lane), fact.nonce, fact.message) !== fact.id) {
+      throw broken(fact, "its id is not the hash of its content");
+    }
+    if (nextAccumulator(head.accumulator, fact.id) !== fact.accumulator) {
+      throw broken(fact, "its accumulator does not continue the lane");
+    }
+    heads.set(fact.lane.destination, { nonce: fact.nonce, accumulator: fact.accumulator });
+    fresh.push(fact);
+  }
+  return { fresh, again };
+}
+
+/** Blocks may be shown twice; what they show at a nonce may not change without a reorganisation. */
+async function assertKnown(tx: Tx, again: readonly AppendedFact[]): Promise<void> {
+  for (const [lane, facts] of Map.groupBy(again, (fact) => fact.lane)) {
+    const rows = await rowsOfNonces(
+      tx,
+      lane,
+      facts.map(({ nonce }) => nonce),
+    );
+    const known = new Map(rows.map(({ progress }) => [progress.sent?.nonce, progress.sent?.onchainId]));
+    const changed = facts.find(({ nonce, id }) => known.get(nonce) !== id);
+    if (changed) throw broken(changed, "another message was seen at this nonce before");
+  }
+}
+
+function broken({ lane, nonce, log }: AppendedFact, why: string): LockstepError {
+  return new LockstepError("lane-broken", `${laneName(lane)}, message ${nonce}: ${why}`, {
+    details: { lane: laneName(lane), nonce, transaction: log.transactionHash },
+  });
+}
+
+export const routeOf = ({ from, to }: LaneEnds) => ({
+  originChainId: from.chain.chainId,
+  originGateway: from.gateway,
+  destinationChainId: to.chain.chainId,
+  destinationGateway: to.gateway,
+});
+
+function sentEvent({ lane, nonce, id, accumulator, message, log, at }: AppendedFact): MessageEvent {
+  const { origin, destination } = lane;
+  const { transactionHash, blockNumber, blockHash } = log;
+  const place = { origin, destination, nonce, onchainId: id, accumulator };
+  return { type: "MessageSent", data: { ...place, ...message, transactionHash, blockNumber, blockHash, at } };
+}

@@ -1,0 +1,149 @@
+import type { Hex } from "#core/kernel/codec.ts";
+import type { MessageEvent } from "./events.ts";
+
+/** What was seen of a message at its destination. */
+export type Outcome = { readonly block: bigint; readonly final: boolean };
+
+/**
+ * How far a message has come: all that decisions about it rest on. The read model has the same fields as columns, so
+ * that the rules below are the only ones.
+ */
+export type Progress = {
+  readonly origin: string;
+  readonly destination: string;
+  /** Asked for through the API: its transaction is this service's, and is sent until it is final. */
+  readonly submitted: boolean;
+  readonly dropped: boolean;
+  /** Its place in the lane while a block of the origin has it. */
+  readonly sent?: {
+    readonly nonce: bigint;
+    readonly onchainId: Hex;
+    readonly accumulator: Hex;
+    readonly gasLimit: bigint;
+    readonly payloadBytes: number;
+    readonly block: bigint;
+    readonly final: boolean;
+  };
+  readonly attested: boolean;
+  readonly delivery?: {
+    readonly intentId: string;
+    readonly attempt: number;
+    /** Unix milliseconds of the next attempt once this one has failed. */
+    readonly retryAt?: bigint;
+  };
+  /** The first attempt's failure; stays when a retry succeeds. */
+  readonly failed?: Outcome;
+  readonly executed?: Outcome;
+  readonly retry?: { readonly attempt: number; readonly running: boolean };
+};
+
+export const messageStatuses = [
+  "submitted",
+  "sent",
+  "final",
+  "attested",
+  "delivering",
+  "delivered",
+  "failed",
+  "dropped",
+] as const;
+export type MessageStatus = (typeof messageStatuses)[number];
+
+/** The status: a pure function of the progress. */
+export function statusOf(progress: Progress): MessageStatus {
+  if (progress.executed) return "delivered";
+  if (progress.retry?.running) return "delivering";
+  if (progress.failed) return "failed";
+  if (!progress.sent) return progress.submitted && !progress.dropped ? "submitted" : "dropped";
+  if (progress.delivery && progress.delivery.retryAt === undefined) return "delivering";
+  if (progress.attested) return "attested";
+  return progress.sent.final ? "final" : "sent";
+}
+
+/** Nothing can happen to it any more. */
+export const hasEnded = (progress: Progress): boolean =>
+  progress.executed?.final === true || (progress.dropped && !progress.sent);
+
+export function evolveProgress(progress: Progress | undefined, event: MessageEvent): Progress {
+  const { origin, destination } = event.data;
+  const before = progress ?? { origin, destination, submitted: false, dropped: false, attested: false };
+  switch (event.type) {
+    case "MessageSubmitted":
+      return { ...before, submitted: true };
+    case "MessageSent":
+      return sentAgain(before, event.data);
+    case "MessageReorged":
+      return withoutPlace(before);
+    case "MessageDropped":
+      return { ...before, dropped: true };
+    case "MessageFinalized":
+      return before.sent ? { ...before, sent: { ...before.sent, final: true } } : before;
+    case "MessageAttested":
+      return { ...before, attested: true };
+    default:
+      return evolveDelivery(before, event);
+  }
+}
+
+type DeliveryEvent = Exclude<
+  MessageEvent,
+  {
+    type:
+      | "MessageSubmitted"
+      | "MessageSent"
+      | "MessageReorged"
+      | "MessageDropped"
+      | "MessageFinalized"
+      | "MessageAttested";
+  }
+>;
+
+function evolveDelivery(before: Progress, event: DeliveryEvent): Progress {
+  switch (event.type) {
+    case "DeliveryStarted": {
+      const { intentId, attempt } = event.data;
+      return { ...before, delivery: { intentId, attempt } };
+    }
+    case "DeliveryFailed": {
+      if (before.delivery?.attempt !== event.data.attempt) return before;
+      return { ...before, delivery: { ...before.delivery, retryAt: event.data.retryAt } };
+    }
+    case "MessageDelivered":
+      return { ...before, executed: { block: event.data.blockNumber, final: false }, ...endRetry(before) };
+    case "MessageFailed":
+      return { ...before, failed: { block: event.data.blockNumber, final: false } };
+    case "DeliveryFinalized": {
+      const key = event.data.outcome === "delivered" ? "executed" : "failed";
+      const outcome = before[key];
+      return outcome ? { ...before, [key]: { ...outcome, final: true } } : before;
+    }
+    case "DeliveryReorged": {
+      const { executed: _executed, failed, ...rest } = before;
+      return event.data.undone === "delivered" && failed ? { ...rest, failed } : rest;
+    }
+    case "RetryStarted":
+      return { ...before, retry: { attempt: event.data.attempt, running: true } };
+    case "RetryFailed":
+      return { ...before, ...endRetry(before) };
+  }
+}
+
+function sentAgain(before: Progress, data: Extract<MessageEvent, { type: "MessageSent" }>["data"]): Progress {
+  const { nonce, onchainId, accumulator, gasLimit, payload, blockNumber } = data;
+  const payloadBytes = (payload.length - 2) / 2;
+  const { origin, destination } = data;
+  return {
+    ...withoutPlace(before),
+    origin,
+    destination,
+    dropped: false,
+    sent: { nonce, onchainId, accumulator, gasLimit, payloadBytes, block: blockNumber, final: false },
+  };
+}
+
+/** What was known of its way belongs to the place in the lane that it no longer has. */
+function withoutPlace({ origin, destination, submitted, dropped }: Progress): Progress {
+  return { origin, destination, submitted, dropped, attested: false };
+}
+
+const endRetry = ({ retry }: Progress) => (retry ? { retry: { ...retry, running: false } } : {});

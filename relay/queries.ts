@@ -1,0 +1,94 @@
+import type { Db } from "#core/db/db.ts";
+import type { EventStore } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import { isReachable } from "./ask.ts";
+import { validatorHeads } from "./attestationStore.ts";
+import { type MessageEvent, messageStream } from "./events.ts";
+import { type Lane, type Lanes, laneName } from "./lane.ts";
+import { laneFigures, troubles } from "./laneState.ts";
+import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
+import type { LaneView, MessageView, ValidatorView } from "./schemas.ts";
+import type { ValidatorBook } from "./validators.ts";
+import { type LaneContext, viewOf } from "./view.ts";
+
+/** What the API answers, read from the read models and streams alone. */
+export type RelayQueries = {
+  /** By the service's own id or the on-chain one. Throws `not-found`. */
+  message(reference: string): Promise<MessageView>;
+  messages(filter: ListFilter): Promise<{ messages: MessageView[]; next?: string }>;
+  lanes(): Promise<LaneView[]>;
+  validators(): Promise<ValidatorView[]>;
+};
+
+const probeMs = 500;
+
+export function createRelayQueries(deps: {
+  db: Db;
+  store: EventStore;
+  lanes: Lanes;
+  book: ValidatorBook;
+}): RelayQueries {
+  const { db, store, lanes, book } = deps;
+
+  /** What all reasons rest on, read once for any number of messages. */
+  async function contexts(): Promise<(lane: Lane) => LaneContext> {
+    const [heads, held] = await Promise.all([validatorHeads(db, book.epoch), troubles(db)]);
+    return (lane) => {
+      const name = laneName(lane);
+      const own = heads.filter((head) => head.lane === name);
+      const trouble = held.get(name);
+      const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
+      return { book, heads: byValidator, ...(trouble && { trouble }) };
+    };
+  }
+
+  async function views(ids: readonly string[]): Promise<MessageView[]> {
+    const [streams, contextOf] = await Promise.all([
+      store.loadMany<MessageEvent>(db, ids.map(messageStream)),
+      contexts(),
+    ]);
+    return ids.flatMap((id) => viewOf(streams.get(messageStream(id)) ?? [], contextOf) ?? []);
+  }
+
+  return {
+    async message(reference) {
+      const [view] = await views([(await findMessageId(db, reference.toLowerCase())) ?? reference]);
+      if (view) return view;
+      throw new LockstepError("not-found", "there is no message with this id", { details: { field: "id" } });
+    },
+    async messages(filter) {
+      const rows = await listRows(db, filter);
+      const last = rows.length === filter.limit ? rows.at(-1) : undefined;
+      const messages = await views(rows.map(({ id }) => id));
+      return { messages, ...(last && { next: last.position.toString() }) };
+    },
+    async lanes() {
+      const held = await troubles(db);
+      return Promise.all(
+        lanes.all.map(async ({ origin, destination }): Promise<LaneView> => {
+          const lane = laneName({ origin, destination });
+          const figures = await laneFigures(db, { origin, destination });
+          const trouble = figures.backlog > 0 ? held.get(lane) : undefined;
+          const reason = trouble && {
+            code: trouble.code,
+            message: trouble.detail,
+            nextAttemptAt: trouble.dueAt.toISOString(),
+          };
+          return { lane, origin, destination, ...figures, ...(reason && { reason }) };
+        }),
+      );
+    },
+    async validators() {
+      const heads = await validatorHeads(db, book.epoch);
+      return Promise.all(
+        book.all.map(async (validator): Promise<ValidatorView> => {
+          const own = heads.filter((head) => head.validator === validator.address);
+          const attestations = own.map(({ lane, nonce, at }) => ({ lane, nonce, at: at.toISOString() }));
+          const { name, address, weight, url } = validator;
+          return { name, address, weight, url, reachable: await isReachable(validator, probeMs), attestations };
+        }),
+      );
+    },
+  };
+}

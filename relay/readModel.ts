@@ -1,0 +1,191 @@
+import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { Projection, StoredEvent } from "#core/events/store.ts";
+import { type MessageEvent, messageEventTypes, messageIdOf } from "./events.ts";
+import { evolveProgress } from "./progress.ts";
+import { fromColumns, type MessageColumns, type MessageRow, toJsonRow } from "./rows.ts";
+
+/** Column and type, in the order of the table. */
+const columns = [
+  ["id", "text"],
+  ["version", "integer"],
+  ["position", "bigint"],
+  ["origin", "text"],
+  ["destination", "text"],
+  ["status", "text"],
+  ["submitted", "boolean"],
+  ["dropped", "boolean"],
+  ["nonce", "bigint"],
+  ["onchain_id", "text"],
+  ["accumulator", "text"],
+  ["gas_limit", "numeric"],
+  ["payload_bytes", "integer"],
+  ["sent_block", "bigint"],
+  ["sent_final", "boolean"],
+  ["attested", "boolean"],
+  ["delivery_intent", "text"],
+  ["delivery_attempt", "integer"],
+  ["delivery_retry_at", "bigint"],
+  ["failed_block", "bigint"],
+  ["failed_final", "boolean"],
+  ["executed_block", "bigint"],
+  ["executed_final", "boolean"],
+  ["retry_attempt", "integer"],
+  ["retry_running", "boolean"],
+] as const;
+const names = columns.map(([name]) => name);
+const needed = new Set(["id", "version", "position", "origin", "destination", "status"]);
+const definitions = columns.map(([name, type]) => `${name} ${type}`);
+
+export const messageMigrations: readonly Migration[] = [
+  {
+    id: "relay/001-messages",
+    sql: `
+      CREATE TABLE relay_messages (
+        ${columns.map(([name, type]) => `${name} ${type}${needed.has(name) || type === "boolean" ? " NOT NULL" : ""}`).join(", ")},
+        PRIMARY KEY (id)
+      );
+      CREATE UNIQUE INDEX relay_messages_age ON relay_messages (position);
+      CREATE INDEX relay_messages_onchain ON relay_messages (onchain_id);
+      CREATE INDEX relay_messages_lane ON relay_messages (origin, destination, nonce);
+      CREATE INDEX relay_messages_open ON relay_messages (origin, destination, nonce)
+        WHERE nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL;
+      CREATE INDEX relay_messages_unfinal_sent ON relay_messages (origin, sent_block)
+        WHERE sent_block IS NOT NULL AND NOT sent_final;
+      CREATE INDEX relay_messages_unfinal_executed ON relay_messages (destination, executed_block)
+        WHERE executed_block IS NOT NULL AND NOT executed_final;
+      CREATE INDEX relay_messages_unfinal_failed ON relay_messages (destination, failed_block)
+        WHERE failed_block IS NOT NULL AND NOT failed_final;
+    `,
+  },
+];
+
+/** Keeps a row per message: one read and one write for any number of events. */
+export const messageProjection: Projection = {
+  name: "messages",
+  handles: messageEventTypes,
+  tables: ["relay_messages"],
+  async apply(tx, events) {
+    const ids = new Set(events.map(({ stream }) => messageIdOf(stream) ?? ""));
+    const rows = await rowsByIds(tx, [...ids]);
+    for (const event of events as readonly StoredEvent<MessageEvent>[]) {
+      const id = messageIdOf(event.stream) ?? "";
+      const before = rows.get(id);
+      const progress = evolveProgress(before?.progress, event);
+      rows.set(id, { id, version: event.version, position: before?.position ?? event.position, progress });
+    }
+    await save(tx, [...rows.values()]);
+  },
+};
+
+async function save(tx: Tx, rows: readonly MessageRow[]): Promise<void> {
+  const changes = names.filter((name) => name !== "id" && name !== "position");
+  await tx.query(
+    `INSERT INTO relay_messages (${names.join(", ")})
+     SELECT ${names.join(", ")} FROM jsonb_to_recordset($1::jsonb) AS given(${definitions.join(", ")})
+     ON CONFLICT (id) DO UPDATE SET ${changes.map((name) => `${name} = excluded.${name}`).join(", ")}`,
+    [JSON.stringify(rows.map(toJsonRow))],
+  );
+}
+
+const selected = names.filter((name) => name !== "status").join(", ");
+
+async function select(from: Queryable, rest: string, params: readonly unknown[]): Promise<MessageRow[]> {
+  const rows = await from.query<MessageColumns>(`SELECT ${selected} FROM relay_messages ${rest}`, params);
+  return rows.map(fromColumns);
+}
+
+export async function rowsByIds(from: Queryable, ids: readonly string[]): Promise<Map<string, MessageRow>> {
+  const rows = ids.length === 0 ? [] : await select(from, "WHERE id = ANY($1)", [ids]);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** By the ids that messages have on both chains; those without a known message are absent. */
+export async function rowsByOnchainIds(from: Queryable, ids: readonly string[]): Promise<Map<string, MessageRow>> {
+  const rows = ids.length === 0 ? [] : await select(from, "WHERE onchain_id = ANY($1)", [ids]);
+  return new Map(rows.flatMap((row) => (row.progress.sent ? [[row.progress.sent.onchainId, row] as const] : [])));
+}
+
+/** Messages whose origin block is not final yet, above a height or up to it. */
+export function unfinalSent(from: Queryable, origin: string, side: ">" | "<=", height: bigint): Promise<MessageRow[]> {
+  const condition = `WHERE origin = $1 AND sent_block ${side} $2 AND sent_block IS NOT NULL AND NOT sent_final`;
+  return select(from, `${condition} ORDER BY nonce`, [origin, height]);
+}
+
+/** Messages with an outcome in a destination block that is not final yet, above a height or up to it. */
+export async function unfinalOutcomes(
+  from: Queryable,
+  destination: string,
+  side: ">" | "<=",
+  height: bigint,
+): Promise<MessageRow[]> {
+  const of = (outcome: "executed" | "failed") =>
+    `destination = $1 AND ${outcome}_block ${side} $2 AND ${outcome}_block IS NOT NULL AND NOT ${outcome}_final`;
+  const rows = await Promise.all([
+    select(from, `WHERE ${of("executed")}`, [destination, height]),
+    select(from, `WHERE ${of("failed")}`, [destination, height]),
+  ]);
+  return [...new Map(rows.flat().map((row) => [row.id, row])).values()];
+}
+
+/** Messages of a lane above a nonce that have no outcome yet, in order. */
+export function openRows(
+  from: Queryable,
+  lane: { origin: string; destination: string },
+  above: bigint,
+  limit: number,
+): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE origin = $1 AND destination = $2 AND nonce > $3
+       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce LIMIT $4`,
+    [lane.origin, lane.destination, above, limit],
+  );
+}
+
+/** The place of a message in a lane, by nonce. */
+export function rowsOfNonces(
+  from: Queryable,
+  lane: { origin: string; destination: string },
+  nonces: readonly bigint[],
+): Promise<MessageRow[]> {
+  return select(from, "WHERE origin = $1 AND destination = $2 AND nonce = ANY($3::bigint[])", [
+    lane.origin,
+    lane.destination,
+    nonces.map(String),
+  ]);
+}
+
+/** The service's own id of a message, found by that id or by the on-chain one. */
+export async function findMessageId(from: Queryable, reference: string): Promise<string | undefined> {
+  const [row] = await from.query<{ id: string }>(
+    "SELECT id FROM relay_messages WHERE id = $1 UNION ALL SELECT id FROM relay_messages WHERE onchain_id = $1 LIMIT 1",
+    [reference],
+  );
+  return row?.id;
+}
+
+export type ListFilter = {
+  readonly origin?: string | undefined;
+  readonly destination?: string | undefined;
+  readonly status?: string | undefined;
+  /** Only messages older than this position. */
+  readonly before?: bigint | undefined;
+  readonly limit: number;
+};
+
+/** A page of messages, newest first. */
+export function listRows(from: Queryable, filter: ListFilter): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE ($1::text IS NULL OR origin = $1) AND ($2::text IS NULL OR destination = $2)
+       AND ($3::text IS NULL OR status = $3) AND ($4::bigint IS NULL OR position < $4)
+     ORDER BY position DESC LIMIT $5`,
+    [
+      filter.origin ?? null,
+      filter.destination ?? null,
+      filter.status ?? null,
+      filter.before?.toString() ?? null,
+      filter.limit,
+    ],
+  );
+}

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import { address, hash, hex, uint } from "#core/kernel/codec.ts";
+import { messageStatuses } from "./progress.ts";
+
+/** Body of `POST /v1/messages`. */
+export const messageRequestSchema = z
+  .strictObject({
+    origin: z.string().min(1).meta({ example: "alpha" }),
+    destination: z.string().min(1).meta({ example: "beta" }),
+    recipient: address.meta({ description: "A contract on the destination that receives ERC-7786 messages" }),
+    payload: hex.meta({ example: "0x68656c6c6f" }),
+    gasLimit: uint
+      .optional()
+      .meta({ description: "Gas that the recipient gets; the lane's default when left out", example: "200000" }),
+    account: z.string().min(1).optional().meta({ description: "The managed account that sends it" }),
+  })
+  .meta({ id: "MessageRequest" });
+export type MessageRequest = z.output<typeof messageRequestSchema>;
+
+const timelineEntry = z.object({
+  at: z.string().meta({ description: "When the service learned it, ISO 8601" }),
+  what: z.string(),
+  chain: z.string().optional(),
+  transactionHash: hash.optional(),
+  blockNumber: uint.optional(),
+  code: z.string().optional(),
+  detail: z.string().optional(),
+});
+export type TimelineEntry = z.output<typeof timelineEntry>;
+
+const quorumView = z.object({
+  threshold: z.string(),
+  weight: uint.meta({ description: "Weight of those who have answered" }),
+  totalWeight: uint,
+  answered: z.array(z.string()),
+  missing: z.array(z.string()),
+});
+export type QuorumView = z.output<typeof quorumView>;
+
+/** A message as the API shows it. */
+export const messageViewSchema = z
+  .object({
+    id: z.string(),
+    onchainId: hash.optional().meta({ description: "The id on both chains, once it has its place in the lane" }),
+    status: z.enum(messageStatuses),
+    reason: z.object({
+      code: z.string(),
+      message: z.string(),
+      nextAttemptAt: z.string().optional().meta({ description: "When the service tries again, ISO 8601" }),
+      quorum: quorumView.optional(),
+    }),
+    lane: z.string().meta({ example: "alpha→beta" }),
+    origin: z.string(),
+    destination: z.string(),
+    nonce: uint.optional(),
+    sender: address,
+    recipient: address,
+    payload: hex,
+    gasLimit: uint.optional(),
+    createdAt: z.string(),
+    timeline: z.array(timelineEntry),
+  })
+  .meta({ id: "Message" });
+export type MessageView = z.output<typeof messageViewSchema>;
+
+/** How far a lane has come, in nonces. */
+export const laneViewSchema = z
+  .object({
+    lane: z.string(),
+    origin: z.string(),
+    destination: z.string(),
+    seen: uint,
+    finalized: uint,
+    attested: uint,
+    delivered: uint.meta({ description: "Attempted at the destination, failures included" }),
+    backlog: z.int().meta({ description: "Messages seen and not yet attempted" }),
+    reason: z
+      .object({ code: z.string(), message: z.string(), nextAttemptAt: z.string() })
+      .optional()
+      .meta({ description: "What the lane waits for, where something is in its way" }),
+  })
+  .meta({ id: "Lane" });
+export type LaneView = z.output<typeof laneViewSchema>;
+
+export const validatorViewSchema = z
+  .object({
+    name: z.string(),
+    address,
+    weight: uint,
+    url: z.string(),
+    reachable: z.boolean(),
+    attestations: z.array(z.object({ lane: z.string(), nonce: uint, at: z.string() })),
+  })
+  .meta({ id: "Validator" });
+export type ValidatorView = z.output<typeof validatorViewSchema>;
+
+/**
+ * One validator's signed checkpoint as it travels, pushed or asked for. Names of chains are everybody's own, so it has
+ * ids and gateways.
+ */
+export const attestationSchema = z
+  .strictObject({
+    originChainId: z.int().positive(),
+    originGateway: address,
+    destinationChainId: z.int().positive(),
+    destinationGateway: address,
+    generation: z.int().nonnegative(),
+    nonce: uint,
+    accumulator: hash,
+    epoch: uint,
+    signer: address,
+    signature: hex.refine((text) => text.length === 132, "expected 65 bytes"),
+  })
+  .meta({ id: "Attestation" });
+export type WireAttestation = z.output<typeof attestationSchema>;
+
+/** What a validator is asked: its signature at `nonce`, or at its newest final one before that. */
+export const attestRequestSchema = z.strictObject({
+  originChainId: z.int().positive(),
+  destinationChainId: z.int().positive(),
+  generation: z.int().nonnegative(),
+  epoch: uint,
+  nonce: uint,
+});
+export type AttestRequest = z.output<typeof attestRequestSchema>;

@@ -1,0 +1,66 @@
+import { z } from "zod";
+import type { Clock } from "#core/kernel/clock.ts";
+import { type Loop, startLoop } from "#core/kernel/loop.ts";
+import type { Log } from "#core/observe/log.ts";
+import { attestationSchema, type WireAttestation } from "../schemas.ts";
+
+/** Brings the newest checkpoint of each lane to the relayer; an older one that has not left yet is replaced. */
+export type Pusher = {
+  push(lane: string, attestation: WireAttestation): void;
+  start(): void;
+  stop(): Promise<void>;
+};
+
+const timeoutMs = 5_000;
+const idleMs = 60_000;
+
+export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log }): Pusher {
+  const { clock, log } = deps;
+  const waiting = new Map<string, WireAttestation>();
+  let loop: Loop | undefined;
+
+  async function send(attestation: WireAttestation, signal: AbortSignal): Promise<void> {
+    const response = await fetch(new URL("/v1/attestations", deps.relayerUrl), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(z.encode(attestationSchema, attestation)),
+      redirect: "error",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    const answer = await response.text();
+    // What the relayer refuses it will refuse again; only what it could not take now is tried again.
+    if (response.status >= 500) throw new Error(`the relayer answered with status ${response.status}`);
+    if (!response.ok)
+      log.warn({ status: response.status, answer: answer.slice(0, 300) }, "relayer refused an attestation");
+  }
+
+  async function step(signal: AbortSignal): Promise<"continue" | "idle"> {
+    const [entry] = waiting;
+    if (!entry) return "idle";
+    const [lane, attestation] = entry;
+    await send(attestation, signal);
+    if (waiting.get(lane) === attestation) waiting.delete(lane);
+    return "continue";
+  }
+
+  return {
+    push(lane, attestation) {
+      waiting.set(lane, attestation);
+      loop?.wake();
+    },
+    start() {
+      loop ??= startLoop({
+        step,
+        clock,
+        idleMs,
+        backoff: { firstMs: 100, maxMs: 2_000 },
+        onError: (error, { failures, retryInMs }) =>
+          log.debug({ err: error, failures, retry_in_ms: retryInMs }, "relayer not reached, trying again"),
+      });
+    },
+    async stop() {
+      await loop?.stop();
+      loop = undefined;
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import type { AddressInfo } from "node:net";
+import fastify from "fastify";
+import { z } from "zod";
+import { toProblem } from "#core/http/problem.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Log } from "#core/observe/log.ts";
+import { type AttestRequest, attestationSchema, attestRequestSchema, type WireAttestation } from "../schemas.ts";
+
+export type ValidatorHealth = { readonly status: "following" | "starting" | "halted"; readonly reason?: string };
+
+export type ValidatorServer = { listen(): Promise<{ url: string }>; close(): Promise<void> };
+
+/** Where relayers ask for signatures, and operators for health. Anyone may ask: signatures are no secret. */
+export function createValidatorServer(deps: {
+  listen: { host: string; port: number };
+  name: string;
+  attest(request: AttestRequest): Promise<WireAttestation>;
+  health(): ValidatorHealth;
+  log: Log;
+}): ValidatorServer {
+  const app = fastify({ bodyLimit: 4_096, requestTimeout: 10_000, forceCloseConnections: true });
+  app.removeContentTypeParser("text/plain");
+  app.setErrorHandler((error, _request, reply) => {
+    const problem = toProblem(error);
+    if (problem.code === "internal") deps.log.error({ err: error }, "request failed");
+    return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
+  });
+  app.setNotFoundHandler(() => {
+    throw new LockstepError("not-found", "there are /attest, /health/live and /health/ready");
+  });
+  app.post("/attest", async ({ body }) => z.encode(attestationSchema, await deps.attest(parse(body))));
+  app.get("/health/live", async () => ({ name: deps.name, ...deps.health() }));
+  app.get("/health/ready", async (_request, reply) => {
+    const health = deps.health();
+    return reply.code(health.status === "following" ? 200 : 503).send({ name: deps.name, ...health });
+  });
+  return {
+    async listen() {
+      await app.listen(deps.listen);
+      const { address, port, family } = app.server.address() as AddressInfo;
+      return { url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}` };
+    },
+    close: () => app.close(),
+  };
+}
+
+function parse(body: unknown): AttestRequest {
+  const result = z.safeDecode(attestRequestSchema, body as z.input<typeof attestRequestSchema>);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join(".") || "body";
+  throw new LockstepError("request-invalid", `${field}: ${issue?.message ?? "is not valid"}`, { details: { field } });
+}
