@@ -5,8 +5,8 @@ import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { after, before, describe, it } from "node:test";
-import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { after, afterEach, before, describe, it } from "node:test";
+import { type EmbeddedDatabase, startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { quietLog as log } from "#test/support/databases.ts";
@@ -14,9 +14,14 @@ import { until } from "#test/support/until.ts";
 
 const inUse = (error: unknown) => isLockstepError(error, "data-folder-in-use");
 
-describe("embedded database", () => {
+describe("embedded database", { timeout: 120_000 }, () => {
   let dataDir = "";
-  const start = (options: { patienceMs?: number } = {}) => startEmbeddedDatabase({ log, dataDir, ...options });
+  const started: EmbeddedDatabase[] = [];
+  const start = async (options: { patienceMs?: number } = {}) => {
+    const database = await startEmbeddedDatabase({ log, dataDir, ...options });
+    started.push(database);
+    return database;
+  };
   const connect = (connectionString: string) => createDb({ connectionString, schema: "public", log });
   const notes = async (db: PostgresDb) =>
     (await db.query<{ id: number }>("SELECT id FROM note ORDER BY id")).map((r) => r.id);
@@ -28,6 +33,9 @@ describe("embedded database", () => {
     await db.query("CREATE TABLE note (id int PRIMARY KEY)");
     await db.close();
     await database.close();
+  });
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map((database) => database.close()));
   });
   after(() => rm(join(dataDir, ".."), { recursive: true }));
 

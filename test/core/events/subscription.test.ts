@@ -133,8 +133,10 @@ await onPostgres("concurrent writers", (backend) => {
       let writing = true;
       const seen: bigint[] = [];
       const reading = (async () => {
-        while (writing || seen.length < writers * rounds) {
+        for (;;) {
+          const complete = !writing;
           const events = await store.readAll(seen.at(-1) ?? 0n, 10);
+          if (complete && events.length === 0) return;
           seen.push(...events.map(({ position }) => position));
         }
       })();
