@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Tx } from "../db/db.ts";
+import type { Queryable, Tx } from "../db/db.ts";
 import { address, type Hex, hash, hex, uint } from "../kernel/codec.ts";
 import type { Json } from "../kernel/json.ts";
 
@@ -29,11 +29,46 @@ export type IntentRequest = {
   readonly dryRun: boolean;
 };
 
+/** Makes the call of an intent that must not be stored; invoked when it is signed. */
 export type CallBuilder = (ref: Json) => Promise<Call>;
+
+/**
+ * The last check of an intent, by kind: asked right before the first byte of its first attempt leaves, outside any
+ * transaction, and again after a restart as long as no byte is known to have left (the sender notes durably that it is
+ * about to send after the guard agreed and before it sends). A refusal voids the nonce and abandons the intent with
+ * reason `refused`. A guard that throws is asked again.
+ */
+export type IntentGuard = (intent: {
+  id: string;
+  kind: string;
+  subject: string;
+}) => Promise<{ readonly send: true } | { readonly send: false; readonly detail: string }>;
+
+export type IntentStatus =
+  | { readonly state: "queued" | "signed" | "sent" }
+  | {
+      readonly state: "included";
+      readonly hash: Hex;
+      readonly status: "success" | "reverted";
+      readonly blockNumber: bigint;
+    }
+  | {
+      readonly state: "finalized";
+      readonly hash: Hex;
+      readonly status: "success" | "reverted";
+      readonly gasUsed: bigint;
+    }
+  | { readonly state: "abandoned"; readonly reason: "reverts" | "expired" | "refused"; readonly detail: string };
 
 export type Sender = {
   /** Writes the intents durably in the caller's transaction. Known ids are left as they are. */
   submit(tx: Tx, intents: readonly IntentRequest[]): Promise<void>;
+  find(from: Queryable, intentId: string): Promise<IntentStatus | undefined>;
+  /** Which intent sent a transaction, known before it leaves; undefined for transactions of others. */
+  findByTransaction(
+    from: Queryable,
+    hash: Hex,
+  ): Promise<{ intentId: string; subject: string; kind: string } | undefined>;
 };
 
 const outcome = { chain: z.string(), kind: z.string(), subject: z.string() };
@@ -50,8 +85,8 @@ export const intentEvents = {
     status: z.enum(["success", "reverted"]),
     gasUsed: uint,
   }),
-  /** It will never be sent: the dry-run reverted, its time had passed, or its nonce was voided. Nothing happened. */
-  IntentAbandoned: z.object({ ...outcome, reason: z.enum(["reverts", "expired"]), detail: z.string() }),
+  /** It has no effect and never will: the dry-run reverted, its time had passed or its guard refused (nonce voided). */
+  IntentAbandoned: z.object({ ...outcome, reason: z.enum(["reverts", "expired", "refused"]), detail: z.string() }),
 } as const;
 
 /** A call as it is stored. */

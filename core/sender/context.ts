@@ -1,0 +1,65 @@
+import type { Block, ChainAccess } from "../chain/chain.ts";
+import type { Db } from "../db/db.ts";
+import type { EventStore } from "../events/store.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Hex } from "../kernel/codec.ts";
+import type { Mark } from "../kernel/mark.ts";
+import type { Log } from "../observe/log.ts";
+import type { AttemptSigner } from "./attempts.ts";
+import type { Flight } from "./flight.ts";
+import type { IntentGuard, IntentRequest } from "./sender.ts";
+
+/** How a chain is sent to. */
+export type SendSettings = {
+  /** Milliseconds between two looks while something is under way. */
+  readonly pollMs: number;
+  /** Milliseconds after which bytes that nobody has seen in a block are sent again. */
+  readonly resendMs: number;
+  /** Most transactions of one account that wait for a block at a time. */
+  readonly maxPending: number;
+  /** Wei a gas that a transaction of this kind offers at most. */
+  feeCeiling(kind: string): bigint;
+};
+
+/** What everything that works for one account on one chain shares. */
+export type LaneContext = {
+  readonly chain: ChainAccess;
+  readonly account: string;
+  readonly address: Hex;
+  readonly db: Db;
+  readonly store: EventStore;
+  readonly signer: AttemptSigner;
+  readonly guards: Readonly<Record<string, IntentGuard>>;
+  readonly settings: SendSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mark: Mark;
+  /** Something of ours reached the chain. */
+  readonly onActivity: (chain: string) => void;
+  /** Asks for an effect of the sender's own, in a transaction of its own. */
+  readonly submitOwn: (intent: IntentRequest) => Promise<void>;
+};
+
+/** What a lane remembers between steps; thrown away and read anew after any failure. */
+export type LaneMemory = {
+  readonly flights: Map<number, Flight>;
+  readonly taken: Set<number>;
+  /** Transactions of the account that the chain has, when last asked. */
+  chainNonce: number;
+  head: Block;
+  /** Undefined before the first look. */
+  finalHeight: bigint | undefined;
+};
+
+/** Flights in the order in which their transactions have to reach the chain. */
+export const inNonceOrder = (memory: LaneMemory): Flight[] =>
+  [...memory.flights.values()].sort((a, b) => a.nonce - b.nonce);
+
+/** Runs work on items a few at a time, so that a long list does not flood an endpoint. */
+export async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>, size = 16): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += size) {
+    results.push(...(await Promise.all(items.slice(at, at + size).map(work))));
+  }
+  return results;
+}

@@ -1,0 +1,129 @@
+import type { Fees } from "../chain/chain.ts";
+import type { Hex } from "../kernel/codec.ts";
+import { isLockstepError } from "../kernel/errors.ts";
+import type { SignedAttempt } from "./attempts.ts";
+import type { LaneContext, LaneMemory } from "./context.ts";
+import { raiseFees } from "./fees.ts";
+import { type Flight, isLate, type Voiding } from "./flight.ts";
+import { saveAttempt, saveReleased } from "./rows.ts";
+
+/** Whether transactions with higher nonces may follow. */
+export type Sent = "go on" | "stop";
+
+const expired: Voiding = { reason: "expired", detail: "its time had passed before it was sent" };
+
+/** What can be done to a flight; every method leaves the new flight in the lane's memory. */
+export type Dispatch = {
+  /** Hands the newest attempt to the chain, after the last checks if it is the first time. */
+  send(memory: LaneMemory, flight: Flight, raw?: Hex): Promise<Sent>;
+  /** The same call or void at a higher price. */
+  raise(memory: LaneMemory, flight: Flight, fresh: Fees): Promise<Sent>;
+  /** Uses the nonce up without making the call. */
+  giveUp(memory: LaneMemory, flight: Flight, voiding?: Voiding): Promise<Sent>;
+};
+
+export function createDispatch(context: LaneContext): Dispatch {
+  const { chain, db, signer, guards, settings, clock, log, mark } = context;
+
+  const keep = (memory: LaneMemory, flight: Flight): Flight => {
+    memory.flights.set(flight.nonce, flight);
+    return flight;
+  };
+
+  async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
+    const sent = keep(memory, { ...flight, sent: { at: clock.now() }, sentAtHead: undefined });
+    try {
+      await chain.send(raw);
+    } catch (error) {
+      return refused(memory, flight, error);
+    }
+    context.onActivity(chain.name);
+    if (sent.voiding === undefined) mark(`broadcast/${flight.intent.kind}`);
+    return "go on";
+  }
+
+  /** The receipts decide what happened; here it is only told whether to send this one again, and those after it. */
+  function refused(memory: LaneMemory, flight: Flight, error: unknown): Sent {
+    const reason = isLockstepError(error, "transaction-refused") ? error.details.reason : undefined;
+    log.warn({ err: error, intent: flight.intent.id, nonce: flight.nonce }, "transaction not taken");
+    if (reason === "underpriced") return "go on";
+    keep(memory, { ...flight, sent: undefined });
+    if (reason === "nonce-too-low") return "go on";
+    // What came before was taken and lost again.
+    if (reason === "nonce-too-high") forgetSent(memory, flight.nonce);
+    return "stop";
+  }
+
+  /** Guard, durable note, clock: in this order, since only the clock cannot wait. */
+  async function release(memory: LaneMemory, flight: Flight): Promise<Flight | Voiding | "later"> {
+    const { intent } = flight;
+    if (isLate(intent, clock.now())) return expired;
+    const guard = guards[intent.kind];
+    if (guard !== undefined) {
+      try {
+        const verdict = await guard({ id: intent.id, kind: intent.kind, subject: intent.subject });
+        if (!verdict.send) return { reason: "refused", detail: verdict.detail };
+      } catch (error) {
+        log.warn({ err: error, intent: intent.id }, "guard could not decide");
+        return "later";
+      }
+    }
+    const durable = guard !== undefined || "builder" in intent.call;
+    if (durable) await saveReleased(db, intent.id, true);
+    if (isLate(intent, clock.now())) {
+      if (durable) await saveReleased(db, intent.id, false);
+      return expired;
+    }
+    return keep(memory, { ...flight, released: true });
+  }
+
+  async function add(memory: LaneMemory, flight: Flight, signed: SignedAttempt, voiding?: Voiding): Promise<Sent> {
+    const why = voiding ?? flight.voiding;
+    await db.tx((tx) => saveAttempt(tx, flight, signed.attempt, why));
+    if (why === undefined) mark(`signed/${flight.intent.kind}`);
+    const attempts = [...flight.attempts, signed.attempt];
+    const next = keep(memory, { ...flight, attempts, voiding: why, pricedAtHead: undefined });
+    return handOver(memory, next, signed.raw);
+  }
+
+  async function giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding = expired): Promise<Sent> {
+    log.info({ intent: flight.intent.id, nonce: flight.nonce, reason: voiding.reason }, "nonce is voided");
+    const fresh = await chain.fees();
+    const newest = flight.attempts.at(-1);
+    const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? fresh;
+    return add(memory, flight, await signer.nothing(flight.nonce, fees), voiding);
+  }
+
+  return {
+    giveUp,
+    async send(memory, flight, raw) {
+      const newest = flight.attempts.at(-1);
+      if (newest === undefined) return "go on";
+      let ready = flight;
+      if (newest.kind === "call" && !flight.released) {
+        const released = await release(memory, flight);
+        if (released === "later") return "stop";
+        if ("reason" in released) return giveUp(memory, flight, released);
+        ready = released;
+      }
+      return handOver(memory, ready, raw ?? signer.open(newest));
+    },
+    async raise(memory, flight, fresh) {
+      const newest = flight.attempts.at(-1);
+      if (newest === undefined) return "go on";
+      const ceiling = settings.feeCeiling(flight.intent.kind);
+      const fees = raiseFees(newest.fees, fresh, ceiling);
+      if (fees !== undefined) return add(memory, flight, await signer.again(newest, fees));
+      log.error({ intent: flight.intent.id, nonce: flight.nonce, ceiling }, "fee ceiling reached, transaction waits");
+      return handOver(memory, keep(memory, { ...flight, pricedAtHead: undefined }), signer.open(newest));
+    },
+  };
+}
+
+function forgetSent(memory: LaneMemory, above: number): void {
+  for (const flight of memory.flights.values()) {
+    if (flight.nonce < above && flight.included === undefined) {
+      memory.flights.set(flight.nonce, { ...flight, sent: undefined });
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import type { Fees } from "../chain/chain.ts";
+
+/** Blocks that must pass without inclusion before a transaction is priced anew. */
+export const blocksBeforeRaise = 2n;
+
+/** Wei a gas that no transaction offers more than, unless configured otherwise: 500 gwei. */
+export const defaultFeeCeiling = 500_000_000_000n;
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b);
+const most = (a: bigint, b: bigint) => (a > b ? a : b);
+/** An eighth more, rounded up: over the tenth that nodes ask of a replacement, for both fees. */
+const eighthMore = (fee: bigint) => (fee * 9n + 7n) / 8n;
+
+/** The first price: the estimate, under the ceiling. */
+export function firstFees(fresh: Fees, ceiling: bigint): Fees {
+  const maxFeePerGas = least(fresh.maxFeePerGas, ceiling);
+  return { maxFeePerGas, maxPriorityFeePerGas: least(fresh.maxPriorityFeePerGas, maxFeePerGas) };
+}
+
+/**
+ * The next price of a transaction that is not mined: an eighth more or the fresh estimate, at most three times the old
+ * one and never over the ceiling. Undefined when the ceiling leaves no room for a step that nodes accept.
+ */
+export function raiseFees(old: Fees, fresh: Fees, ceiling: bigint): Fees | undefined {
+  const step = (before: bigint, now: bigint) => most(eighthMore(before), least(now, 3n * before));
+  const maxFeePerGas = least(step(old.maxFeePerGas, fresh.maxFeePerGas), ceiling);
+  const maxPriorityFeePerGas = least(step(old.maxPriorityFeePerGas, fresh.maxPriorityFeePerGas), maxFeePerGas);
+  const accepted =
+    maxFeePerGas >= eighthMore(old.maxFeePerGas) && maxPriorityFeePerGas >= eighthMore(old.maxPriorityFeePerGas);
+  return accepted ? { maxFeePerGas, maxPriorityFeePerGas } : undefined;
+}

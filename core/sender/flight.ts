@@ -1,0 +1,94 @@
+import type { Fees, Receipt } from "../chain/chain.ts";
+import type { Hex } from "../kernel/codec.ts";
+import { blocksBeforeRaise } from "./fees.ts";
+import type { IntentRequest } from "./sender.ts";
+
+/** One priced transaction at a nonce: the intent's call, or a transfer of nothing to oneself that uses the nonce up. */
+export type Attempt = {
+  readonly hash: Hex;
+  readonly kind: "call" | "void";
+  readonly fees: Fees;
+  readonly sealed: Buffer;
+};
+
+/** Why a nonce is being used up instead of the call being made. */
+export type Voiding = { readonly reason: "expired" | "refused"; readonly detail: string };
+
+export type Inclusion = {
+  readonly hash: Hex;
+  readonly blockNumber: bigint;
+  readonly status: "success" | "reverted";
+};
+
+/** An intent that has a nonce and has not ended. */
+export type Flight = {
+  readonly intent: IntentRequest;
+  /** Order of submission. */
+  readonly place: bigint;
+  readonly nonce: number;
+  /** Oldest first, all at this nonce. */
+  readonly attempts: readonly Attempt[];
+  /** True once bytes of the call may have left: from then on it is driven to its end whatever the time. */
+  readonly released: boolean;
+  readonly voiding: Voiding | undefined;
+  readonly included: Inclusion | undefined;
+  /** Events its stream has. */
+  readonly events: number;
+  /** When this process last sent the newest attempt; undefined: it has to be sent. */
+  readonly sent: { readonly at: number } | undefined;
+  /** Head that was seen first after that. */
+  readonly sentAtHead: bigint | undefined;
+  /** Head that was seen first after the newest attempt was made. */
+  readonly pricedAtHead: bigint | undefined;
+};
+
+export type Sighting =
+  | { readonly kind: "ended"; readonly attempt: Attempt; readonly receipt: Receipt }
+  | { readonly kind: "included"; readonly attempt: Attempt; readonly receipt: Receipt }
+  /** It was in a block that is gone. */
+  | { readonly kind: "dropped" }
+  | { readonly kind: "nothing" };
+
+/** What the receipts of a flight's attempts say. Nothing but a receipt in a final block ends a flight. */
+export function sight(flight: Flight, receipts: ReadonlyMap<Hex, Receipt>, finalHeight: bigint): Sighting {
+  const attempt = flight.attempts.find(({ hash }) => receipts.has(hash));
+  const receipt = attempt && receipts.get(attempt.hash);
+  if (attempt === undefined || receipt === undefined) {
+    return flight.included === undefined ? { kind: "nothing" } : { kind: "dropped" };
+  }
+  if (receipt.blockNumber <= finalHeight) return { kind: "ended", attempt, receipt };
+  const same =
+    flight.included?.hash === receipt.transactionHash &&
+    flight.included.blockNumber === receipt.blockNumber &&
+    flight.included.status === receipt.status;
+  return same ? { kind: "nothing" } : { kind: "included", attempt, receipt };
+}
+
+export type Moment = {
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly head: bigint;
+  /** Nothing below it at this account is waiting. */
+  readonly lowest: boolean;
+  /** Wei a gas that the chain asks now. */
+  readonly freshMaxFee: bigint;
+  readonly resendMs: number;
+};
+
+/** What a flight needs now. */
+export function nextMove(flight: Flight, moment: Moment): "wait" | "send" | "raise" | "void" {
+  const newest = flight.attempts.at(-1);
+  if (flight.included !== undefined || newest === undefined) return "wait";
+  if (flight.voiding === undefined && !flight.released && isLate(flight.intent, moment.now)) return "void";
+  if (flight.voiding !== undefined && newest.kind === "call") return "void";
+  if (flight.sent === undefined) return "send";
+  const blocksSince = (height: bigint | undefined) => (height === undefined ? 0n : moment.head - height);
+  const underpriced = newest.fees.maxFeePerGas < moment.freshMaxFee;
+  if (blocksSince(flight.pricedAtHead) >= blocksBeforeRaise && (moment.lowest || underpriced)) return "raise";
+  const due = moment.now - flight.sent.at >= moment.resendMs || (moment.lowest && blocksSince(flight.sentAtHead) > 0n);
+  return due ? "send" : "wait";
+}
+
+/** True when the intent may not be sent for the first time any more. */
+export const isLate = (intent: IntentRequest, now: number): boolean =>
+  intent.notAfter !== undefined && BigInt(Math.floor(now / 1_000)) > intent.notAfter;

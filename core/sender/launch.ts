@@ -1,0 +1,69 @@
+import type { Fees } from "../chain/chain.ts";
+import type { Hex } from "../kernel/codec.ts";
+import { isLockstepError } from "../kernel/errors.ts";
+import type { Admission } from "./admission.ts";
+import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
+import type { Dispatch, Sent } from "./dispatch.ts";
+import { firstFees } from "./fees.ts";
+import type { Flight } from "./flight.ts";
+import { allocateNonces } from "./nonces.ts";
+import { type Queued, saveSigned } from "./rows.ts";
+
+/** Turns queued intents into flights. */
+export type Launch = {
+  /** Signs what is queued, all of it durably before the first byte leaves, and sends it in order. True: more waits. */
+  next(memory: LaneMemory): Promise<boolean>;
+};
+
+export function createLaunch(
+  context: LaneContext,
+  deps: { admission: Admission; dispatch: Dispatch; freshFees: () => Promise<Fees> },
+): Launch {
+  const { db, log, mark, settings, signer } = context;
+  const { admission, dispatch, freshFees } = deps;
+
+  async function next(current: LaneMemory): Promise<boolean> {
+    const { ready, more } = await admission.next(current);
+    if (ready.length === 0) return more;
+    const fresh = await freshFees();
+    const nonces = allocateNonces(current.chainNonce, current.taken, ready.length);
+    const made: { flight: Flight; raw: Hex }[] = [];
+    for (const queued of ready) {
+      const signed = await sign(queued, nonces[made.length] ?? 0, fresh);
+      if (signed !== undefined) made.push(signed);
+    }
+    if (made.length === 0) return more;
+    const flights = made.map(({ flight }) => flight);
+    await db.tx((tx) => saveSigned(tx, flights));
+    for (const flight of flights) {
+      current.taken.add(flight.nonce);
+      current.flights.set(flight.nonce, flight);
+      mark(`signed/${flight.intent.kind}`);
+    }
+    const waiting = inNonceOrder(current).some(({ nonce, sent, included }) => {
+      return nonce < (made[0]?.flight.nonce ?? 0) && sent === undefined && included === undefined;
+    });
+    let sent: Sent = waiting ? "stop" : "go on";
+    for (const { flight, raw } of made) if (sent === "go on") sent = await dispatch.send(current, flight, raw);
+    return more;
+  }
+
+  async function sign(queued: Queued, nonce: number, fresh: Fees): Promise<{ flight: Flight; raw: Hex } | undefined> {
+    const { intent, place, released, events } = queued;
+    try {
+      const fees = firstFees(fresh, settings.feeCeiling(intent.kind));
+      const { attempt, raw } = await signer.call(intent, nonce, fees);
+      const blank = { voiding: undefined, included: undefined, sent: undefined };
+      const unseen = { sentAtHead: undefined, pricedAtHead: undefined };
+      return { flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen }, raw };
+    } catch (error) {
+      // Only its name: the error of a builder may quote what must not be logged.
+      const cause = isLockstepError(error) ? error.code : error instanceof Error ? error.name : "unknown";
+      log.error({ cause, intent: intent.id }, "intent could not be signed");
+      admission.defer(intent.id);
+      return undefined;
+    }
+  }
+
+  return { next };
+}

@@ -1,0 +1,100 @@
+import type { Receipt } from "../chain/chain.ts";
+import type { Tx } from "../db/db.ts";
+import type { Append, EventOf, EventStore } from "../events/store.ts";
+import type { Attempt } from "./flight.ts";
+import { takenByAnother } from "./rows.ts";
+import type { IntentRequest, intentEvents } from "./sender.ts";
+
+type IntentEvent = EventOf<typeof intentEvents>;
+export type AbandonReason = Extract<IntentEvent, { type: "IntentAbandoned" }>["data"]["reason"];
+
+/** What became of an intent. */
+export type Outcome = { readonly intent: IntentRequest; readonly events: number } & (
+  | { readonly kind: "included" | "finalized"; readonly attempt: Attempt; readonly receipt: Receipt }
+  | { readonly kind: "abandoned"; readonly reason: AbandonReason; readonly detail: string; readonly receipt?: Receipt }
+  /** The block it was in is gone. */
+  | { readonly kind: "dropped" }
+  /** A foreign transaction is final at its nonce; it gets another one. */
+  | { readonly kind: "moved" }
+);
+
+/** Events that an outcome adds to the intent's stream. */
+export const eventsOf = (outcome: Outcome): IntentEvent[] => {
+  const { chain, kind, subject } = outcome.intent;
+  const base = { chain, kind, subject };
+  if (outcome.kind === "abandoned") {
+    return [{ type: "IntentAbandoned", data: { ...base, reason: outcome.reason, detail: outcome.detail } }];
+  }
+  if (outcome.kind === "dropped" || outcome.kind === "moved" || outcome.attempt.kind === "void") return [];
+  const { transactionHash: hash, blockNumber, status, gasUsed } = outcome.receipt;
+  const included: IntentEvent = { type: "IntentIncluded", data: { ...base, hash, blockNumber, status } };
+  const first = outcome.events === 0 ? [included] : [];
+  if (outcome.kind === "included") return first;
+  return [...first, { type: "IntentFinalized", data: { ...base, hash, blockNumber, status, gasUsed } }];
+};
+
+/** Writes outcomes and their events in one transaction. Throws `conflict` when an intent had ended already. */
+export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly Outcome[]): Promise<void> {
+  const changed = await tx.query(
+    `UPDATE sender_intent i SET
+       state = o.state,
+       nonce = CASE WHEN o.state = 'queued' THEN NULL ELSE i.nonce END,
+       moved = i.moved OR (o.state = 'queued'),
+       released = CASE o.state WHEN 'queued' THEN i.released AND i.call ? 'builder' WHEN 'included' THEN true
+                  ELSE i.released END,
+       reason = COALESCE(o.reason, i.reason),
+       detail = COALESCE(o.detail, i.detail),
+       mined_hash = o.hash, mined_block = o.block, mined_status = o.status, gas_used = o.gas_used,
+       events = i.events + o.events
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
+                 $9::integer[], $10::integer[])
+          AS o (id, state, reason, detail, hash, block, status, gas_used, events, events_before)
+     WHERE i.id = o.id AND i.state IN ('queued', 'signed', 'included') AND i.events = o.events_before
+     RETURNING i.id`,
+    columns(outcomes.map(toRow), outcomes),
+  );
+  if (changed.length !== outcomes.length) throw takenByAnother();
+  const ended = outcomes.filter(({ kind }) => kind === "finalized" || kind === "abandoned");
+  if (ended.length > 0) {
+    // The bytes are of no use any more, and the chain shows them to everybody.
+    const ids = ended.map(({ intent }) => intent.id);
+    await tx.query("UPDATE sender_attempt SET sealed = NULL WHERE intent = ANY($1::text[])", [ids]);
+  }
+  const appends = outcomes
+    .map((outcome): Append<IntentEvent> => {
+      return { stream: `intent-${outcome.intent.id}`, expected: outcome.events, events: eventsOf(outcome) };
+    })
+    .filter(({ events }) => events.length > 0);
+  if (appends.length > 0) await store.append(tx, appends);
+}
+
+type Row = readonly [
+  string,
+  string,
+  string | null,
+  string | null,
+  string | null,
+  bigint | null,
+  string | null,
+  bigint | null,
+];
+
+function toRow(outcome: Outcome): Row {
+  const { id } = outcome.intent;
+  if (outcome.kind === "dropped") return [id, "signed", null, null, null, null, null, null];
+  if (outcome.kind === "moved") return [id, "queued", null, null, null, null, null, null];
+  const receipt = outcome.receipt;
+  const mined = [
+    receipt?.transactionHash ?? null,
+    receipt?.blockNumber ?? null,
+    receipt?.status ?? null,
+    receipt?.gasUsed ?? null,
+  ] as const;
+  if (outcome.kind === "abandoned") return [id, "abandoned", outcome.reason, outcome.detail, ...mined];
+  return [id, outcome.kind, null, null, ...mined];
+}
+
+function columns(rows: readonly Row[], outcomes: readonly Outcome[]): unknown[][] {
+  const turned = Array.from({ length: 8 }, (_, column) => rows.map((row) => row[column]));
+  return [...turned, outcomes.map((each) => eventsOf(each).length), outcomes.map(({ events }) => events)];
+}

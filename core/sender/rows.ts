@@ -1,0 +1,211 @@
+import { z } from "zod";
+import type { Queryable, Tx } from "../db/db.ts";
+import { type Hex, hash } from "../kernel/codec.ts";
+import { LockstepError } from "../kernel/errors.ts";
+import { type Json, toJson } from "../kernel/json.ts";
+import type { Attempt, Flight, Voiding } from "./flight.ts";
+import { callSchema, type IntentRequest } from "./sender.ts";
+
+/** An intent that waits for its nonce. */
+export type Queued = {
+  readonly intent: IntentRequest;
+  readonly place: bigint;
+  /** It had a nonce that a foreign transaction took. */
+  readonly moved: boolean;
+  readonly released: boolean;
+  readonly events: number;
+};
+
+type IntentRow = {
+  id: string;
+  place: bigint;
+  chain: string;
+  account: string;
+  kind: string;
+  subject: string;
+  call: unknown;
+  gas: bigint;
+  not_after: bigint | null;
+  dry_run: boolean;
+  nonce: bigint | null;
+  released: boolean;
+  moved: boolean;
+  reason: Voiding["reason"] | null;
+  detail: string | null;
+  mined_hash: Hex | null;
+  mined_block: bigint | null;
+  mined_status: "success" | "reverted" | null;
+  events: number;
+};
+
+type AttemptRow = {
+  intent: string;
+  hash: string;
+  kind: "call" | "void";
+  max_fee: string;
+  max_tip: string;
+  sealed: Buffer;
+};
+
+const json = z.custom<Json>((value) => value !== undefined);
+const storedCall = z.union([z.object({ builder: z.string(), ref: json }), callSchema]);
+
+/** Writes intents whose id is new, in their order, and tells every process which accounts have work. */
+export async function insertIntents(tx: Tx, intents: readonly IntentRequest[], channel: string): Promise<void> {
+  const rows = intents.map(({ call, notAfter, dryRun, ...rest }) => ({
+    ...rest,
+    call: z.encode(storedCall, call),
+    not_after: notAfter ?? null,
+    dry_run: dryRun,
+  }));
+  await tx.query(
+    `WITH added AS (
+       INSERT INTO sender_intent (id, chain, account, kind, subject, call, gas, not_after, dry_run)
+       SELECT v->>'id', v->>'chain', v->>'account', v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
+              (v->>'not_after')::bigint, (v->>'dry_run')::boolean
+       FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n) ORDER BY n
+       ON CONFLICT (id) DO NOTHING
+       RETURNING chain, account)
+     SELECT pg_notify($2, jsonb_build_array(chain, account)::text) FROM (SELECT DISTINCT chain, account FROM added) a`,
+    [toJson(rows), channel],
+  );
+}
+
+export async function loadQueued(
+  from: Queryable,
+  lane: { chain: string; account: string },
+  limit: number,
+  except: readonly string[],
+): Promise<Queued[]> {
+  const rows = await from.query<IntentRow>(
+    `SELECT * FROM sender_intent
+     WHERE chain = $1 AND account = $2 AND state = 'queued' AND NOT id = ANY($4::text[]) ORDER BY place LIMIT $3`,
+    [lane.chain, lane.account, limit, except],
+  );
+  return rows.map((row) => ({
+    intent: toIntent(row),
+    place: row.place,
+    moved: row.moved,
+    released: row.released,
+    events: row.events,
+  }));
+}
+
+/** Every intent of the account that has a nonce and has not ended, by nonce. */
+export async function loadFlights(from: Queryable, lane: { chain: string; account: string }): Promise<Flight[]> {
+  const intents = await from.query<IntentRow>(
+    `SELECT * FROM sender_intent WHERE chain = $1 AND account = $2 AND state IN ('signed', 'included') ORDER BY nonce`,
+    [lane.chain, lane.account],
+  );
+  const attempts = await from.query<AttemptRow>(
+    `SELECT a.intent, a.hash, a.kind, a.max_fee, a.max_tip, a.sealed
+     FROM sender_attempt a JOIN sender_intent i ON i.id = a.intent AND i.nonce = a.nonce
+     WHERE i.chain = $1 AND i.account = $2 AND i.state IN ('signed', 'included') ORDER BY a.place`,
+    [lane.chain, lane.account],
+  );
+  const byIntent = Map.groupBy(attempts, ({ intent }) => intent);
+  return intents.map((row) => toFlight(row, byIntent.get(row.id) ?? []));
+}
+
+/** Nonces from `lowest` on that intents of the account have or had. */
+export async function loadTaken(
+  from: Queryable,
+  lane: { chain: string; account: string },
+  lowest: number,
+): Promise<Set<number>> {
+  const rows = await from.query<{ nonce: bigint }>(
+    "SELECT nonce FROM sender_intent WHERE chain = $1 AND account = $2 AND nonce >= $3",
+    [lane.chain, lane.account, lowest],
+  );
+  return new Set(rows.map(({ nonce }) => Number(nonce)));
+}
+
+/** Gives queued intents their nonces and first attempts. Throws `conflict` if another process did so before. */
+export async function saveSigned(tx: Tx, signed: readonly Flight[]): Promise<void> {
+  const given = await tx.query(
+    `UPDATE sender_intent i SET state = 'signed', nonce = n.nonce
+     FROM unnest($1::text[], $2::bigint[]) AS n (id, nonce)
+     WHERE i.id = n.id AND i.state = 'queued' RETURNING i.id`,
+    [signed.map(({ intent }) => intent.id), signed.map(({ nonce }) => nonce)],
+  );
+  if (given.length !== signed.length) throw takenByAnother();
+  await insertAttempts(
+    tx,
+    signed.flatMap(({ intent, nonce, attempts }) => attempts.map((attempt) => ({ id: intent.id, nonce, attempt }))),
+  );
+}
+
+/** Adds an attempt to an intent under way, and notes why if it uses the nonce up. */
+export async function saveAttempt(tx: Tx, flight: Flight, attempt: Attempt, voiding?: Voiding): Promise<void> {
+  const open = await tx.query(
+    `UPDATE sender_intent SET reason = $3, detail = $4
+     WHERE id = $1 AND nonce = $2 AND state IN ('signed', 'included') RETURNING id`,
+    [flight.intent.id, flight.nonce, voiding?.reason ?? null, voiding?.detail ?? null],
+  );
+  if (open.length === 0) throw takenByAnother();
+  await insertAttempts(tx, [{ id: flight.intent.id, nonce: flight.nonce, attempt }]);
+}
+
+/** Notes that bytes of the call may leave from now on (or, right before any did, that they will not). */
+export async function saveReleased(to: Queryable, id: string, released: boolean): Promise<void> {
+  await to.query("UPDATE sender_intent SET released = $2 WHERE id = $1", [id, released]);
+}
+
+/** The genesis hash that the sender's rows of a chain belong to; the given one if there was none. */
+export async function knownGenesis(db: Queryable, chain: string, genesis: Hex): Promise<Hex> {
+  const [row] = await db.query<{ genesis: string }>(
+    `INSERT INTO sender_chain (chain, genesis) VALUES ($1, $2)
+     ON CONFLICT (chain) DO UPDATE SET genesis = sender_chain.genesis RETURNING genesis`,
+    [chain, genesis],
+  );
+  return hash.parse(row?.genesis);
+}
+
+async function insertAttempts(tx: Tx, rows: readonly { id: string; nonce: number; attempt: Attempt }[]): Promise<void> {
+  await tx.query(
+    `INSERT INTO sender_attempt (intent, nonce, hash, kind, max_fee, max_tip, sealed)
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::bytea[])`,
+    [
+      rows.map(({ id }) => id),
+      rows.map(({ nonce }) => nonce),
+      rows.map(({ attempt }) => attempt.hash),
+      rows.map(({ attempt }) => attempt.kind),
+      rows.map(({ attempt }) => attempt.fees.maxFeePerGas.toString()),
+      rows.map(({ attempt }) => attempt.fees.maxPriorityFeePerGas.toString()),
+      rows.map(({ attempt }) => attempt.sealed),
+    ],
+  );
+}
+
+function toIntent(row: IntentRow): IntentRequest {
+  const call = storedCall.parse(row.call);
+  const { id, chain, account, kind, subject, gas } = row;
+  const rest = { id, chain, account, kind, subject, gas, call, dryRun: row.dry_run };
+  return row.not_after === null ? rest : { ...rest, notAfter: row.not_after };
+}
+
+function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
+  const mined = row.mined_hash !== null && row.mined_block !== null && row.mined_status !== null;
+  return {
+    intent: toIntent(row),
+    place: row.place,
+    nonce: Number(row.nonce),
+    attempts: attempts.map(({ hash: text, kind, max_fee, max_tip, sealed }) => ({
+      hash: hash.parse(text),
+      kind,
+      fees: { maxFeePerGas: BigInt(max_fee), maxPriorityFeePerGas: BigInt(max_tip) },
+      sealed,
+    })),
+    released: row.released,
+    voiding: row.reason === null ? undefined : { reason: row.reason, detail: row.detail ?? "" },
+    included: mined
+      ? { hash: row.mined_hash as Hex, blockNumber: row.mined_block as bigint, status: row.mined_status as "success" }
+      : undefined,
+    events: row.events,
+    sent: undefined,
+    sentAtHead: undefined,
+    pricedAtHead: undefined,
+  };
+}
+
+export const takenByAnother = () => new LockstepError("conflict", "another process sends for the same account", {});

@@ -1,0 +1,51 @@
+import type { Migration } from "../db/db.ts";
+
+/** The sender's own durable state: intents, and every transaction ever signed for them. */
+export const senderMigrations: readonly Migration[] = [
+  {
+    id: "sender/001-create",
+    sql: `
+      CREATE TABLE sender_chain (
+        chain text PRIMARY KEY,
+        genesis text NOT NULL
+      );
+      CREATE TABLE sender_intent (
+        id text PRIMARY KEY,
+        place bigint GENERATED ALWAYS AS IDENTITY,
+        chain text NOT NULL,
+        account text NOT NULL,
+        kind text NOT NULL,
+        subject text NOT NULL,
+        call jsonb NOT NULL,
+        gas bigint NOT NULL,
+        not_after bigint,
+        dry_run boolean NOT NULL,
+        state text NOT NULL DEFAULT 'queued'
+          CHECK (state IN ('queued', 'signed', 'included', 'finalized', 'abandoned')),
+        nonce bigint,
+        released boolean NOT NULL DEFAULT false,
+        moved boolean NOT NULL DEFAULT false,
+        reason text,
+        detail text,
+        mined_hash text,
+        mined_block bigint,
+        mined_status text,
+        gas_used bigint,
+        events integer NOT NULL DEFAULT 0
+      );
+      CREATE UNIQUE INDEX sender_intent_nonce ON sender_intent (chain, account, nonce);
+      CREATE INDEX sender_intent_open ON sender_intent (chain, account, place)
+        WHERE state IN ('queued', 'signed', 'included');
+      CREATE TABLE sender_attempt (
+        hash text PRIMARY KEY,
+        place bigint GENERATED ALWAYS AS IDENTITY,
+        intent text NOT NULL REFERENCES sender_intent (id),
+        nonce bigint NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('call', 'void')),
+        max_fee numeric NOT NULL,
+        max_tip numeric NOT NULL,
+        sealed bytea
+      );
+      CREATE INDEX sender_attempt_intent ON sender_attempt (intent);`,
+  },
+];

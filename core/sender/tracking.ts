@@ -1,0 +1,114 @@
+import type { Block, Receipt } from "../chain/chain.ts";
+import type { Hex } from "../kernel/codec.ts";
+import { inChunks, inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
+import { type Flight, sight } from "./flight.ts";
+import { finalUserOfNonce } from "./foreign.ts";
+import { eventsOf, type Outcome, saveOutcomes } from "./outcomes.ts";
+
+export type Tracking = {
+  /**
+   * Reads the head and, if it or finality moved or something was just sent, what became of the flights. True if it
+   * moved.
+   */
+  look(memory: LaneMemory, justSent: boolean): Promise<boolean>;
+  /** Frees an intent whose nonce a foreign transaction has for good. True if it did. */
+  resolveUsed(memory: LaneMemory, flight: Flight): Promise<boolean>;
+};
+
+export function createTracking(context: LaneContext): Tracking {
+  const { chain, address, db, store, log } = context;
+
+  async function record(memory: LaneMemory, changes: readonly { flight: Flight; outcome: Outcome }[]): Promise<void> {
+    if (changes.length === 0) return;
+    const outcomes = changes.map(({ outcome }) => outcome);
+    await db.tx((tx) => saveOutcomes(tx, store, outcomes));
+    for (const { flight, outcome } of changes) apply(memory, flight, outcome);
+    context.onActivity(chain.name);
+  }
+
+  async function receiptsOf(flights: readonly Flight[]): Promise<Map<Hex, Receipt>> {
+    const hashes = flights.flatMap(({ attempts }) => attempts.map(({ hash }) => hash));
+    const found = await inChunks(hashes, (hash) => chain.receipt(hash));
+    return new Map(found.flatMap((receipt) => (receipt === undefined ? [] : [[receipt.transactionHash, receipt]])));
+  }
+
+  /** True unless everything that was in a block up to the old head is there still. */
+  async function reorganised(old: Block, head: Block): Promise<boolean> {
+    if (head.hash === old.hash || head.parentHash === old.hash) return false;
+    return head.number <= old.number || (await chain.block(old.number))?.hash !== old.hash;
+  }
+
+  return {
+    async look(memory, justSent) {
+      const [latest, final] = await Promise.all([chain.block("latest"), chain.block("final")]);
+      const head = latest ?? memory.head;
+      const finalHeight = final?.number ?? -1n;
+      const old = memory.head;
+      const moved = head.hash !== old.hash || finalHeight !== memory.finalHeight;
+      if (!moved && !justSent) return false;
+      const flights = inNonceOrder(memory);
+      const mayHaveGone = flights.some(({ included }) => included !== undefined) && (await reorganised(old, head));
+      if (mayHaveGone) log.warn({ old: old.number, head: head.number }, "chain reorganised under the sender");
+      const askAll = mayHaveGone || memory.finalHeight === undefined;
+      const asked = flights.filter(
+        ({ included }) => included === undefined || askAll || included.blockNumber <= finalHeight,
+      );
+      // Asked after the final height was read: a receipt at or below it is then of a block that was final already.
+      const receipts = await receiptsOf(asked);
+      const outcomes = asked.flatMap((flight) => {
+        const outcome = outcomeOf(flight, receipts, finalHeight);
+        return outcome === undefined ? [] : [{ flight, outcome }];
+      });
+      await record(memory, outcomes);
+      memory.head = head;
+      memory.finalHeight = finalHeight;
+      for (const flight of memory.flights.values()) memory.flights.set(flight.nonce, seenAt(flight, head.number));
+      return moved;
+    },
+    async resolveUsed(memory, flight) {
+      const user = await finalUserOfNonce(chain, address, flight.nonce, memory.finalHeight ?? -1n);
+      if (user === undefined || flight.attempts.some(({ hash }) => hash === user)) return false;
+      log.warn({ intent: flight.intent.id, nonce: flight.nonce, user }, "nonce was used by a foreign transaction");
+      const { intent, events } = flight;
+      await record(memory, [{ flight, outcome: { kind: "moved", intent, events } }]);
+      return true;
+    },
+  };
+}
+
+function outcomeOf(flight: Flight, receipts: ReadonlyMap<Hex, Receipt>, finalHeight: bigint): Outcome | undefined {
+  const { intent, events } = flight;
+  const seen = sight(flight, receipts, finalHeight);
+  switch (seen.kind) {
+    case "nothing":
+      return undefined;
+    case "dropped":
+      return { kind: "dropped", intent, events };
+    case "included":
+      return { kind: "included", intent, events, attempt: seen.attempt, receipt: seen.receipt };
+    case "ended": {
+      const { attempt, receipt } = seen;
+      if (attempt.kind === "call") return { kind: "finalized", intent, events, attempt, receipt };
+      const { reason, detail } = flight.voiding ?? { reason: "expired" as const, detail: "its nonce was voided" };
+      return { kind: "abandoned", intent, events, reason, detail, receipt };
+    }
+  }
+}
+
+function apply(memory: LaneMemory, flight: Flight, outcome: Outcome): void {
+  if (outcome.kind === "included") {
+    const { transactionHash: hash, blockNumber, status } = outcome.receipt;
+    const events = flight.events + eventsOf(outcome).length;
+    memory.flights.set(flight.nonce, { ...flight, events, released: true, included: { hash, blockNumber, status } });
+  } else if (outcome.kind === "dropped") {
+    memory.flights.set(flight.nonce, { ...flight, included: undefined, sent: undefined });
+  } else {
+    memory.flights.delete(flight.nonce);
+  }
+}
+
+const seenAt = (flight: Flight, head: bigint): Flight => ({
+  ...flight,
+  sentAtHead: flight.sentAtHead ?? head,
+  pricedAtHead: flight.pricedAtHead ?? head,
+});

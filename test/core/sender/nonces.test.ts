@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { allocateNonces, firstGap } from "#core/sender/nonces.ts";
+
+const nonce = fc.nat(60);
+
+describe("nonces", () => {
+  it("are new, distinct, rising, and leave no gap behind", () => {
+    fc.assert(
+      fc.property(nonce, fc.uniqueArray(nonce), fc.nat(20), (chainNonce, used, count) => {
+        const taken = new Set(used);
+        const given = allocateNonces(chainNonce, taken, count);
+        assert.equal(given.length, count);
+        assert.ok(given.every((each) => each >= chainNonce && !taken.has(each)));
+        assert.ok(given.every((each, index) => index === 0 || each > (given[index - 1] ?? 0)));
+        const all = new Set([...taken, ...given]);
+        const highest = given.at(-1);
+        for (let each = chainNonce; highest !== undefined && each <= highest; each++) assert.ok(all.has(each));
+      }),
+    );
+  });
+
+  it("run on after the highest taken one when there is no gap", () => {
+    fc.assert(
+      fc.property(nonce, fc.nat(10), fc.integer({ min: 1, max: 9 }), (chainNonce, open, count) => {
+        const taken = new Set(Array.from({ length: open }, (_, index) => chainNonce + index));
+        assert.equal(allocateNonces(chainNonce, taken, count)[0], chainNonce + open);
+      }),
+    );
+  });
+
+  it("have a gap only when the chain waits for one that nobody has", () => {
+    assert.equal(firstGap(5, [7, 8]), 5);
+    assert.equal(firstGap(5, [5, 7]), undefined);
+    assert.equal(firstGap(5, [4, 7]), undefined);
+    assert.equal(firstGap(5, []), undefined);
+  });
+});
