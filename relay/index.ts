@@ -30,7 +30,7 @@ import { createValidatorBook } from "./validators.ts";
 
 export { relayEvents } from "./events.ts";
 export type { RelayChain } from "./lane.ts";
-export { type QuorumSet, type QuorumSet, toContractSet, toContractSet } from "./protocol/quorum.ts";
+export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
 
 export const relayMigrations: readonly Migration[] = [

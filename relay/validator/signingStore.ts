@@ -50,7 +50,7 @@ const schema = `
 `;
 
 /** Opens or creates the file. Throws `data-folder-in-use` while another process has it. */
-export function openSigningStore(file: string): SigningStore {
+export function createSigningStore(file: string): SigningStore {
   const db = openExclusively(file);
   const prepare = (sql: string) => {
     const statement = db.prepare(sql);

@@ -14,7 +14,7 @@ import { createFollower, type Follower } from "./follower.ts";
 import { createPusher } from "./pusher.ts";
 import { createValidatorServer, type ValidatorHealth } from "./server.ts";
 import { createCheckpointSigner, type SignedLane } from "./signer.ts";
-import { openSigningStore, type SigningStore } from "./signingStore.ts";
+import { createSigningStore, type SigningStore } from "./signingStore.ts";
 import { createLaneTerms, type LaneTerms } from "./terms.ts";
 
 /**
@@ -119,7 +119,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
   return {
     health,
     async start() {
-      const store = openSigningStore(config.storeFile);
+      const store = createSigningStore(config.storeFile);
       const { origins, genesis } = createOrigins(deps, store, log);
       running = { store, origins, sign: createCheckpointSigner({ account, store, log }) };
       const halted = store.halted();

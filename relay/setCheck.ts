@@ -1,0 +1,35 @@
+import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
+import { createGatewayReader } from "./gateway.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
+import { validatorSetHash } from "./protocol/quorum.ts";
+import type { ValidatorBook } from "./validators.ts";
+
+/** Whether a destination takes signatures of the configured validators; a good answer is kept for a minute. */
+export type SetCheck = {
+  /** What is wrong, in words; undefined when nothing is. */
+  problemOf(lane: LaneEnds): Promise<string | undefined>;
+  /** Reads again the next time. */
+  forget(lane: LaneEnds): void;
+};
+
+const keptMs = 60_000;
+
+export function createSetCheck({ book, clock }: { book: ValidatorBook; clock: Clock }): SetCheck {
+  const checkedAt = new Map<string, number>();
+  return {
+    async problemOf(lane) {
+      const name = laneName(lane);
+      const at = checkedAt.get(name);
+      if (at !== undefined && clock.now() < at + keptMs) return undefined;
+      const originChainId = lane.from.chain.chainId;
+      const { setHash, validUntil } = await createGatewayReader(lane.to).epochInfo(originChainId, book.epoch);
+      if (setHash !== validatorSetHash(originChainId, book.epoch, book.set)) {
+        return `the validators that ${lane.destination} knows for epoch ${book.epoch} are not the configured ones`;
+      }
+      if (validUntil <= unixSeconds(clock)) return `epoch ${book.epoch} has expired at ${lane.destination}`;
+      checkedAt.set(name, clock.now());
+      return undefined;
+    },
+    forget: (lane) => void checkedAt.delete(laneName(lane)),
+  };
+}
