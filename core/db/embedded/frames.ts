@@ -60,7 +60,7 @@ export function parseStartup(message: Buffer): Startup {
 }
 
 /** A message with a type byte. */
-export function frame(type: string, body: Buffer): Buffer {
+function frame(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(5);
   head.write(type, 0, "latin1");
   head.writeUInt32BE(body.length + 4, 1);
