@@ -11,7 +11,9 @@ export function describeReason(reason: Hex): string {
   if (reason === "0x") return "the recipient reverted without a reason, or ran out of gas";
   try {
     const { errorName, args } = decodeErrorResult({ abi: errors, data: reason });
-    const shown = (args ?? []).map((arg) => (typeof arg === "string" ? arg : toJson(arg)));
+    const shown = (args ?? []).map((arg) =>
+      typeof arg === "string" || typeof arg === "bigint" ? arg.toString() : toJson(arg),
+    );
     return errorName === "Error"
       ? `the recipient reverted: ${shown[0] ?? ""}`.slice(0, longest)
       : `${errorName}(${shown.join(", ")})`.slice(0, longest);

@@ -24,7 +24,7 @@ const signatureGas = 6_000n;
 /** Per id of a message that is left for later. */
 const laterIdGas = 500n;
 /** Per message besides its gas limit: id, cold account access, first write of a failure, event with its reason. */
-const messageGas = 60_000n;
+const messageGas = 40_000n;
 /** Per payload word: copies, hash. Memory that grows over a whole delivery is in `memoryGas`. */
 const payloadWordGas = 60n;
 /** What a first attempt must find on top of its gas limit, besides 1/63 of it (the gateway's CALL_RESERVE). */
