@@ -1,10 +1,11 @@
 import type { Processor, QueueOptions, WorkerOptions } from "bullmq";
 
+type JobOptions = { jobId: string; attempts: number; backoff: { type: string } };
+
 /** The part of BullMQ's queue that adds jobs. */
 export type Producer = {
-  addBulk(
-    jobs: { name: string; data: JobEnvelope; opts: { jobId: string; attempts: number; backoff: { type: string } } }[],
-  ): Promise<unknown>;
+  add(name: string, data: JobEnvelope, opts: JobOptions): Promise<unknown>;
+  addBulk(jobs: { name: string; data: JobEnvelope; opts: JobOptions }[]): Promise<unknown>;
   on(event: "error", listener: (error: Error) => void): unknown;
   close(): Promise<void>;
 };

@@ -19,6 +19,7 @@ export type QueueDeps = {
 
 const defaultBackoff = { firstMs: 500, maxMs: 120_000 };
 const addedAtOnce = 1_000;
+const addedSingly = 4;
 /** Beyond it the connections that listen would use up the PostgreSQL backend's pool. */
 const maxHandlers = 30;
 /** A retryable failure is retried until it succeeds; what should end says so by its error. */
@@ -72,9 +73,7 @@ export function createQueue(deps: QueueDeps): Queue {
       try {
         await backend.ready();
         for (const [name, group] of Map.groupBy(jobs, (job) => job.name)) {
-          for (let at = 0; at < group.length; at += addedAtOnce) {
-            await producer(name).addBulk(group.slice(at, at + addedAtOnce).map(toBull));
-          }
+          await add(producer(name), group);
         }
       } catch (error) {
         throw unreachable(error);
@@ -104,6 +103,17 @@ export function createQueue(deps: QueueDeps): Queue {
 
 const unreachable = (cause: unknown) =>
   new LockstepError("queue-unreachable", "The work queue did not answer as it should", { cause });
+
+/** PostgreSQL adds many at once by way of temporary tables, which takes longer than a few jobs one by one. */
+async function add(producer: Producer, jobs: readonly Job[]): Promise<void> {
+  if (jobs.length <= addedSingly) {
+    for (const { name, data, opts } of jobs.map(toBull)) await producer.add(name, data, opts);
+    return;
+  }
+  for (let at = 0; at < jobs.length; at += addedAtOnce) {
+    await producer.addBulk(jobs.slice(at, at + addedAtOnce).map(toBull));
+  }
+}
 
 /** Ids may not look like a number nor contain a colon; encoding keeps different ids different. */
 const toBull = ({ id, name, data }: Job) => ({
