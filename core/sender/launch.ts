@@ -34,7 +34,7 @@ export function createLaunch(
     }
     if (made.length === 0) return more;
     const flights = made.map(({ flight }) => flight);
-    await db.tx((tx) => saveSigned(tx, flights));
+    await saveSigned(db, flights);
     for (const flight of flights) {
       current.taken.add(flight.nonce);
       current.flights.set(flight.nonce, flight);

@@ -36,7 +36,8 @@ export const eventsOf = (outcome: Outcome): IntentEvent[] => {
 /** Writes outcomes and their events in one transaction. Throws `conflict` when an intent had ended already. */
 export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly Outcome[]): Promise<void> {
   const changed = await tx.query(
-    `UPDATE sender_intent i SET
+    `WITH changed AS (
+     UPDATE sender_intent i SET
        state = o.state,
        nonce = CASE WHEN o.state = 'queued' THEN NULL ELSE i.nonce END,
        moved = i.moved OR (o.state = 'queued'),
@@ -50,16 +51,15 @@ export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly
                  $9::integer[], $10::integer[])
           AS o (id, state, reason, detail, hash, block, status, gas_used, events, events_before)
      WHERE i.id = o.id AND i.state IN ('queued', 'signed', 'included') AND i.events = o.events_before
-     RETURNING i.id`,
+     RETURNING i.id, i.state),
+     -- The bytes of an intent that ended are of no use any more.
+     dropped AS (
+       UPDATE sender_attempt a SET sealed = NULL FROM changed
+       WHERE a.intent = changed.id AND changed.state IN ('finalized', 'abandoned'))
+     SELECT id FROM changed`,
     columns(outcomes.map(toRow), outcomes),
   );
   if (changed.length !== outcomes.length) throw takenByAnother();
-  const ended = outcomes.filter(({ kind }) => kind === "finalized" || kind === "abandoned");
-  if (ended.length > 0) {
-    // The bytes are of no use any more, and the chain shows them to everybody.
-    const ids = ended.map(({ intent }) => intent.id);
-    await tx.query("UPDATE sender_attempt SET sealed = NULL WHERE intent = ANY($1::text[])", [ids]);
-  }
   const appends = outcomes
     .map((outcome): Append<IntentEvent> => {
       return { stream: `intent-${outcome.intent.id}`, expected: outcome.events, events: eventsOf(outcome) };

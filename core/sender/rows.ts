@@ -120,19 +120,24 @@ export async function loadTaken(
   return new Set(rows.map(({ nonce }) => Number(nonce)));
 }
 
-/** Gives queued intents their nonces and first attempts. Throws `conflict` if another process did so before. */
-export async function saveSigned(tx: Tx, signed: readonly Flight[]): Promise<void> {
-  const given = await tx.query(
-    `UPDATE sender_intent i SET state = 'signed', nonce = n.nonce
-     FROM unnest($1::text[], $2::bigint[]) AS n (id, nonce)
-     WHERE i.id = n.id AND i.state = 'queued' RETURNING i.id`,
-    [signed.map(({ intent }) => intent.id), signed.map(({ nonce }) => nonce)],
+/**
+ * Gives queued intents their nonces and first attempts, in one statement, since nothing is sent before it is through.
+ * Throws `conflict` if another process did so before for one of them.
+ */
+export async function saveSigned(to: Queryable, signed: readonly Flight[]): Promise<void> {
+  const rows = signed.flatMap(({ intent, nonce, attempts }) =>
+    attempts.map((attempt) => ({ id: intent.id, nonce, attempt })),
   );
-  if (given.length !== signed.length) throw takenByAnother();
-  await insertAttempts(
-    tx,
-    signed.flatMap(({ intent, nonce, attempts }) => attempts.map((attempt) => ({ id: intent.id, nonce, attempt }))),
+  const given = await to.query(
+    `WITH made AS (SELECT * FROM ${attemptRows}),
+     given AS (
+       UPDATE sender_intent i SET state = 'signed', nonce = made.nonce
+       FROM made WHERE i.id = made.intent AND i.state = 'queued' RETURNING i.id)
+     INSERT INTO sender_attempt (${attemptColumns})
+     SELECT ${attemptColumns} FROM made JOIN given ON given.id = made.intent RETURNING intent`,
+    attemptParams(rows),
   );
+  if (given.length !== rows.length) throw takenByAnother();
 }
 
 /** Adds an attempt to an intent under way, and notes why if it uses the nonce up. */
@@ -143,7 +148,10 @@ export async function saveAttempt(tx: Tx, flight: Flight, attempt: Attempt, void
     [flight.intent.id, flight.nonce, voiding?.reason ?? null, voiding?.detail ?? null],
   );
   if (open.length === 0) throw takenByAnother();
-  await insertAttempts(tx, [{ id: flight.intent.id, nonce: flight.nonce, attempt }]);
+  await tx.query(
+    `INSERT INTO sender_attempt (${attemptColumns}) SELECT * FROM ${attemptRows}`,
+    attemptParams([{ id: flight.intent.id, nonce: flight.nonce, attempt }]),
+  );
 }
 
 /** Notes that bytes of the call may leave from now on (or, right before any did, that they will not). */
@@ -161,21 +169,19 @@ export async function knownGenesis(db: Queryable, chain: string, genesis: Hex): 
   return hash.parse(row?.genesis);
 }
 
-async function insertAttempts(tx: Tx, rows: readonly { id: string; nonce: number; attempt: Attempt }[]): Promise<void> {
-  await tx.query(
-    `INSERT INTO sender_attempt (intent, nonce, hash, kind, max_fee, max_tip, sealed)
-     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::bytea[])`,
-    [
-      rows.map(({ id }) => id),
-      rows.map(({ nonce }) => nonce),
-      rows.map(({ attempt }) => attempt.hash),
-      rows.map(({ attempt }) => attempt.kind),
-      rows.map(({ attempt }) => attempt.fees.maxFeePerGas.toString()),
-      rows.map(({ attempt }) => attempt.fees.maxPriorityFeePerGas.toString()),
-      rows.map(({ attempt }) => attempt.sealed),
-    ],
-  );
-}
+const attemptColumns = "intent, nonce, hash, kind, max_fee, max_tip, sealed";
+const attemptRows = `unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::bytea[])
+  AS made (${attemptColumns})`;
+
+const attemptParams = (rows: readonly { id: string; nonce: number; attempt: Attempt }[]): unknown[][] => [
+  rows.map(({ id }) => id),
+  rows.map(({ nonce }) => nonce),
+  rows.map(({ attempt }) => attempt.hash),
+  rows.map(({ attempt }) => attempt.kind),
+  rows.map(({ attempt }) => attempt.fees.maxFeePerGas.toString()),
+  rows.map(({ attempt }) => attempt.fees.maxPriorityFeePerGas.toString()),
+  rows.map(({ attempt }) => attempt.sealed),
+];
 
 function toIntent(row: IntentRow): IntentRequest {
   const call = storedCall.parse(row.call);
