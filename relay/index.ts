@@ -1,3 +1,4 @@
+import { getAddress } from "viem";
 import { z } from "zod";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { RelayConfig } from "#core/config/relay.ts";
@@ -74,7 +75,10 @@ const settleData = z.strictObject({ message: z.string(), intent: z.string() });
 export function createRelay(deps: RelayDeps): RelayContext {
   const { db, clock, config } = deps;
   const log = deps.log.child({ module: "relay" });
-  const lanes = createLanes({ chains: deps.chains, lanes: config.lanes });
+  const chains = Object.fromEntries(
+    Object.entries(deps.chains).map(([name, { chain, gateway }]) => [name, { chain, gateway: getAddress(gateway) }]),
+  );
+  const lanes = createLanes({ chains, lanes: config.lanes });
   const book = createValidatorBook(config);
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
   const attestations = createAttestations({ db, lanes, book, clock, log });
@@ -97,7 +101,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
   };
 
   return {
-    observer: createRelayObserver({ ...deps, lanes, managed, wake }),
+    observer: createRelayObserver({ ...deps, chains, lanes, managed, wake }),
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {

@@ -1,0 +1,244 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodeFunctionData, getAddress, type Hex } from "viem";
+import { privateKeyToAddress } from "viem/accounts";
+import { connectGateway, type Deployment, deployContracts } from "#app/network/deploy.ts";
+import { createDeployer } from "#app/network/deployer.ts";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import type { ChainAccess } from "#core/chain/chain.ts";
+import { createChain } from "#core/chain/createChain.ts";
+import { createKeyStore } from "#core/chain/keys.ts";
+import { chainConfigSchema } from "#core/config/chains.ts";
+import { relayConfigSchema } from "#core/config/relay.ts";
+import { validatorConfigSchema } from "#core/config/validator.ts";
+import { migrate } from "#core/db/migrate.ts";
+import { createEventStore } from "#core/events/eventStore.ts";
+import { eventMigrations } from "#core/events/migrations.ts";
+import { createOutbox } from "#core/events/outbox.ts";
+import { createHttpServer } from "#core/http/server.ts";
+import { createIndexer } from "#core/indexer/createIndexer.ts";
+import { indexerMigrations } from "#core/indexer/tables.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { redact } from "#core/kernel/redacted.ts";
+import { createSealer } from "#core/kernel/seal.ts";
+import { createLog } from "#core/observe/log.ts";
+import type { Job } from "#core/queue/queue.ts";
+import { createSender } from "#core/sender/createSender.ts";
+import { intentEvents } from "#core/sender/sender.ts";
+import { senderMigrations } from "#core/sender/tables.ts";
+import { createRelay, createValidator, relayEvents, relayMigrations, relayProjections, type Validator } from "#relay";
+import { encodeInteroperable } from "#relay/protocol/interoperable.ts";
+import type { MessageView } from "#relay/schemas.ts";
+import { type DatabaseBackend, quietLog } from "../support/databases.ts";
+import { type LocalChain, localKey, startLocalChain } from "../support/localChain.ts";
+import { until } from "../support/until.ts";
+
+export const names = ["alpha", "beta"] as const;
+export type Name = (typeof names)[number];
+export type Site = { readonly local: LocalChain; readonly contracts: Deployment; readonly url: string };
+export type Sites = Readonly<Record<Name, Site>>;
+
+const keys = { relayer: localKey(1), alice: localKey(2), bob: localKey(3) };
+export const strangerKey = localKey(4);
+export const validatorNames = ["one", "two", "three"] as const;
+export type ValidatorName = (typeof validatorNames)[number];
+export const validatorKeys: Readonly<Record<ValidatorName, Hex>> = {
+  one: localKey(11),
+  two: localKey(12),
+  three: localKey(13),
+};
+
+/** Two chains with connected gateways. Chains may be used by many tests, one after the other. */
+export async function openSites(): Promise<Sites> {
+  const validators = validatorNames.map((name) => ({
+    account: privateKeyToAddress(validatorKeys[name]),
+    weight: 1n,
+  }));
+  const set = { validators, threshold: { rule: "simpleMajority" as const } };
+  const [alpha, beta] = await Promise.all(
+    [31_337_11, 31_337_12].map(async (chainId) => {
+      const local = await startLocalChain(chainId);
+      const deployer = createDeployer({ url: local.url, key: redact(localKey(0)) });
+      // The gateways get different addresses on the two chains.
+      await deployer.fund(deployer.address, 10n ** 24n);
+      if (chainId === 31_337_12) await deployer.send(deployer.address, "0x");
+      const contracts = await deployContracts(deployer, { name: "Test", symbol: "TST" });
+      return { local, deployer, contracts };
+    }),
+  );
+  if (!alpha || !beta) throw new Error("two chains are needed");
+  for (const [here, there] of [
+    [alpha, beta],
+    [beta, alpha],
+  ] as const) {
+    const peer = { chainId: there.local.chainId, gateway: there.contracts.gateway };
+    await connectGateway(here.deployer, here.contracts.gateway, peer, set);
+  }
+  const site = ({ local, contracts }: typeof alpha): Site => ({ local, contracts, url: local.url });
+  return { alpha: site(alpha), beta: site(beta) };
+}
+
+/** Sends straight to a gateway from an account that is nobody's here. */
+export async function sendDirectly(from: Site, to: Site, recipient: Hex, payload: Hex, key = strangerKey) {
+  const deployer = createDeployer({ url: from.local.url, key: redact(key) });
+  const address = encodeInteroperable({ chainId: to.local.chainId, address: recipient });
+  const data = encodeFunctionData({ abi: gatewayAbi, functionName: "sendMessage", args: [address, payload, []] });
+  return deployer.send(from.contracts.gateway, data);
+}
+
+/** A contract of `contracts/mocks` without constructor arguments. */
+export async function deployMock(site: Site, path: string): Promise<Hex> {
+  const file = new URL(`../../artifacts/contracts/mocks/${path}.json`, import.meta.url);
+  const { bytecode } = JSON.parse(readFileSync(file, "utf8")) as { bytecode: Hex };
+  const [from] = await site.local.rpc<Hex[]>("eth_accounts");
+  const hash = await site.local.rpc<Hex>("eth_sendTransaction", [{ from, data: bytecode, gas: "0x200000" }]);
+  const receipt = await site.local.rpc<{ contractAddress: Hex }>("eth_getTransactionReceipt", [hash]);
+  return getAddress(receipt.contractAddress);
+}
+
+type Options = {
+  readonly finalityBlocks?: number;
+  readonly maxBatch?: number;
+  /** Endpoints that the service uses instead of the chains' own. */
+  readonly urls?: Partial<Record<Name, string>>;
+};
+
+export type Harness = Awaited<ReturnType<typeof openHarness>>;
+
+/** A service with all roles and up to three validators, in this process, on chains that are there. */
+export async function openHarness(backend: DatabaseBackend, sites: Sites, options: Options = {}) {
+  const database = await backend.open();
+  const { db } = database;
+  const folder = mkdtempSync(join(tmpdir(), "lockstep-relay-"));
+  const clock = systemClock;
+  const log = process.env.RLOG ? createLog({ level: "debug", name: "t" }) : quietLog;
+  await migrate(db, [...eventMigrations, ...indexerMigrations, ...senderMigrations, ...relayMigrations]);
+  const configOf = (name: Name, url = sites[name].url) =>
+    chainConfigSchema.parse({
+      ...{ chainId: sites[name].local.chainId, endpoints: [url], pollMs: 10 },
+      ...{ finality: { blocks: options.finalityBlocks ?? 0 }, blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
+      ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
+    });
+  const chains = Object.fromEntries(
+    names.map((name) => [name, createChain({ name, ...configOf(name, options.urls?.[name]) }, { log, clock })]),
+  ) as Record<Name, ChainAccess>;
+  const keyStore = createKeyStore(Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, redact(key)])));
+  const store = createEventStore({
+    ...{ db, log, clock, schemas: { ...intentEvents, ...relayEvents }, projections: relayProjections },
+  });
+  const sealer = createSealer(redact(randomBytes(32)));
+  const sender = createSender({ db, store, chains, keyStore, sealer, clock, log });
+  const ports = await Promise.all(validatorNames.map(freePort));
+  const relay = createRelay({
+    ...{ db, store, sender, keyStore, clock, log },
+    chains: Object.fromEntries(
+      names.map((name) => [name, { chain: chains[name], gateway: sites[name].contracts.gateway }]),
+    ),
+    config: relayConfigSchema.parse({
+      ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+      validators: validatorNames.map((name, index) => ({
+        ...{ name, address: privateKeyToAddress(validatorKeys[name]), url: `http://127.0.0.1:${ports[index]}` },
+      })),
+    }),
+  });
+  const indexers = names.map((name) =>
+    createIndexer({ chain: chains[name], config: configOf(name), db, observers: [relay.observer], log, clock }),
+  );
+  const jobs = new Set<Promise<void>>();
+  const outbox = createOutbox<Job>({
+    ...{ name: "jobs", store, db, log, clock, routes: relay.routes },
+    enqueue: async (list) => {
+      for (const job of list) {
+        const done = relay.handlers[job.name]?.(job.data).catch(() => undefined) ?? Promise.resolve();
+        jobs.add(done);
+        void done.then(() => jobs.delete(done));
+      }
+    },
+  });
+  const http = await createHttpServer({ log, title: "test", version: "1", description: "" });
+  await relay.plugin(http);
+  await http.listen({ host: "127.0.0.1", port: 0 });
+  const address = http.server.address();
+  const url = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
+  const validators = new Map<ValidatorName, Validator>();
+
+  await sender.start();
+  outbox.start();
+  for (const indexer of indexers) indexer.start();
+  relay.start();
+
+  async function api<T>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }> {
+    const response = await fetch(url + path, {
+      method,
+      headers: { "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as T };
+  }
+  const message = async (id: string) => (await api<WireMessage>("GET", `/v1/messages/${id}`)).body;
+
+  return {
+    ...{ url, db, store, folder, relay, chains, indexers },
+    api,
+    message,
+    /** Waits until the message has one of the statuses. */
+    reaches: (id: string, ...statuses: MessageView["status"][]) =>
+      until(
+        async () => {
+          const found = await message(id);
+          return statuses.includes(found.status) && found;
+        },
+        `message ${id} is ${statuses.join(" or ")}`,
+        20_000,
+      ),
+    async startValidator(name: ValidatorName, overrides: { key?: Hex; relayerUrl?: string; storeFile?: string } = {}) {
+      const config = validatorConfigSchema.parse({
+        ...{ name, key: { variable: "NONE" }, listen: { port: ports[validatorNames.indexOf(name)] }, pollMs: 10 },
+        relayerUrl: overrides.relayerUrl ?? url,
+        storeFile: overrides.storeFile ?? join(folder, `${name}.sqlite`),
+        chains: Object.fromEntries(names.map((chain) => [chain, configOf(chain)])),
+      });
+      const own = Object.fromEntries(
+        names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock })]]),
+      );
+      const key = redact(overrides.key ?? validatorKeys[name]);
+      const validator = createValidator({ config, key, chains: own, clock, log });
+      await validator.start();
+      validators.set(name, validator);
+      return validator;
+    },
+    async stopValidator(name: ValidatorName) {
+      await validators.get(name)?.stop();
+      validators.delete(name);
+    },
+    async close() {
+      await Promise.all([...validators.values()].map((validator) => validator.stop()));
+      await http.close();
+      await Promise.all(indexers.map((indexer) => indexer.stop()));
+      await outbox.stop();
+      await relay.stop();
+      await Promise.all(jobs);
+      await sender.stop();
+      await database.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A message as JSON has it. */
+export type WireMessage = Omit<MessageView, "nonce" | "gasLimit" | "timeline"> & {
+  nonce?: string;
+  gasLimit?: string;
+  timeline: { what: string; transactionHash?: Hex; detail?: string; code?: string }[];
+};
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import("node:net");
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address ? address.port : 0;
+}
