@@ -69,16 +69,11 @@ function assemble(
     chains: swapChains(config, foundation),
     reactionSeconds: BigInt(config.swap.reactionSeconds),
   };
+  const indexers = new Map<string, Indexer>();
   const sender = createSender({
-    db,
-    store,
-    chains,
-    keyStore,
-    sealer,
-    clock,
-    log,
-    mark,
+    ...{ db, store, chains, keyStore, sealer, clock, log, mark },
     ...createSwapSending(swapDeps),
+    onActivity: (chain) => indexers.get(chain)?.wake(),
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, clock, log },
@@ -88,7 +83,6 @@ function assemble(
   const swaps = createSwaps({ ...swapDeps, sender });
   const observers = [relay.observer, swaps.observer];
   const halt = Promise.withResolvers<unknown>();
-  const indexers = new Map<string, Indexer>();
   for (const [name, chain] of Object.entries(plays("indexer") ? chains : {})) {
     const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
     indexers.set(

@@ -5,7 +5,7 @@ import { type LegName, type SwapEvent, swapEvents } from "./events.ts";
 
 export const readModelMigrations: readonly Migration[] = [
   {
-    id: "swap-read-model-1",
+    id: "swap/002-read-model",
     sql: `
       create table swaps (
         id text primary key,

@@ -7,7 +7,7 @@ import type { Sealer } from "#core/kernel/seal.ts";
 
 export const secretMigrations: readonly Migration[] = [
   {
-    id: "swap-secrets-1",
+    id: "swap/001-secrets",
     sql: "create table swap_secrets (hashlock text primary key, sealed bytea not null)",
   },
 ];

@@ -6,7 +6,7 @@ import { createApiClient } from "../demo/api.ts";
 import { checkBalances } from "../demo/balances.ts";
 import { createLedger } from "../demo/ledger.ts";
 import { type MessageResult, showMessage } from "../demo/messages.ts";
-import { refundScenarios, type SwapResult, scenarios, showSwap } from "../demo/swaps.ts";
+import { freeze, refundScenarios, type SwapResult, scenarios, showSwap } from "../demo/swaps.ts";
 import { type Network, startNetwork } from "../network/network.ts";
 import { askedToStop } from "../signals.ts";
 import { print, printError, table } from "../terminal.ts";
@@ -30,7 +30,6 @@ export async function runDemo(args: readonly string[]): Promise<number> {
   const say = values.json ? printError : print;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "lockstep-demo-"));
   const ports = { api: 0, alpha: 0, beta: 0, validators: 0 };
-  // With 0 the validators get any port each.
   const network = await startNetwork({ dataDir, ports, say });
   const interrupted = askedToStop().then(() => undefined);
   try {
@@ -61,6 +60,7 @@ async function show(network: Network, say: (line: string) => void): Promise<Demo
   for (const scenario of scenarios) swaps.push(await showSwap(network, api, ledger, scenario));
   say(`two swaps that cannot complete, until their timelocks run out (${shortTimelocks.source} s) …`);
   const refunds = refundScenarios(shortTimelocks);
+  for (const { frozen } of refunds) if (frozen) await freeze(network, frozen);
   swaps.push(...(await Promise.all(refunds.map((scenario) => showSwap(network, api, ledger, scenario)))));
 
   const after = await ledger.holdings(parties);

@@ -52,7 +52,6 @@ export async function showSwap(
   ledger: Ledger,
   scenario: Scenario,
 ): Promise<SwapResult> {
-  if (scenario.frozen) await freeze(network, scenario.frozen);
   const { id } = await api.post<SwapAnswer>("/v1/swaps", {
     source: { chain: "alpha", asset: { type: "native" }, amount: coinAmount.toString() },
     target: {
@@ -69,7 +68,8 @@ export async function showSwap(
   return { name, id, status: answer.status, expected, steps: await stepsOf(answer.timeline, ledger) };
 }
 
-async function freeze(network: Network, account: string): Promise<void> {
+/** What the issuer of beta's token can do to an account. */
+export async function freeze(network: Network, account: string): Promise<void> {
   const beta = network.chains.beta;
   const address = network.accounts[account]?.address;
   if (!beta || !address) throw new RangeError(`no account ${account}`);
@@ -79,18 +79,20 @@ async function freeze(network: Network, account: string): Promise<void> {
   );
 }
 
-const seenBy: Readonly<Record<string, string>> = { lock: "LegDetected", claim: "LegClaimed", refund: "LegRefunded" };
+const verbs: Readonly<Record<string, string>> = { LegDetected: "lock", LegClaimed: "claim", LegRefunded: "refund" };
 
 /** Each step that had its effect: from the decision to take it until the service saw it on the chain. */
 async function stepsOf(timeline: readonly TimelineEntry[], ledger: Ledger): Promise<StepResult[]> {
   const steps: StepResult[] = [];
-  for (const entry of timeline) {
-    const [verb = "", leg = ""] =
-      (entry.what === "StepStarted" ? entry.detail?.split(",")[0]?.split("-") : undefined) ?? [];
-    const effect = timeline.find((later) => later.what === seenBy[verb] && later.leg === leg && later.at >= entry.at);
-    if (!effect?.transactionHash) continue;
-    const gasUsed = Number(await ledger.gasUsed(leg === "source" ? "alpha" : "beta", effect.transactionHash));
-    steps.push({ name: `${verb}-${leg}`, gasUsed, latencyMs: Date.parse(effect.at) - Date.parse(entry.at) });
+  for (const [i, effect] of timeline.entries()) {
+    const verb = verbs[effect.what];
+    if (!verb || !effect.transactionHash) continue;
+    const name = `${verb}-${effect.leg}`;
+    const decided = timeline
+      .slice(0, i)
+      .findLast(({ what, detail }) => what === "StepStarted" && detail?.startsWith(`${name},`));
+    const gasUsed = Number(await ledger.gasUsed(effect.leg === "source" ? "alpha" : "beta", effect.transactionHash));
+    steps.push({ name, gasUsed, latencyMs: Date.parse(effect.at) - Date.parse(decided?.at ?? effect.at) });
   }
   return steps;
 }

@@ -20,6 +20,8 @@ export type Deployer = {
   send(to: Hex, data: Hex): Promise<TransactionReceipt>;
   /** Gives an address a balance out of nothing, in wei. */
   fund(address: Hex, wei: bigint): Promise<void>;
+  /** Moves a chain that lags behind this machine's clock up to it: its own begins when its process does. */
+  catchUpTime(): Promise<void>;
 };
 
 export function createDeployer(deps: { url: string; key: Redacted<Hex> }): Deployer {
@@ -44,5 +46,10 @@ export function createDeployer(deps: { url: string; key: Redacted<Hex> }): Deplo
     },
     send: (to, data) => send(data, to),
     fund: (address, wei) => cheats.setBalance({ address, value: wei }),
+    async catchUpTime() {
+      const { timestamp } = await wallet.getBlock({ blockTag: "pending" });
+      const lag = Math.floor(Date.now() / 1000) - Number(timestamp);
+      if (lag > 0) await cheats.increaseTime({ seconds: lag });
+    },
   };
 }

@@ -40,5 +40,6 @@ export async function startLocalChain(options: {
     return true;
   };
   await untilReady(child, { ready, logFile, timeoutMs: startMs });
+  await deployer.catchUpTime();
   return { name, chainId: localChainIds[name] ?? 0, url, child, deployer };
 }

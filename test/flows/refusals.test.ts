@@ -65,7 +65,7 @@ describe("a request that cannot be carried out", () => {
     ["recipient", "0x1234", "request-invalid"],
     ["recipient", "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "request-invalid"],
     ["payload", "hello", "request-invalid"],
-    ["gasLimit", "6000000", "request-invalid"],
+    ["gasLimit", "6000000", "gas-limit-too-high"],
     ["gasLimit", "1.5", "request-invalid"],
     ["account", "mallory", "account-unknown"],
   ];

@@ -5,7 +5,7 @@ import { type EmbeddedDatabase, startEmbeddedDatabase } from "#core/db/embedded/
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import { createLog } from "#core/observe/log.ts";
 
-const server = "postgres://postgres@127.0.0.1:5432/postgres";
+export const postgresServer = "postgres://postgres@127.0.0.1:5432/postgres";
 
 /** One more way in: a fresh schema (embedded) or a fresh database (PostgreSQL) for the caller alone. */
 export type OpenDatabase = {
@@ -74,7 +74,7 @@ async function openPglite(): Promise<OpenDatabase> {
 async function openPostgres(): Promise<OpenDatabase> {
   const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
   await onServer(`CREATE DATABASE ${name}`);
-  return opened(new URL(name, server).href, "lockstep", undefined, () =>
+  return opened(new URL(name, postgresServer).href, "lockstep", undefined, () =>
     onServer(`DROP DATABASE ${name} WITH (FORCE)`),
   );
 }
@@ -106,7 +106,7 @@ function opened(
 }
 
 async function onServer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server });
+  const client = new pg.Client({ connectionString: postgresServer });
   await client.connect();
   try {
     await client.query(sql);
@@ -115,8 +115,8 @@ async function onServer(sql: string): Promise<void> {
   }
 }
 
-async function postgresAnswers(): Promise<boolean> {
-  const client = new pg.Client({ connectionString: server, connectionTimeoutMillis: 1_000 });
+export async function postgresAnswers(): Promise<boolean> {
+  const client = new pg.Client({ connectionString: postgresServer, connectionTimeoutMillis: 1_000 });
   try {
     await client.connect();
     await client.end();
