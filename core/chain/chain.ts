@@ -64,7 +64,7 @@ export type Chain = {
 };
 
 /** A transaction as its block names it: who used which nonce. */
-export type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
+type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
 
 /** What `createChain` makes: the chain, and what only start-up and the sender need from it. */
 export type ChainAccess = Chain & {

@@ -13,7 +13,7 @@ export type KeyStore = {
   signTransaction(name: string, transaction: UnsignedTransaction): Promise<{ raw: Hex; hash: Hex }>;
 };
 
-export type UnsignedTransaction = Omit<TransactionSerializableEIP1559, "type">;
+type UnsignedTransaction = Omit<TransactionSerializableEIP1559, "type">;
 
 /**
  * Accounts by name. Throws `config-invalid` for a key that is none, and for one key under two names: two senders with

@@ -9,15 +9,12 @@ import type { Log } from "../observe/log.ts";
 import { allAddresses, announce, type News } from "./announce.ts";
 import { genesisState, lookAtChain } from "./look.ts";
 import type { ChainObserver } from "./observer.ts";
-import { recheckFinal } from "./recheck.ts";
 import type { KnownBlock } from "./reconcile.ts";
 import { assertGenesis } from "./sameChain.ts";
+import { settle } from "./settle.ts";
 import { createSpanReader } from "./spans.ts";
-import { createState, type IndexState, loadState, moveState, type RecordedBlock } from "./tables.ts";
+import { createState, type IndexState, loadState, moveState, tipOf } from "./tables.ts";
 
-/** Final blocks that stay recorded, so that a node that lags is told from a chain that changed. */
-const keptFinal = 64n;
-const pruneLot = 32;
 const longestBackoffMs = 5_000;
 
 export type IndexerDeps = {
@@ -62,6 +59,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   const { chain, config, db, observers, clock, mark = noMark } = deps;
   const log = deps.log.child({ module: "indexer", chain: chain.name });
   const reader = createSpanReader({ chain, logWindow: config.logWindow, pauseMs: config.pollMs, clock, log });
+  const shared = { chain, reader, observers, log };
   let loop: Loop | undefined;
   let halted = false;
   let state: IndexState | undefined;
@@ -131,7 +129,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     const span = await reader.next({ tip, head: to, final: final.number, addresses, blocks });
     if (span === undefined) return "idle";
     const known = [...current.known, ...span.recorded];
-    const finished = await finish({ ...current, known }, final, tip.number);
+    const finished = await settle({ ...shared, next: { ...current, known }, final, seen: tip.number });
     if (finished === undefined) return "idle";
     const indexed = [...finished.news.indexed, ...span.indexed];
     await commit(current, finished.state, { ...finished.news, indexed });
@@ -141,43 +139,25 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   /** Moves only the final height, where it rose. */
   async function settleFinal(current: IndexState, final: KnownBlock): Promise<StepAnswer> {
     if (final.number <= current.final) return "idle";
-    const finished = await finish(current, final, tipOf(current).number);
+    const finished = await settle({ ...shared, next: current, final, seen: tipOf(current).number });
     if (finished !== undefined && finished.state.final > current.final) {
       await commit(current, finished.state, finished.news);
     }
     return "idle";
   }
 
-  /**
-   * The state with what is final by now, and what a second look at blocks that become final brought to light. Blocks
-   * above `seen` were read just now and need none. Undefined when the final block is not the recorded one.
-   */
-  async function finish(
-    next: IndexState,
-    final: KnownBlock,
-    seen: bigint,
-  ): Promise<{ state: IndexState; news: News } | undefined> {
-    const tip = tipOf(next);
-    const height = final.number < tip.number ? final.number : tip.number;
-    if (height <= next.final) return { state: next, news: { indexed: [] } };
-    const recorded = next.known.find(({ number }) => number === final.number);
-    if (recorded !== undefined && recorded.hash !== final.hash) return undefined;
-    const range = { above: next.final, upTo: height < seen ? height : seen };
-    const addresses = allAddresses(chain.name, observers);
-    const recheck = await recheckFinal({ chain, reader, known: next.known, range, addresses });
-    if (recheck === undefined) return undefined;
-    for (const { block } of recheck.missed) log.error({ block: block.number }, "logs had been hidden by the node");
-    const known = withoutOld(recheck.known, height - keptFinal);
-    return { state: { ...next, final: height, known }, news: { indexed: recheck.missed, finalized: height } };
-  }
-
   async function commit(from: IndexState, to: IndexState, news: News): Promise<void> {
     const next = { ...to, revision: from.revision + 1n };
-    state = undefined;
-    await db.tx(async (tx) => {
-      await moveState(tx, chain.name, from, next);
-      await announce(tx, chain.name, observers, news);
-    });
+    try {
+      await db.tx(async (tx) => {
+        await moveState(tx, chain.name, from, next);
+        await announce(tx, chain.name, observers, news);
+      });
+    } catch (error) {
+      // Whether it was committed is not always known: the next step reads the state anew.
+      state = undefined;
+      throw error;
+    }
     state = next;
     mark(`indexed/${chain.name}`);
   }
@@ -218,18 +198,6 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     }),
     wake: () => loop?.wake(),
   };
-}
-
-function tipOf(state: IndexState): RecordedBlock {
-  const tip = state.known.at(-1);
-  if (tip === undefined) throw new LockstepError("internal", "an indexed chain has no blocks");
-  return tip;
-}
-
-/** Blocks below `lowest` go in lots, since each lot costs a statement. */
-function withoutOld(known: readonly RecordedBlock[], lowest: bigint): readonly RecordedBlock[] {
-  const fresh = known.filter(({ number }) => number >= lowest);
-  return known.length - fresh.length < pruneLot ? known : fresh;
 }
 
 const dropAbove = (state: IndexState, ancestor: KnownBlock): IndexState => ({

@@ -13,7 +13,7 @@ const singlyRead = 32n;
 /** Further looks at a block whose bloom filter speaks of logs that the node does not give. */
 const bloomRetries = 2;
 
-export type SpanRequest = {
+type SpanRequest = {
   /** The last block indexed; the span starts after it. */
   readonly tip: KnownBlock;
   readonly head: Block;
@@ -24,7 +24,7 @@ export type SpanRequest = {
   readonly blocks: ReadonlyMap<bigint, Block>;
 };
 
-export type Span = {
+type Span = {
   /** Ascending; the last is the new tip. Without gap unless all of them are final. */
   readonly recorded: readonly RecordedBlock[];
   /** Those with logs. */

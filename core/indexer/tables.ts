@@ -36,6 +36,13 @@ export type IndexState = {
   readonly known: readonly RecordedBlock[];
 };
 
+/** The last block indexed. */
+export function tipOf(state: IndexState): RecordedBlock {
+  const tip = state.known.at(-1);
+  if (tip === undefined) throw new LockstepError("internal", "an indexed chain has no blocks");
+  return tip;
+}
+
 export async function loadState(from: Queryable, chain: string): Promise<IndexState | undefined> {
   const rows = await from.query<{
     genesis: Hex;

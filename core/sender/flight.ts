@@ -14,7 +14,7 @@ export type Attempt = {
 /** Why a nonce is being used up instead of the call being made. */
 export type Voiding = { readonly reason: "expired" | "refused"; readonly detail: string };
 
-export type Inclusion = {
+type Inclusion = {
   readonly hash: Hex;
   readonly blockNumber: bigint;
   readonly status: "success" | "reverted";
