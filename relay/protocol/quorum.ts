@@ -11,7 +11,7 @@ const setParameters = parseAbiParameters([
 
 const highestWeight = (1n << 96n) - 1n;
 
-export type Validator = { readonly account: Hex; readonly weight: bigint };
+type Validator = { readonly account: Hex; readonly weight: bigint };
 
 /** How much weight makes a quorum. A super-majority is strictly more than the fraction. */
 export type Threshold =

@@ -25,11 +25,6 @@ export function encodeRefund(terms: LockTerms): Hex {
   return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "refund", args: [terms] });
 }
 
-/** Calldata of `withdraw`, which pays out what a rejected native payout left as credit of the caller. */
-export function encodeWithdraw(to: Hex): Hex {
-  return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "withdraw", args: [to] });
-}
-
 /** Calldata of the view `isOpen`; its answer goes through `decodeIsOpen`. */
 export function encodeIsOpen(lockId: Hex): Hex {
   return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "isOpen", args: [lockId] });

@@ -59,6 +59,7 @@ contract GatewayDeliverTest is GatewayFixture {
         QuorumSet memory noSet;
         IGateway.Checkpoint memory nonsense = IGateway.Checkpoint(ORIGIN, STRANGER, 9, 2, 0, 9);
         destination.deliver(nonsense, noSet, new Signature[](0), 1, messagesFrom(1, 1), new MessageId[](0));
+        destination.deliver(nonsense, noSet, new Signature[](0), 3, messagesFrom(1, 2), new MessageId[](0));
         vm.assertEq(recorder.count(), 2, "nothing ran");
     }
 
