@@ -6,7 +6,7 @@ import { type Attestation, headsOf, highestQuorum, type QuorumAt, quorumAt, quor
 import type { ValidatorBook } from "./validators.ts";
 
 /** What a lane wants signed: ideally exactly `to`, otherwise the highest nonce from `from` on. */
-export type Wanted = {
+type Wanted = {
   readonly lane: LaneEnds;
   readonly generation: number;
   readonly from: bigint;

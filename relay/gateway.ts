@@ -7,7 +7,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 export type ChainHead = { readonly accumulator: Hex; readonly nonce: bigint; readonly generation: number };
 
 /** What a gateway knows of another chain; `gateway` is the zero address for an unknown one. */
-export type LaneCaps = {
+type LaneCaps = {
   readonly gateway: Hex;
   readonly maxGasLimit: number;
   readonly maxPayload: number;

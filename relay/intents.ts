@@ -13,7 +13,7 @@ export const retryKind = "relay.retry";
 const payloadBytes = ({ payload }: { payload: string }): number => (payload.length - 2) / 2;
 
 /** Subject of a delivery's intent: the lane, because a batch belongs to no single message. */
-export const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
+const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
 
 /**
  * One delivery. No dry-run on the first attempt: what it rests on has just been checked, deliveries ahead of it may not

@@ -5,7 +5,7 @@ import { evolveProgress, type Progress } from "./progress.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
 
 /** What was asked for through the API. */
-export type MessageRequested = Extract<MessageEvent, { type: "MessageSubmitted" }>["data"];
+type MessageRequested = Extract<MessageEvent, { type: "MessageSubmitted" }>["data"];
 
 export type Failure = { readonly code: string; readonly detail: string };
 
@@ -28,7 +28,7 @@ export function foldMessage(events: readonly StoredEvent<MessageEvent>[]): Messa
   return events.reduce<Message | undefined>(evolve, undefined);
 }
 
-export function evolve(message: Message | undefined, event: StoredEvent<MessageEvent>): Message {
+function evolve(message: Message | undefined, event: StoredEvent<MessageEvent>): Message {
   const id = messageIdOf(event.stream);
   if (id === undefined) throw new Error(`stream ${event.stream} is not that of a message`);
   const progress = evolveProgress(message?.progress, event);

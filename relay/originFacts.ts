@@ -97,7 +97,7 @@ function broken({ lane, nonce, log }: AppendedFact, why: string): LockstepError 
   });
 }
 
-export const routeOf = ({ from, to }: LaneEnds) => ({
+const routeOf = ({ from, to }: LaneEnds) => ({
   originChainId: from.chain.chainId,
   originGateway: from.gateway,
   destinationChainId: to.chain.chainId,

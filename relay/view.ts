@@ -97,7 +97,7 @@ function waiting({ progress, failure }: Message, { book, heads, trouble }: LaneC
 }
 
 /** Who has vouched for a nonce, by signing it or a later one of the same lane. */
-export function quorumFor(
+function quorumFor(
   book: ValidatorBook,
   heads: ReadonlyMap<Hex, bigint>,
   nonce: bigint,

@@ -7,7 +7,7 @@ export type SigningLane = { readonly origin: string; readonly destination: strin
 
 export type Link = { readonly nonce: bigint; readonly accumulator: Hex };
 export type FinalBlock = { readonly height: bigint; readonly hash: Hex };
-export type Signed = Link & { readonly generation: number };
+type Signed = Link & { readonly generation: number };
 
 /**
  * What a validator must not forget: the accumulators of final blocks and what it signed. Every write is on disk before
@@ -48,6 +48,9 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS halt (id INTEGER PRIMARY KEY CHECK (id = 1), reason TEXT NOT NULL) STRICT;
 `;
+
+/** Rows come without a prototype. */
+const plain = <T extends object>(row: T | undefined): T | undefined => row && { ...row };
 
 /** Opens or creates the file. Throws `data-folder-in-use` while another process has it. */
 export function createSigningStore(file: string): SigningStore {
@@ -96,8 +99,8 @@ export function createSigningStore(file: string): SigningStore {
         throw new LockstepError("chain-replaced", message, { details: { known: known.genesis, found: genesis } });
       }
     },
-    cursor: (origin) => sql.cursor.get(origin) as FinalBlock | undefined,
-    head: ({ origin, destination }) => sql.head.get(origin, destination) as Link | undefined,
+    cursor: (origin) => plain(sql.cursor.get(origin) as FinalBlock | undefined),
+    head: ({ origin, destination }) => plain(sql.head.get(origin, destination) as Link | undefined),
     accumulatorAt: ({ origin, destination }, nonce) =>
       (sql.link.get(origin, destination, nonce) as { accumulator: Hex } | undefined)?.accumulator,
     record: (origin, { height, hash }, links, replace = false) =>

@@ -180,7 +180,8 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const message = async (id: string) => (await api<WireMessage>("GET", `/v1/messages/${id}`)).body;
 
   return {
-    ...{ url, db, store, folder, relay, chains, indexers },
+    ...{ url, db, store, folder, relay, chains, indexers, keyStore },
+    gateways: { alpha: configOf("alpha").gateway, beta: configOf("beta").gateway },
     api,
     message,
     /** Waits until the message has one of the statuses. */

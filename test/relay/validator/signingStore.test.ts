@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { createSigningStore } from "#relay/validator/signingStore.ts";
+import { hashOf } from "../samples.ts";
+
+const lane = { origin: "1-0xaa", destination: "2-0xbb" };
+const link = (nonce: bigint, seed = Number(nonce)) => ({ nonce, accumulator: hashOf(seed) });
+
+describe("a validator's memory", () => {
+  let folder: string;
+  let count = 0;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "lockstep-signing-"));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const newFile = () => join(folder, `${++count}.sqlite`);
+
+  it("gives one accumulator for a place of a lane, for ever, also after it was opened again", () => {
+    const file = newFile();
+    const first = createSigningStore(file);
+    assert.equal(first.claim(lane, 0, link(5n)), hashOf(5));
+    assert.equal(first.claim(lane, 0, link(5n, 99)), hashOf(5));
+    first.close();
+    const again = createSigningStore(file);
+    assert.equal(again.claim(lane, 0, link(5n, 99)), hashOf(5));
+    // Another generation is another history.
+    assert.equal(again.claim(lane, 1, link(5n, 99)), hashOf(99));
+    assert.deepEqual(again.signed(lane).length, 2);
+    again.close();
+  });
+
+  it("records links and the block they came from together, and replaces them together", () => {
+    const store = createSigningStore(newFile());
+    store.assertSameChain(lane.origin, hashOf(1));
+    store.record(lane.origin, { height: 7n, hash: hashOf(7) }, new Map([[lane, [link(1n), link(2n)]]]));
+    assert.deepEqual([store.head(lane), store.cursor(lane.origin)?.height], [link(2n), 7n]);
+    assert.equal(store.accumulatorAt(lane, 1n), hashOf(1));
+    // Link 2 is there already: nothing of the whole is kept.
+    assert.throws(() =>
+      store.record(lane.origin, { height: 8n, hash: hashOf(8) }, new Map([[lane, [link(3n), link(2n)]]])),
+    );
+    assert.deepEqual([store.head(lane), store.cursor(lane.origin)?.height], [link(2n), 7n]);
+    store.record(lane.origin, { height: 9n, hash: hashOf(9) }, new Map([[lane, [link(1n, 50)]]]), true);
+    assert.deepEqual(store.head(lane), link(1n, 50));
+    store.close();
+  });
+
+  it("knows its chains by their first block", () => {
+    const store = createSigningStore(newFile());
+    store.assertSameChain(lane.origin, hashOf(1));
+    store.assertSameChain(lane.origin, hashOf(1));
+    assert.throws(
+      () => store.assertSameChain(lane.origin, hashOf(2)),
+      (error) => isLockstepError(error, "chain-replaced"),
+    );
+    store.close();
+  });
+
+  it("stays halted, with the first reason", () => {
+    const file = newFile();
+    const store = createSigningStore(file);
+    assert.equal(store.halted(), undefined);
+    store.halt("first");
+    store.halt("second");
+    store.close();
+    const again = createSigningStore(file);
+    assert.equal(again.halted(), "first");
+    again.close();
+  });
+
+  it("belongs to one process, and has everything that a killed one has claimed", { timeout: 30_000 }, async () => {
+    const file = newFile();
+    const child = spawn(process.execPath, [join(import.meta.dirname, "claimingChild.ts"), file], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const claimed: bigint[] = [];
+    const lines = createInterface({ input: child.stdout });
+    for await (const line of lines) {
+      claimed.push(BigInt(line));
+      if (claimed.length === 1) {
+        assert.throws(
+          () => createSigningStore(file),
+          (error) => isLockstepError(error, "data-folder-in-use"),
+        );
+      }
+      if (claimed.length === 20) child.kill("SIGKILL");
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    const store = createSigningStore(file);
+    const kept = new Map(store.signed(lane).map(({ nonce, accumulator }) => [nonce, accumulator]));
+    for (const nonce of claimed) assert.equal(kept.get(nonce), hashOf(Number(nonce)), `claim ${nonce} was lost`);
+    store.close();
+  });
+});
