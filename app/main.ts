@@ -1,4 +1,5 @@
 import { isLockstepError } from "#core/kernel/errors.ts";
+import { exitMend, exitUsage } from "./exitCodes.ts";
 import { printError } from "./terminal.ts";
 
 /** A command gets its own arguments and answers with the exit code. */
@@ -22,10 +23,6 @@ const commands: Readonly<Record<string, { what: string; load: () => Promise<Comm
     load: async () => (await import("./commands/validator.ts")).runValidator,
   },
 };
-
-/** Exit codes: 0 done, 1 failed, 64 wrong usage, 78 something only a person can mend (configuration, another chain). */
-const exitUsage = 64;
-const exitMend = 78;
 
 const [name = "", ...args] = process.argv.slice(2);
 process.exitCode = await run(name, args);

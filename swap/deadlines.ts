@@ -47,7 +47,7 @@ export function deadlinesOf(timing: SwapTiming, timelocks: Timelocks): Deadlines
 }
 
 /** Least distance from the target leg's timelock to the source leg's. */
-export function leastGap(timing: SwapTiming): bigint {
+function leastGap(timing: SwapTiming): bigint {
   const { source: s, target: g, reaction: r } = timing;
   return g.skew + s.skew + r + 2n * s.inclusion + s.finality;
 }

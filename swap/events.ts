@@ -7,9 +7,8 @@ export const assetSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("native") }),
   z.strictObject({ type: z.literal("erc20"), address }),
 ]);
-export type Asset = z.output<typeof assetSchema>;
 
-export const legName = z.enum(["source", "target"]);
+const legName = z.enum(["source", "target"]);
 export type LegName = z.infer<typeof legName>;
 
 /** A managed party: its account name, and the address that this account has on every chain. */
@@ -34,7 +33,7 @@ const legTermsSchema = z.object({
 export type LegTerms = z.output<typeof legTermsSchema>;
 
 /** The steps the service itself can take, each one intent at a time. */
-export const stepName = z.enum([
+const stepName = z.enum([
   "approve-source",
   "lock-source",
   "approve-target",

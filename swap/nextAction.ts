@@ -12,7 +12,7 @@ export type Action =
   | { readonly kind: "ended" };
 
 /** A step that is on its way is looked at again after this time even if nothing reports on it. */
-export const watchSeconds = 5n;
+const watchSeconds = 5n;
 
 /**
  * The one place where the next step of a swap is chosen. Pure, so that the same code runs in the service, in tests and

@@ -5,7 +5,7 @@ import type { LegName, LegTerms, StepName, SwapEvent } from "./events.ts";
 /** Where something was seen on a chain. */
 export type Sighting = { readonly transactionHash: Hex; readonly blockNumber: bigint; readonly blockHash: Hex };
 
-export type LegEnd = Sighting & { readonly kind: "claimed" | "refunded"; readonly secret?: Hex };
+type LegEnd = Sighting & { readonly kind: "claimed" | "refunded"; readonly secret?: Hex };
 
 /** What the chain has shown of a leg. */
 export type Leg = {
@@ -22,7 +22,7 @@ export type Step = {
   readonly failure?: { readonly code: string; readonly detail: string; readonly retryAt?: bigint };
 };
 
-export type Party = { readonly account: string; readonly address: Hex };
+type Party = { readonly account: string; readonly address: Hex };
 
 export type Swap = {
   readonly id: string;
@@ -57,7 +57,7 @@ export function foldSwap(events: readonly StoredEvent<SwapEvent>[]): Swap | unde
 
 const untouched: Leg = { lockFinal: false, endFinal: false };
 
-export function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
+function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
   if (event.type === "SwapRequested") {
     const { source, target, ...rest } = event.data;
     const id = event.stream.slice("swap-".length);

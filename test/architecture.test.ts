@@ -88,7 +88,8 @@ describe("architecture", () => {
           if (target === undefined) return [];
           const [here, there] = [top(path), top(target)];
           if (!mayImport[here]?.includes(there)) return [`${path} must not import ${specifier}`];
-          if (here === there && here !== "test" && specifier.startsWith("#")) return [`${path}: ${specifier} should be relative`];
+          if (here === there && here !== "test" && specifier.startsWith("#"))
+            return [`${path}: ${specifier} should be relative`];
           if (here !== there && !specifier.startsWith("#"))
             return [`${path}: ${specifier} should go through package imports`];
           return [];

@@ -3,7 +3,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import type { Network } from "../network/network.ts";
 
 /** What an account holds, in smallest units, and all it ever paid for gas on that chain, in wei. */
-export type Holding = { readonly coin: bigint; readonly tokens: bigint; readonly gasPaid: bigint };
+type Holding = { readonly coin: bigint; readonly tokens: bigint; readonly gasPaid: bigint };
 
 /** Account → chain → holding. */
 export type Holdings = Readonly<Record<string, Readonly<Record<string, Holding>>>>;

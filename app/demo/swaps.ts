@@ -4,7 +4,7 @@ import type { Network } from "../network/network.ts";
 import type { ApiClient, SwapAnswer, TimelineEntry } from "./api.ts";
 import type { Ledger } from "./ledger.ts";
 
-export type StepResult = { name: string; gasUsed: number; latencyMs: number };
+type StepResult = { name: string; gasUsed: number; latencyMs: number };
 export type SwapResult = { name: string; id: string; status: string; expected: string; steps: StepResult[] };
 
 /** One coin of alpha for 2,500 tokens of beta: what each swap of the demo is about. */

@@ -18,7 +18,7 @@ export type Deployment = {
   readonly recorder: Hex;
 };
 
-export const laneCaps = { maxGasLimit: 5_000_000, maxPayload: 16_384, defaultGasLimit: 200_000 } as const;
+const laneCaps = { maxGasLimit: 5_000_000, maxPayload: 16_384, defaultGasLimit: 200_000 } as const;
 
 /** Everything a chain needs before it knows its peers. The deployer is the authority's administrator. */
 export async function deployContracts(

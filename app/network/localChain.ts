@@ -17,7 +17,7 @@ export type LocalChain = {
 };
 
 /** Chains of a local network by name, with the ids that `hardhat.config.ts` gives them. */
-export const localChainIds: Readonly<Record<string, number>> = { alpha: 31_337_01, beta: 31_337_02 };
+const localChainIds: Readonly<Record<string, number>> = { alpha: 31_337_01, beta: 31_337_02 };
 
 /** Starts a Hardhat chain as a process of its own and funds the deployer there. */
 export async function startLocalChain(options: {

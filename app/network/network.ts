@@ -44,6 +44,8 @@ export type Network = {
 const accountNames = ["relayer", "alice", "bob", "carol", "dave"] as const;
 const validatorNames = ["validator-1", "validator-2", "validator-3"] as const;
 const coin = 10n ** 18n;
+/** A chain of this network keeps nothing, so it is not waited for long. */
+const chainPatienceMs = 2_000;
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** Starts everything and returns when the service is ready. What was started is stopped when a part fails. */
@@ -63,39 +65,28 @@ export function resetNetwork(dataDir: string): void {
 }
 
 async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): Promise<Network> {
-  const { ports, say } = options;
+  const { say } = options;
   if (existsSync(join(options.dataDir, "network.json"))) throw stale(options.dataDir);
-  const [api = 0, alpha = 0, beta = 0, ...validatorPorts] = await claimPorts([
-    { what: "API", option: "--port", port: ports.api },
-    { what: "chain alpha", option: "--alpha-port", port: ports.alpha },
-    { what: "chain beta", option: "--beta-port", port: ports.beta },
-    ...validatorNames.map((name, i) => ({
-      what: name,
-      option: "--validator-port",
-      port: ports.validators && ports.validators + i,
-    })),
-  ]);
+  const ports = await choosePorts(options.ports);
   const layout = createLayout(options.dataDir);
   const keyOf = (name: string) => ensureKey(layout.keys, name);
   const seats = validatorNames.map(
-    (name, i): ValidatorSeat => ({ name, key: keyOf(name), port: validatorPorts[i] ?? 0 }),
+    (name, i): ValidatorSeat => ({ name, key: keyOf(name), port: ports.validators[i] ?? 0 }),
   );
   const accounts = Object.fromEntries(accountNames.map((name) => [name, keyOf(name)]));
 
   say("starting two chains and deploying the contracts …");
   const chains = await Promise.all(
-    Object.entries({ alpha, beta }).map(async ([name, port]): Promise<DeployedChain> => {
-      const chain = await startLocalChain({ name, port, layout, deployer: keyOf("deployer") });
-      stops.push(() => chain.child.stop(2_000));
-      return {
-        ...chain,
-        deployment: await deployContracts(chain.deployer, { name: `${name} dollar`, symbol: `${name}USD` }),
-      };
+    (["alpha", "beta"] as const).map(async (name): Promise<DeployedChain> => {
+      const chain = await startLocalChain({ name, port: ports[name], layout, deployer: keyOf("deployer") });
+      stops.push(() => chain.child.stop(chainPatienceMs));
+      const token = { name: `${name} dollar`, symbol: `${name}USD` };
+      return { ...chain, deployment: await deployContracts(chain.deployer, token) };
     }),
   );
   await Promise.all(chains.map((chain) => prepare(chain, chains, seats, Object.values(accounts))));
   writeSettings({
-    ...{ layout, chains, accounts, apiPort: api, validators: seats, relayerAccount: "relayer" },
+    ...{ layout, chains, accounts, apiPort: ports.api, validators: seats, relayerAccount: "relayer" },
     sealingKey: keyOf("sealing"),
     finalityBlocks: options.finalityBlocks ?? 0,
     queuePrefix: `local-${randomBytes(6).toString("hex")}`,
@@ -103,11 +94,37 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);
 
   say("starting three validators and the service …");
-  const unit = (name: string, args: readonly string[], port: number, env: Readonly<Record<string, string>> = {}) =>
+  const { service, validators } = createUnits(options, layout, seats, ports.api);
+  stops.push(...[...validators, service].map((unit) => () => unit.stop()));
+  await Promise.all([service, ...validators].map((unit) => unit.start()));
+  return {
+    api: `http://127.0.0.1:${ports.api}`,
+    token: () => readFileSync(join(options.dataDir, "token"), "utf8").trim(),
+    chains: Object.fromEntries(chains.map((chain) => [chain.name, chain])),
+    ...{ accounts, service, validators, layout },
+    chainEnded: Promise.race(chains.map(({ name, child }) => child.ended.then(() => name))),
+    stop: () => stopAll(stops),
+  };
+}
+
+async function choosePorts(ports: NetworkOptions["ports"]) {
+  const [api = 0, alpha = 0, beta = 0, ...validators] = await claimPorts([
+    { what: "API", option: "--port", port: ports.api },
+    { what: "chain alpha", option: "--alpha-port", port: ports.alpha },
+    { what: "chain beta", option: "--beta-port", port: ports.beta },
+    ...validatorNames.map((name, i) => ({
+      ...{ what: name, option: "--validator-port" },
+      port: ports.validators && ports.validators + i,
+    })),
+  ]);
+  return { api, alpha, beta, validators };
+}
+
+/** The processes that run on the chains: not started yet. */
+function createUnits(options: NetworkOptions, layout: Layout, seats: readonly ValidatorSeat[], apiPort: number) {
+  const unit = (name: string, args: readonly string[], port: number, env: Readonly<Record<string, string>>) =>
     createUnit({
-      name,
-      say,
-      keepAlive: options.keepAlive ?? false,
+      ...{ name, say: options.say, keepAlive: options.keepAlive ?? false },
       launch: async (extra) => {
         const logFile = layout.log(name);
         const child = startChild({ name, script: main, args, logFile, env: { ...env, ...extra } });
@@ -115,20 +132,9 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
         return child;
       },
     });
-  const validators = seats.map(({ name, port }) => unit(name, ["validator", "--config", layout.validator(name)], port));
-  const service = unit("service", ["service", "--config", layout.service], api, options.serviceEnv);
-  stops.push(...validators.map((each) => () => each.stop()), () => service.stop());
-  await Promise.all([service, ...validators].map((each) => each.start()));
   return {
-    api: `http://127.0.0.1:${api}`,
-    token: () => readFileSync(join(options.dataDir, "token"), "utf8").trim(),
-    chains: Object.fromEntries(chains.map((chain) => [chain.name, chain])),
-    accounts,
-    service,
-    validators,
-    layout,
-    chainEnded: Promise.race(chains.map(({ name, child }) => child.ended.then(() => name))),
-    stop: () => stopAll(stops),
+    validators: seats.map(({ name, port }) => unit(name, ["validator", "--config", layout.validator(name)], port, {})),
+    service: unit("service", ["service", "--config", layout.service], apiPort, options.serviceEnv ?? {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import { exitMend } from "../exitCodes.ts";
 import type { Child } from "./children.ts";
 
 /** A process of a network that can be stopped, killed and started again. */
@@ -26,11 +27,12 @@ export function createUnit(options: {
     wanted = true;
     const started = await options.launch(env);
     child = started;
-    if (options.keepAlive) void started.ended.then(({ code, signal }) => revive(signal ?? `status ${code}`));
+    if (options.keepAlive) void started.ended.then(({ code, signal }) => revive(code, signal ?? `status ${code}`));
   }
 
-  async function revive(how: string): Promise<void> {
+  async function revive(code: number | null, how: string): Promise<void> {
     if (!wanted) return;
+    if (code === exitMend) return options.say(`${options.name} stopped and needs a person; see its log`);
     options.say(`${options.name} ended by itself (${how}); starting it again`);
     await new Promise((resolve) => setTimeout(resolve, restartMs));
     if (wanted) await start().catch((error: unknown) => options.say(`${options.name} did not start: ${String(error)}`));

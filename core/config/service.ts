@@ -4,7 +4,7 @@ import { chainConfigSchema } from "./chains.ts";
 import { relayConfigSchema } from "./relay.ts";
 
 /** What a process of the service can do, alone or together with others. */
-export const roles = ["indexer", "relayer", "swapper", "api"] as const;
+const roles = ["indexer", "relayer", "swapper", "api"] as const;
 export type Role = (typeof roles)[number];
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "expected lower case letters, digits and dashes");

@@ -33,7 +33,7 @@ function stringifyBigints(fields: Record<string, unknown>): Record<string, unkno
  * What a log says of an error: code and message, and the first cause. Errors of the chain library carry the whole
  * request, calldata included, in `message`; their `shortMessage` does not, so it is the one that is printed.
  */
-export function describeError(error: unknown): Record<string, unknown> {
+function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: typeof error === "string" ? error : "not an error object" };
   const short = "shortMessage" in error && typeof error.shortMessage === "string" ? error.shortMessage : undefined;
   return {

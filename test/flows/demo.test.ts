@@ -31,7 +31,9 @@ describe("a full run of the demo", () => {
 
   before(async () => {
     const env = { ...process.env, DATABASE_URL: "", REDIS_URL: "", LOCKSTEP_LOG_LEVEL: "trace" };
-    const { stdout } = await promisify(execFile)(process.execPath, [main, "demo", "--json", "--data-dir", dataDir], { env });
+    const { stdout } = await promisify(execFile)(process.execPath, [main, "demo", "--json", "--data-dir", dataDir], {
+      env,
+    });
     report = JSON.parse(stdout) as DemoReport;
     ({ events, rows, secrets } = await readDatabase(dataDir));
   });
@@ -40,16 +42,25 @@ describe("a full run of the demo", () => {
   it("ends well, with every balance as it should be", () => {
     assert.deepEqual(report.failures, []);
     assert.equal(report.ok, true);
-    assert.deepEqual(report.messages.map(({ status }) => status), ["delivered", "delivered"]);
-    assert.deepEqual(report.swaps.map(({ status }) => status), ["completed", "refunded", "refunded"]);
+    assert.deepEqual(
+      report.messages.map(({ status }) => status),
+      ["delivered", "delivered"],
+    );
+    assert.deepEqual(
+      report.swaps.map(({ status }) => status),
+      ["completed", "refunded", "refunded"],
+    );
     const steps = report.swaps[0]?.steps.map(({ name }) => name);
     assert.deepEqual(steps, ["lock-source", "lock-target", "claim-target", "claim-source"]);
-    for (const { gasUsed, latencyMs } of report.swaps.flatMap((swap) => swap.steps)) assert.ok(gasUsed > 21_000 && latencyMs >= 0);
+    for (const { gasUsed, latencyMs } of report.swaps.flatMap((swap) => swap.steps))
+      assert.ok(gasUsed > 21_000 && latencyMs >= 0);
     for (const { latencyMs } of report.messages) assert.ok(latencyMs > 0);
   });
 
   it("leaves no private key anywhere but in the key folder", () => {
-    const keys = readdirSync(join(dataDir, keysFolder)).map((name) => readFileSync(join(dataDir, keysFolder, name), "utf8").trim() as Hex);
+    const keys = readdirSync(join(dataDir, keysFolder)).map(
+      (name) => readFileSync(join(dataDir, keysFolder, name), "utf8").trim() as Hex,
+    );
     assert.ok(keys.length >= 9, "the relayer, the parties, the validators, the deployer and the sealing key");
     for (const key of keys) assertNowhere(dataDir, rows, key);
   });
@@ -102,7 +113,9 @@ async function readDatabase(dataDir: string) {
   const embedded = await startEmbeddedDatabase({ log: quietLog, dataDir: join(dataDir, "db") });
   const db = createDb({ connectionString: embedded.connectionString, log: quietLog });
   try {
-    const events = await db.query<EventRow>("select position, stream, type, data::text as data from events order by position");
+    const events = await db.query<EventRow>(
+      "select position, stream, type, data::text as data from events order by position",
+    );
     const tables = await db.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('lockstep', 'bullmq')`,
     );
