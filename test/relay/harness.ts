@@ -42,6 +42,7 @@ export type Sites = Readonly<Record<Name, Site>>;
 
 const keys = { relayer: localKey(1), alice: localKey(2), bob: localKey(3) };
 export const strangerKey = localKey(4);
+export const otherKey = localKey(5);
 export const validatorNames = ["one", "two", "three"] as const;
 export type ValidatorName = (typeof validatorNames)[number];
 export const validatorKeys: Readonly<Record<ValidatorName, Hex>> = {
