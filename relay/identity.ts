@@ -40,16 +40,19 @@ export function numbered(facts: readonly Appended[]): Numbered[] {
 export async function identify(
   tx: Tx,
   facts: readonly Numbered[],
-  deps: { sender: Pick<Sender, "findByTransaction">; managed: ReadonlySet<Hex>; originChainId: number },
+  deps: { sender: Pick<Sender, "findByTransactions">; managed: ReadonlySet<Hex>; originChainId: number },
 ): Promise<Map<Hex, string>> {
-  const ids = new Map<Hex, string>();
-  for (const { id, message, ordinal, log } of facts) {
-    // Only managed accounts sign for the API, so strangers' messages cost no look-up.
-    const intent = deps.managed.has(message.sender)
-      ? await deps.sender.findByTransaction(tx, log.transactionHash)
-      : undefined;
-    const own = intent?.kind === sendKind ? messageIdOf(intent.subject) : undefined;
-    ids.set(id, own ?? foreignMessageId(deps.originChainId, log.transactionHash, ordinal));
-  }
-  return ids;
+  // Only managed accounts sign for the API, so strangers' messages cost no look-up.
+  const candidates = facts.filter(({ message }) => deps.managed.has(message.sender));
+  const intents = await deps.sender.findByTransactions(
+    tx,
+    candidates.map(({ log }) => log.transactionHash),
+  );
+  return new Map(
+    facts.map(({ id, ordinal, log }) => {
+      const intent = intents.get(log.transactionHash);
+      const own = intent?.kind === sendKind ? messageIdOf(intent.subject) : undefined;
+      return [id, own ?? foreignMessageId(deps.originChainId, log.transactionHash, ordinal)];
+    }),
+  );
 }

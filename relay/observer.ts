@@ -17,7 +17,7 @@ import type { MessageRow } from "./rows.ts";
 
 type Deps = {
   store: EventStore;
-  sender: Pick<Sender, "findByTransaction">;
+  sender: Pick<Sender, "findByTransactions">;
   chains: Readonly<Record<string, RelayChain>>;
   lanes: Lanes;
   /** Addresses of the managed accounts. */

@@ -15,7 +15,7 @@ import { rowsByIds, rowsOfNonces } from "./readModel.ts";
 /** A message that its origin has shown, with the lane it is in and its block's time (Unix seconds). */
 export type AppendedFact = Numbered & { readonly lane: LaneEnds; readonly at: bigint };
 
-type Deps = { sender: Pick<Sender, "findByTransaction">; managed: ReadonlySet<Hex> };
+type Deps = { sender: Pick<Sender, "findByTransactions">; managed: ReadonlySet<Hex> };
 
 /**
  * The events of messages that an origin has shown. Throws `lane-broken` unless they continue what was seen before:

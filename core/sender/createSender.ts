@@ -12,7 +12,7 @@ import { createAttemptSigner } from "./attempts.ts";
 import type { SendSettings } from "./context.ts";
 import { defaultFeeCeiling } from "./fees.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
-import { findIntent, findIntentByTransaction } from "./queries.ts";
+import { findIntent, findIntentsByTransactions } from "./queries.ts";
 import { insertIntents } from "./rows.ts";
 import type { CallBuilder, IntentGuard, IntentRequest, Sender } from "./sender.ts";
 
@@ -51,7 +51,7 @@ export type SenderDeps = {
 };
 
 /**
- * Sends what intents ask for. `submit`, `find` and `findByTransaction` work without `start`; sending is then up to
+ * Sends what intents ask for. `submit`, `find` and `findByTransactions` work without `start`; sending is then up to
  * another process. Events go to the stream `intent-{id}`.
  */
 export type RunningSender = Sender & {
@@ -105,7 +105,7 @@ export function createSender(deps: SenderDeps): RunningSender {
       });
     },
     find: findIntent,
-    findByTransaction: findIntentByTransaction,
+    findByTransactions: findIntentsByTransactions,
     async start() {
       unlisten ??= await db.listen(channel, (payload) => {
         const named = lanePayload.safeParse(payload);

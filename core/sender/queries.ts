@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/db.ts";
 import type { Hex } from "../kernel/codec.ts";
 import type { AbandonReason } from "./outcomes.ts";
-import type { IntentStatus } from "./sender.ts";
+import type { IntentStatus, SentIntent } from "./sender.ts";
 
 type StatusRow = {
   state: "queued" | "signed" | "included" | "finalized" | "abandoned";
@@ -40,14 +40,16 @@ export async function findIntent(from: Queryable, id: string): Promise<IntentSta
   }
 }
 
-/** Which intent a transaction was signed for; undefined for transactions of others. */
-export async function findIntentByTransaction(
+/** Which intents transactions were signed for; those of others are absent. Hashes are in lower case. */
+export async function findIntentsByTransactions(
   from: Queryable,
-  hash: Hex,
-): Promise<{ intentId: string; subject: string; kind: string } | undefined> {
-  const [row] = await from.query<{ id: string; subject: string; kind: string }>(
-    `SELECT i.id, i.subject, i.kind FROM sender_attempt a JOIN sender_intent i ON i.id = a.intent WHERE a.hash = $1`,
-    [hash.toLowerCase()],
+  hashes: readonly Hex[],
+): Promise<ReadonlyMap<Hex, SentIntent>> {
+  if (hashes.length === 0) return new Map();
+  const rows = await from.query<{ hash: Hex; id: string; subject: string; kind: string }>(
+    `SELECT a.hash, i.id, i.subject, i.kind
+     FROM sender_attempt a JOIN sender_intent i ON i.id = a.intent WHERE a.hash = ANY($1)`,
+    [hashes.map((hash) => hash.toLowerCase())],
   );
-  return row && { intentId: row.id, subject: row.subject, kind: row.kind };
+  return new Map(rows.map(({ hash, id, subject, kind }) => [hash, { intentId: id, subject, kind }]));
 }

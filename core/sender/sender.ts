@@ -60,15 +60,15 @@ export type IntentStatus =
     }
   | { readonly state: "abandoned"; readonly reason: "reverts" | "expired" | "refused"; readonly detail: string };
 
+/** The intent that a transaction was signed for. */
+export type SentIntent = { readonly intentId: string; readonly subject: string; readonly kind: string };
+
 export type Sender = {
   /** Writes the intents durably in the caller's transaction. Known ids are left as they are. */
   submit(tx: Tx, intents: readonly IntentRequest[]): Promise<void>;
   find(from: Queryable, intentId: string): Promise<IntentStatus | undefined>;
-  /** Which intent sent a transaction, known before it leaves; undefined for transactions of others. */
-  findByTransaction(
-    from: Queryable,
-    hash: Hex,
-  ): Promise<{ intentId: string; subject: string; kind: string } | undefined>;
+  /** Which intents sent transactions, known before they leave; those of others are absent. */
+  findByTransactions(from: Queryable, hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, SentIntent>>;
 };
 
 const outcome = { chain: z.string(), kind: z.string(), subject: z.string() };

@@ -66,10 +66,9 @@ await forEachDatabase("the sender", (backend) => {
     );
     const status = await sender.find(bench.database.db, first.id);
     assert.ok(status?.state === "finalized" && status.gasUsed > 21_000n);
-    assert.deepEqual(await sender.findByTransaction(bench.database.db, status.hash), {
-      ...{ intentId: first.id, subject: "test", kind: "test.ring" },
-    });
-    assert.equal(await sender.findByTransaction(bench.database.db, keccak256("0x99")), undefined);
+    const found = await sender.findByTransactions(bench.database.db, [status.hash, keccak256("0x99")]);
+    assert.deepEqual([...found], [[status.hash, { intentId: first.id, subject: "test", kind: "test.ring" }]]);
+    assert.equal((await sender.findByTransactions(bench.database.db, [])).size, 0);
     assert.equal(await sender.find(bench.database.db, "nothing"), undefined);
   });
 
