@@ -90,6 +90,17 @@ contract WrongAnswerer is IERC7786Recipient {
     }
 }
 
+/// @dev Gives the right answer in four bytes where the ABI wants thirty-two.
+contract ShortAnswerer is IERC7786Recipient {
+    function receiveMessage(bytes32, bytes calldata, bytes calldata) external payable returns (bytes4) {
+        bytes4 answer = IERC7786Recipient.receiveMessage.selector;
+        assembly {
+            mstore(0, answer)
+            return(0, 4)
+        }
+    }
+}
+
 /// @dev Rejects native coin until it is told not to, burning gas or returning a lot on the way if asked.
 contract CoinRejecter {
     enum Manner {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC7786Recipient} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
 import {IGateway, MessageId} from "../../contracts/interfaces/IGateway.sol";
 import {
     GasBurner,
     GasRecorder,
     MegabyteReturner,
     RevertingRecipient,
+    ShortAnswerer,
     WrongAnswerer
 } from "../../contracts/mocks/HostileRecipients.sol";
 import {GatewayFixture} from "./GatewayFixture.sol";
@@ -65,6 +67,15 @@ contract GatewayFailureTest is GatewayFixture {
         bytes memory answer = abi.encode(bytes4(0xdeadbeef));
         checkFailure(
             address(new WrongAnswerer()),
+            DEFAULT_GAS,
+            abi.encodeWithSelector(IGateway.WrongAnswer.selector, answer)
+        );
+    }
+
+    function test_answerCutShortIsAFailure() public {
+        bytes memory answer = abi.encodePacked(IERC7786Recipient.receiveMessage.selector);
+        checkFailure(
+            address(new ShortAnswerer()),
             DEFAULT_GAS,
             abi.encodeWithSelector(IGateway.WrongAnswer.selector, answer)
         );
