@@ -15,6 +15,7 @@ import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
 import { createSender } from "#core/sender/createSender.ts";
+import { defaultFeeCeiling } from "#core/sender/fees.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
@@ -73,6 +74,7 @@ function assemble(
   const sender = createSender({
     ...{ db, store, chains, keyStore, sealer, clock, log, mark },
     ...createSwapSending(swapDeps),
+    settings: sendSettings(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
   });
   const relay = createRelay({
@@ -109,7 +111,34 @@ function assemble(
     ...indexers.values(),
     http,
   ];
-  return { ...createLifecycle(parts, log), halted: halt.promise };
+  const { start, stop } = createLifecycle(parts, log);
+  return {
+    async start() {
+      await start();
+      void outbox.ended().then((how) => how === "fatal" && halt.resolve(outboxEnded()));
+    },
+    stop,
+    halted: halt.promise,
+  };
+}
+
+const outboxEnded = () =>
+  new LockstepError("internal", "events are not turned into jobs any more; the log has the cause");
+
+/**
+ * A claim whose secret is public has to be mined whatever it costs, so it may offer far more than other transactions;
+ * not without any bound, because a fee estimate is only what an endpoint says.
+ */
+const claimCeiling = 20n * defaultFeeCeiling;
+
+function sendSettings(config: ServiceConfig) {
+  const feeCeiling = (kind: string) => (kind.startsWith("swap.claim-") ? claimCeiling : defaultFeeCeiling);
+  return Object.fromEntries(
+    Object.entries(config.chains).map(([name, { pollMs, blockSeconds }]) => [
+      name,
+      { pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), feeCeiling },
+    ]),
+  );
 }
 
 function settingsOf(config: ServiceConfig, chain: string): ChainConfig {

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { parseEnv } from "#core/config/load.ts";
+import type { Deployment } from "../network/deploy.ts";
 import { type Network, resetNetwork, startNetwork } from "../network/network.ts";
 import { resetDatabase } from "../network/reset.ts";
 import { askedToStop } from "../signals.ts";
@@ -45,27 +46,32 @@ export async function runNetwork(args: readonly string[]): Promise<number> {
   }
 }
 
+const contractNames: Readonly<Record<keyof Deployment, string>> = {
+  gateway: "gateway",
+  timelock: "timelock",
+  token: "test token",
+  recorder: "message recorder",
+  authority: "authority",
+};
+
 function describe(network: Network, dataDir: string): void {
   const chains = Object.values(network.chains);
   print();
   print(
     table(
-      ["chain", "id", "endpoint", "gateway", "timelock", "test token", "message recorder"],
-      chains.map(({ name, chainId, url, deployment: d }) => [
-        name,
-        String(chainId),
-        url,
-        d.gateway,
-        d.timelock,
-        d.token,
-        d.recorder,
-      ]),
+      ["chain", "id", "endpoint"],
+      chains.map(({ name, chainId, url }) => [name, String(chainId), url]),
     ),
   );
   print();
+  const contracts = Object.entries(contractNames);
+  const addressesOf = (key: keyof Deployment) => chains.map(({ deployment }) => deployment[key]);
+  const rows = contracts.map(([key, name]) => [name, ...addressesOf(key as keyof Deployment)]);
+  print(table(["contract", ...chains.map(({ name }) => name)], rows));
+  print();
   print(
     table(
-      ["account", "address"],
+      ["account", "address on both chains"],
       Object.entries(network.accounts).map(([name, { address }]) => [name, address]),
     ),
   );

@@ -3,6 +3,7 @@ import {
   createTestClient,
   createWalletClient,
   encodeDeployData,
+  getAddress,
   http,
   publicActions,
   type TransactionReceipt,
@@ -41,7 +42,7 @@ export function createDeployer(deps: { url: string; key: Redacted<Hex> }): Deplo
     address: account.address,
     async deploy(name, abi, args) {
       const { contractAddress } = await send(encodeDeployData({ abi, bytecode: bytecodeOf(name), args }));
-      if (contractAddress) return contractAddress;
+      if (contractAddress) return getAddress(contractAddress);
       throw new LockstepError("internal", `deploying ${name} gave no address`);
     },
     send: (to, data) => send(data, to),

@@ -3,6 +3,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import {
   createJsonSchemaTransform,
+  createJsonSchemaTransformObject,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
@@ -28,6 +29,9 @@ export type HttpServerOptions = {
   description: string;
   bodyLimitBytes?: number;
 };
+
+/** A bigint is a string in JSON; the codecs say so of themselves, so what is unknown to JSON Schema may pass here. */
+const zodToJsonConfig = { target: "draft-2020-12", unrepresentable: "any" } as const;
 
 /**
  * The HTTP kit: zod schemas are validation, serialization and the OpenAPI 3.1 document at once; errors leave as problem
@@ -57,7 +61,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       info: { title: options.title, version: options.version, description: options.description },
       components: { securitySchemes: { startupToken: { type: "http", scheme: "bearer" } } },
     },
-    transform: createJsonSchemaTransform({ zodToJsonConfig: { target: "draft-2020-12", unrepresentable: "any" } }),
+    transform: createJsonSchemaTransform({ zodToJsonConfig }),
+    transformObject: createJsonSchemaTransformObject({ zodToJsonConfig }),
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());

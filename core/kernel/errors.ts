@@ -12,7 +12,7 @@ export const errorTable = {
   },
   "not-found": { status: 404, retryable: false, title: "There is nothing under this address or id" },
   conflict: { status: 409, retryable: true, title: "Somebody else changed the same thing at the same time" },
-  unauthorized: { status: 401, retryable: false, title: "The request needs the token printed at start-up" },
+  unauthorized: { status: 401, retryable: false, title: "The request needs the start-up token" },
   "origin-refused": {
     status: 403,
     retryable: false,

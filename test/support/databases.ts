@@ -4,6 +4,7 @@ import pg from "pg";
 import { type EmbeddedDatabase, startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import { createLog } from "#core/observe/log.ts";
+import { isRequired } from "./required.ts";
 
 export const postgresServer = "postgres://postgres@127.0.0.1:5432/postgres";
 
@@ -121,7 +122,8 @@ export async function postgresAnswers(): Promise<boolean> {
     await client.connect();
     await client.end();
     return true;
-  } catch {
+  } catch (error) {
+    if (isRequired("postgres")) throw error;
     return false;
   }
 }

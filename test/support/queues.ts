@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { createQueue, type QueueDeps } from "#core/queue/bullQueue.ts";
 import type { Queue } from "#core/queue/queue.ts";
 import { type DatabaseBackend, forEachDatabase, quietLog } from "./databases.ts";
+import { isRequired } from "./required.ts";
 
 export const redisUrl = "redis://127.0.0.1:6379";
 
@@ -88,7 +89,8 @@ export async function redisAnswers(): Promise<boolean> {
   try {
     await redis.ping();
     return true;
-  } catch {
+  } catch (error) {
+    if (isRequired("redis")) throw error;
     return false;
   } finally {
     redis.disconnect();

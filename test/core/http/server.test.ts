@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { z } from "zod";
 import { defendLocally } from "#core/http/localOnly.ts";
+import { problemSchema } from "#core/http/problem.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import { uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
@@ -26,10 +27,15 @@ describe("the HTTP kit", () => {
     });
     defendLocally(app, redact(token));
     const body = z.strictObject({ amount: uint, leg: z.strictObject({ chain: z.string() }) });
-    app.post("/v1/things", { schema: { body, response: { 200: z.object({ amount: uint }) } } }, async (request) => {
-      done.push("posted");
-      return { amount: request.body.amount + 1n };
-    });
+    const problems = { "4xx": problemSchema };
+    app.post(
+      "/v1/things",
+      { schema: { body, response: { 200: z.object({ amount: uint }), ...problems } } },
+      async (request) => {
+        done.push("posted");
+        return { amount: request.body.amount + 1n };
+      },
+    );
     app.post("/v1/poke", {}, async () => {
       done.push("poked");
       return {};
@@ -135,6 +141,11 @@ describe("the HTTP kit", () => {
     const schema = document.paths["/v1/things"].post.requestBody.content["application/json"].schema;
     assert.equal(schema.properties.amount.type, "string");
     assert.equal(schema.additionalProperties, false);
+    const known = Object.keys(document.components.schemas);
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(
+      ([, name]) => name,
+    );
+    assert.ok(references.length > 0 && references.every((name) => known.includes(String(name))), String(references));
     const page = await app.inject({ method: "GET", url: "/docs/", headers: { host } });
     assert.equal(page.statusCode, 200);
   });
