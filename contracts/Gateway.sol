@@ -2,21 +2,21 @@
 pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
-import {IERC7786GatewaySource, IERC7786Recipient} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
+import {IERC7786GatewaySource} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
-import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IGateway, MessageId} from "./interfaces/IGateway.sol";
 import {QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
-import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {Attributes} from "./libraries/Attributes.sol";
+import {CheckpointHash} from "./libraries/CheckpointHash.sol";
+import {Execution} from "./libraries/Execution.sol";
 import {LaneMessage} from "./libraries/LaneMessage.sol";
 import {ValidatorSet} from "./ValidatorSet.sol";
 
 /// @dev What it does and promises is said in {IGateway}. One per chain, behind an ERC-1967 proxy.
 contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, ReentrancyGuardTransient {
-    using BoundedCall for address;
+    using Attributes for bytes[];
     using InteroperableAddress for bytes;
     using LaneMessage for *;
 
@@ -31,25 +31,9 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
     // keccak256(abi.encode(uint256(keccak256("lockstep.storage.Gateway")) - 1)) & ~bytes32(uint256(0xff))
     bytes32 private constant GATEWAY_STORAGE = 0x996d8636f86ce8c65931c72168b7f56f0b6190df19af5cb070bc228a51ce2900;
 
-    bytes32 private constant CHECKPOINT_TYPEHASH =
-        keccak256(
-            "Checkpoint(uint256 originChainId,address originGateway,uint32 generation,uint64 nonce,bytes32 accumulator,uint64 epoch)"
-        );
-    string private constant NAME = "Lockstep Gateway";
-    string private constant VERSION = "1";
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-
-    bytes4 private constant GAS_LIMIT = bytes4(keccak256("gasLimit(uint256)"));
-
     /// @dev Caps of the caps: a transaction cannot exceed 2^24 gas (EIP-7825) nor, in most pools, 128 KiB.
     uint256 private constant HIGHEST_GAS_LIMIT = 14_000_000;
     uint256 private constant LONGEST_PAYLOAD = 65_536;
-
-    uint256 private constant MAX_REASON = 256;
-
-    /// @dev What a call costs before EIP-150 takes 1/64 of the rest: access to an account and to its delegate.
-    uint256 private constant CALL_RESERVE = 6_000;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -93,8 +77,8 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         LaneMessage.Content memory content = LaneMessage.Content(
             msg.sender,
             target,
-            _gasLimitOf(attributes, config),
-            attributes.hashAttributes(),
+            attributes.gasLimit(config.defaultGasLimit, config.maxGasLimit),
+            attributes.hash(),
             keccak256(payload)
         );
         emit MessageSent(
@@ -147,14 +131,19 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         GatewayStorage storage $ = _gatewayStorage();
         require($.retryable[id] != 0, NotRetryable(id));
         delete $.retryable[id];
-        (bool success, bytes memory reason) = _execute(id, _senderPrefix(originChainId), message, gasleft());
+        (bool success, bytes memory reason) = Execution.run(
+            id,
+            Execution.senderPrefix(originChainId),
+            message,
+            gasleft()
+        );
         require(success, RetryFailed(id, reason));
         emit MessageExecuted(id, originChainId, nonce);
     }
 
     /// @inheritdoc IERC7786GatewaySource
     function supportsAttribute(bytes4 selector) external pure returns (bool) {
-        return selector == GAS_LIMIT;
+        return selector == Attributes.GAS_LIMIT;
     }
 
     /// @inheritdoc IGateway
@@ -183,21 +172,12 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         view
         returns (bytes1, string memory, string memory, uint256, address, bytes32, uint256[] memory)
     {
-        return (0x0f, NAME, VERSION, block.chainid, address(this), 0, new uint256[](0));
+        return (0x0f, CheckpointHash.NAME, CheckpointHash.VERSION, block.chainid, address(this), 0, new uint256[](0));
     }
 
     /// @inheritdoc IGateway
     function checkpointDigest(Checkpoint calldata checkpoint) public view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                DOMAIN_TYPEHASH,
-                keccak256(bytes(NAME)),
-                keccak256(bytes(VERSION)),
-                block.chainid,
-                address(this)
-            )
-        );
-        return MessageHashUtils.toTypedDataHash(domain, keccak256(abi.encode(CHECKPOINT_TYPEHASH, checkpoint)));
+        return CheckpointHash.digest(checkpoint);
     }
 
     function _authorizeUpgrade(address) internal override restricted {}
@@ -274,7 +254,7 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
         MessageId[] memory ids
     ) private {
         LaneConfig memory config = _gatewayStorage().lanes[originChainId];
-        bytes memory prefix = _senderPrefix(originChainId);
+        bytes memory prefix = Execution.senderPrefix(originChainId);
         for (uint256 i = skipped; i < messages.length; ++i) {
             uint64 nonce = uint64(firstNonce + i);
             (bool success, bytes memory reason) = _attempt(ids[i], prefix, messages[i], config);
@@ -305,58 +285,7 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
                 abi.encodeWithSelector(PayloadTooLong.selector, message.payload.length, config.maxPayload)
             );
         }
-        return _execute(id, prefix, message, message.gasLimit);
-    }
-
-    /// @dev Everything but the magic answer of ERC-7786 is a failure.
-    function _execute(
-        MessageId id,
-        bytes memory prefix,
-        Message calldata message,
-        uint256 gasForwarded
-    ) private returns (bool success, bytes memory returned) {
-        address recipient = message.recipient;
-        if (recipient.code.length == 0) {
-            return (false, abi.encodeWithSelector(RecipientWithoutCode.selector, recipient));
-        }
-        bytes memory data = abi.encodeCall(
-            IERC7786Recipient.receiveMessage,
-            (MessageId.unwrap(id), abi.encodePacked(prefix, message.sender), message.payload)
-        );
-        // Otherwise the caller could choose how much less than its gas limit the message gets, and so make it fail.
-        uint256 required = message.gasLimit + message.gasLimit / 63 + CALL_RESERVE;
-        uint256 available = gasleft();
-        require(available >= required, InsufficientGas(available, required));
-        (success, returned) = recipient.callWith(gasForwarded, data, MAX_REASON);
-        if (success && (returned.length < 32 || bytes32(returned) != IERC7786Recipient.receiveMessage.selector)) {
-            return (false, abi.encodeWithSelector(WrongAnswer.selector, returned));
-        }
-    }
-
-    /// @dev An interoperable address on the origin chain but for its last 20 bytes, made once for a whole delivery.
-    function _senderPrefix(uint256 originChainId) private pure returns (bytes memory) {
-        bytes memory some = InteroperableAddress.formatEvmV1(originChainId, address(0));
-        return Bytes.splice(some, 0, some.length - 20);
-    }
-
-    /// @dev The gas limit that the attributes ask for, or the lane's default.
-    function _gasLimitOf(
-        bytes[] calldata attributes,
-        LaneConfig memory config
-    ) private pure returns (uint256 gasLimit) {
-        gasLimit = config.defaultGasLimit;
-        for (uint256 i = 0; i < attributes.length; ++i) {
-            bytes calldata attribute = attributes[i];
-            bytes4 selector = bytes4(attribute);
-            require(selector == GAS_LIMIT, UnsupportedAttribute(selector));
-            require(i == 0, DuplicateAttribute(selector));
-            require(attribute.length == 36, InvalidAttribute(attribute));
-            gasLimit = uint256(bytes32(attribute[4:]));
-            require(
-                gasLimit > 0 && gasLimit <= config.maxGasLimit,
-                GasLimitOutOfRange(gasLimit, config.maxGasLimit)
-            );
-        }
+        return Execution.run(id, prefix, message, message.gasLimit);
     }
 
     function _gatewayStorage() private pure returns (GatewayStorage storage $) {

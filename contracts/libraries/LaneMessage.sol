@@ -36,12 +36,4 @@ library LaneMessage {
     function extend(bytes32 accumulator, MessageId added) internal pure returns (bytes32) {
         return keccak256(abi.encode(accumulator, added));
     }
-
-    /// @dev Zero for none, which is the cheapest thing to bring along in a delivery.
-    function hashAttributes(bytes[] calldata attributes) internal pure returns (bytes32) {
-        if (attributes.length == 0) return 0;
-        bytes32[] memory hashes = new bytes32[](attributes.length);
-        for (uint256 i = 0; i < attributes.length; ++i) hashes[i] = keccak256(attributes[i]);
-        return keccak256(abi.encodePacked(hashes));
-    }
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC7786GatewaySource} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
+import {IGateway} from "../interfaces/IGateway.sol";
+
+/// @dev The attributes of ERC-7786 messages: what senders may ask for, each a selector with its arguments.
+library Attributes {
+    bytes4 internal constant GAS_LIMIT = bytes4(keccak256("gasLimit(uint256)"));
+
+    /// @dev The gas limit that is asked for, or the default. Reverts for any other attribute and over the cap.
+    function gasLimit(
+        bytes[] calldata attributes,
+        uint256 fallbackLimit,
+        uint256 highest
+    ) internal pure returns (uint256 limit) {
+        limit = fallbackLimit;
+        for (uint256 i = 0; i < attributes.length; ++i) {
+            bytes calldata attribute = attributes[i];
+            bytes4 selector = bytes4(attribute);
+            require(selector == GAS_LIMIT, IERC7786GatewaySource.UnsupportedAttribute(selector));
+            require(i == 0, IGateway.DuplicateAttribute(selector));
+            require(attribute.length == 36, IGateway.InvalidAttribute(attribute));
+            limit = uint256(bytes32(attribute[4:]));
+            require(limit > 0 && limit <= highest, IGateway.GasLimitOutOfRange(limit, highest));
+        }
+    }
+
+    /// @dev Zero for none, which is the cheapest thing to bring along in a delivery.
+    function hash(bytes[] calldata attributes) internal pure returns (bytes32) {
+        if (attributes.length == 0) return 0;
+        bytes32[] memory hashes = new bytes32[](attributes.length);
+        for (uint256 i = 0; i < attributes.length; ++i) hashes[i] = keccak256(attributes[i]);
+        return keccak256(abi.encodePacked(hashes));
+    }
+}
