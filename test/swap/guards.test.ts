@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { createSwapGuards } from "#swap/guards.ts";
+import { forEachDatabase, withDatabase } from "#test/support/databases.ts";
+import { detected, hexOf, locked, revealStarted } from "#test/swap/samples.ts";
+import { swapWorld } from "#test/swap/support.ts";
+
+/** Timelocks 1,000 and 2,000; F 10, I 20, D 5, R 10 on both chains: reveal by 935, counter-lock by 895. */
+const revealBy = 935n;
+const counterLockBy = 895n;
+
+await forEachDatabase("the last check before a step that cannot be taken back", (backend) => {
+  const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
+    withDatabase(backend, async (database) => work(await openWorld(database)));
+
+  async function openWorld(database: Parameters<typeof swapWorld>[0]) {
+    const world = await swapWorld(database);
+    const guards = createSwapGuards(world);
+    const ask = async (kind: "swap.lock-target" | "swap.claim-target") => {
+      const verdict = await guards[kind]?.({ id: "intent", kind, subject: "swap-1" });
+      assert.ok(verdict);
+      return verdict.send ? "send" : verdict.detail;
+    };
+    const marks = async () =>
+      (await world.store.readAll(0n, 100)).filter(({ type }) => type === "RevealStarted").length;
+    return { ...world, ask, marks };
+  }
+
+  it(
+    "lets the counter-lock go to the second of its deadline, by the later of clock and chain",
+    inWorld(async ({ ask, clock, alpha }) => {
+      clock.seconds = counterLockBy;
+      assert.equal(await ask("swap.lock-target"), "send");
+      clock.seconds = counterLockBy + 1n;
+      assert.match(await ask("swap.lock-target"), /safe only until 895/);
+      clock.seconds = 500n;
+      alpha.time = counterLockBy + 1n;
+      assert.match(await ask("swap.lock-target"), /safe only until 895/);
+    }),
+  );
+
+  it(
+    "refuses the counter-lock while the source leg is not open at a final block",
+    inWorld(async ({ ask, alpha }) => {
+      alpha.openAtFinal = false;
+      assert.match(await ask("swap.lock-target"), /source leg is not locked at final block 40/);
+    }),
+  );
+
+  it(
+    "writes RevealStarted exactly when it lets the reveal go, and once",
+    inWorld(async ({ ask, clock, marks, swap }) => {
+      clock.seconds = revealBy;
+      assert.equal(await marks(), 0);
+      assert.equal(await ask("swap.claim-target"), "send");
+      assert.equal(await marks(), 1);
+      assert.equal((await swap()).revealStarted, true);
+      clock.seconds = revealBy + 60n;
+      assert.equal(await ask("swap.claim-target"), "send", "with the mark the claim is driven at any hour");
+      assert.equal(await marks(), 1);
+    }),
+  );
+
+  it(
+    "refuses the reveal and writes nothing when it is late, a leg is not open, or the payout would fail",
+    inWorld(async ({ ask, clock, alpha, beta, marks, db }) => {
+      clock.seconds = revealBy + 1n;
+      assert.match(await ask("swap.claim-target"), /safe only until 935/);
+      clock.seconds = 500n;
+      alpha.openAtFinal = false;
+      assert.match(await ask("swap.claim-target"), /source leg is not locked/);
+      alpha.openAtFinal = true;
+      beta.openAtFinal = false;
+      assert.match(await ask("swap.claim-target"), /target leg is not locked/);
+      beta.openAtFinal = true;
+      await db.query(
+        `update events set data = jsonb_set(data, '{target,asset}', '{"type":"erc20","address":"${hexOf("f", 20)}"}')`,
+      );
+      beta.transferReverts = true;
+      assert.match(await ask("swap.claim-target"), /payout would fail/);
+      assert.equal(await marks(), 0);
+      beta.transferReverts = false;
+      assert.equal(await ask("swap.claim-target"), "send");
+    }),
+  );
+
+  it(
+    "asks again when somebody else changes the swap in between",
+    inWorld(async ({ ask, append, chains, marks }) => {
+      const { chain } = chains.get("beta");
+      const { block } = chain;
+      Object.assign(chain, {
+        block: async (at: bigint | "latest" | "final") => {
+          Object.assign(chain, { block });
+          await append(detected("source"), locked("source"));
+          return block(at);
+        },
+      });
+      await assert.rejects(ask("swap.claim-target"), { code: "conflict" });
+      assert.equal(await marks(), 0);
+      await append(revealStarted);
+      assert.equal(await ask("swap.claim-target"), "send");
+    }),
+  );
+});

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { IndexedBlock } from "#core/indexer/observer.ts";
+import { createSwapObserver } from "#swap/observer.ts";
+import { phaseOf } from "#swap/swap.ts";
+import { forEachDatabase, withDatabase } from "#test/support/databases.ts";
+import { hexOf, started } from "#test/swap/samples.ts";
+import { blockWith, swapWorld } from "#test/swap/support.ts";
+
+const sourceLock = hexOf("1");
+const targetLock = hexOf("2");
+
+await forEachDatabase("the swap observer", (backend) => {
+  const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
+    withDatabase(backend, async (database) => work(await openWorld(database)));
+
+  async function openWorld(database: Parameters<typeof swapWorld>[0]) {
+    const world = await swapWorld(database);
+    const observer = createSwapObserver({ ...world, names: ["alpha", "beta"] });
+    return {
+      ...world,
+      observer,
+      include: (chain: string, ...blocks: IndexedBlock[]) => world.db.tx((tx) => observer.included(tx, chain, blocks)),
+      reorg: (chain: string, ancestor: bigint) => world.db.tx((tx) => observer.reorged(tx, chain, ancestor)),
+      finalize: (chain: string, height: bigint) => world.db.tx((tx) => observer.finalized(tx, chain, height)),
+    };
+  }
+
+  it(
+    "follows a leg from its lock to the final claim, with the published secret",
+    inWorld(async ({ include, finalize, swap }) => {
+      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      assert.equal(phaseOf((await swap()).legs.source), "detected");
+      await finalize("alpha", 9n);
+      assert.equal(phaseOf((await swap()).legs.source), "detected");
+      await finalize("alpha", 10n);
+      assert.equal(phaseOf((await swap()).legs.source), "locked");
+      await include("alpha", blockWith(12n, "Claimed", sourceLock));
+      const claimed = (await swap()).legs.source;
+      assert.deepEqual([phaseOf(claimed), claimed.end?.secret, claimed.endFinal], ["claimed", hexOf("9"), false]);
+      await finalize("alpha", 12n);
+      assert.equal((await swap()).legs.source.endFinal, true);
+    }),
+  );
+
+  it(
+    "writes what it is shown twice once",
+    inWorld(async ({ include, finalize, swap }) => {
+      for (let i = 0; i < 2; i++) {
+        await include("alpha", blockWith(10n, "Locked", sourceLock));
+        await finalize("alpha", 10n);
+        await include("alpha", blockWith(11n, "Refunded", sourceLock));
+        await finalize("alpha", 11n);
+      }
+      assert.equal((await swap()).version, 5);
+    }),
+  );
+
+  it(
+    "ignores locks of others, and a lock id on the wrong chain",
+    inWorld(async ({ include, swap }) => {
+      await include("alpha", blockWith(10n, "Locked", hexOf("5")), blockWith(11n, "Locked", targetLock));
+      await include("beta", blockWith(10n, "Locked", sourceLock));
+      assert.equal((await swap()).version, 1);
+    }),
+  );
+
+  it(
+    "ignores the same log from another contract",
+    inWorld(async ({ include, swap }) => {
+      const block = blockWith(10n, "Locked", sourceLock);
+      const logs = block.logs.map((log) => ({ ...log, address: hexOf("d", 20) }));
+      await include("alpha", { ...block, logs });
+      assert.equal((await swap()).version, 1);
+    }),
+  );
+
+  it(
+    "takes back what a reorganisation removed, and nothing that is final",
+    inWorld(async ({ include, reorg, finalize, swap }) => {
+      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      await reorg("alpha", 9n);
+      assert.equal(phaseOf((await swap()).legs.source), "none");
+      await include("alpha", blockWith(10n, "Locked", sourceLock, "b"));
+      await finalize("alpha", 10n);
+      await include("alpha", blockWith(11n, "Claimed", sourceLock));
+      await reorg("alpha", 10n);
+      assert.equal(phaseOf((await swap()).legs.source), "locked");
+      await include("alpha", blockWith(12n, "Claimed", sourceLock, "b"));
+      await finalize("alpha", 12n);
+      await reorg("alpha", 5n);
+      const { source } = (await swap()).legs;
+      assert.deepEqual([phaseOf(source), source.lockFinal, source.endFinal], ["claimed", true, true]);
+    }),
+  );
+
+  it(
+    "survives a reorganisation in which lock and claim of a leg are both undone",
+    inWorld(async ({ include, reorg, append, swap }) => {
+      await append(started("lock-source"));
+      await include("alpha", blockWith(10n, "Locked", sourceLock), blockWith(11n, "Refunded", sourceLock));
+      await reorg("alpha", 8n);
+      const { source } = (await swap()).legs;
+      assert.deepEqual([phaseOf(source), source.end], ["none", undefined]);
+      await include("alpha", blockWith(9n, "Locked", sourceLock, "b"));
+      assert.equal(phaseOf((await swap()).legs.source), "detected");
+    }),
+  );
+});

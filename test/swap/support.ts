@@ -1,0 +1,120 @@
+import { encodeAbiParameters, encodeEventTopics } from "viem";
+import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
+import type { Block, Chain, ChainLog } from "#core/chain/chain.ts";
+import { migrate } from "#core/db/migrate.ts";
+import { createEventStore } from "#core/events/eventStore.ts";
+import { eventMigrations } from "#core/events/migrations.ts";
+import type { IndexedBlock } from "#core/indexer/observer.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import { swapEvents, swapMigrations, swapProjections } from "#swap";
+import { createSwapChains } from "#swap/chains.ts";
+import type { SwapEvent } from "#swap/events.ts";
+import { swapStream } from "#swap/events.ts";
+import { foldSwap, type Swap } from "#swap/swap.ts";
+import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
+import { hexOf, requested } from "#test/swap/samples.ts";
+
+/** A chain that answers what a test wants it to. Times are Unix seconds. */
+export type FakeChain = Chain & { time: bigint; openAtFinal: boolean; transferReverts: boolean; finalNumber: bigint };
+
+export function fakeChain(name: string): FakeChain {
+  const block = (number: bigint, timestamp: bigint): Block => ({
+    number,
+    hash: blockHash(number),
+    parentHash: blockHash(number - 1n),
+    timestamp,
+  });
+  const chain: FakeChain = {
+    ...{
+      name,
+      chainId: name === "alpha" ? 1 : 2,
+      time: 500n,
+      openAtFinal: true,
+      transferReverts: false,
+      finalNumber: 40n,
+    },
+    genesis: async () => hexOf("0"),
+    block: async (at) =>
+      at === "latest" ? block(50n, chain.time) : block(at === "final" ? chain.finalNumber : at, chain.time),
+    async call(request, at) {
+      if (request.data?.startsWith("0xa9059cbb")) {
+        if (chain.transferReverts) throw new LockstepError("call-reverted", "the call reverts with AccountFrozen");
+        return "0x";
+      }
+      if (at !== chain.finalNumber) throw new Error("legs must be read at the final block");
+      return encodeAbiParameters([{ type: "bool" }], [chain.openAtFinal]);
+    },
+    logs: async () => [],
+    receipt: async () => undefined,
+    account: async () => ({ balance: 0n, nonce: 0, hasCode: false }),
+    fees: async () => ({ maxFeePerGas: 1n, maxPriorityFeePerGas: 1n }),
+    send: async (signed) => signed,
+  };
+  return chain;
+}
+
+export const blockHash = (number: bigint, branch = "a"): Hex =>
+  `0x${branch.repeat(48)}${number.toString(16).padStart(16, "0")}`;
+
+const timing = { finality: 10n, inclusion: 20n, skew: 5n };
+
+/** The parts of the swap context around an event store, on chains that are told what to say. */
+export async function swapWorld({ db }: OpenDatabase) {
+  await migrate(db, [...eventMigrations, ...swapMigrations]);
+  const alpha = fakeChain("alpha");
+  const beta = fakeChain("beta");
+  const clock: Clock & { seconds: bigint } = {
+    seconds: 500n,
+    now: () => Number(clock.seconds) * 1_000,
+    sleep: async () => undefined,
+  };
+  const store = createEventStore({ db, schemas: swapEvents, projections: swapProjections, log: quietLog });
+  const timelockContract = hexOf("c", 20);
+  const chains = createSwapChains({
+    chains: { alpha: { chain: alpha, timelockContract, timing }, beta: { chain: beta, timelockContract, timing } },
+    reactionSeconds: 10n,
+    clock,
+  });
+  const append = async (...events: SwapEvent[]) => {
+    const before = await store.load<SwapEvent>(db, swapStream("1"));
+    await db.tx((tx) => store.append(tx, [{ stream: swapStream("1"), expected: before.length, events }]));
+  };
+  const swap = async (): Promise<Swap> => {
+    const found = foldSwap(await store.load<SwapEvent>(db, swapStream("1")));
+    if (!found) throw new Error("there is no swap");
+    return found;
+  };
+  await append(requested);
+  return { db, store, chains, alpha, beta, clock, append, swap };
+}
+
+type LogName = "Locked" | "Claimed" | "Refunded";
+
+/** A block with one log of the timelock in it. */
+export function blockWith(number: bigint, eventName: LogName, id: Hex, branch = "a"): IndexedBlock {
+  const hash = blockHash(number, branch);
+  const topics = encodeEventTopics({
+    abi: hashedTimelockAbi,
+    eventName,
+    args: eventName === "Locked" ? { id, sender: hexOf("a", 20), recipient: hexOf("b", 20) } : { id },
+  });
+  const log: ChainLog = {
+    address: hexOf("c", 20),
+    topics: topics as Hex[],
+    data: dataOf(eventName),
+    blockNumber: number,
+    blockHash: hash,
+    transactionHash: hexOf("7"),
+    logIndex: 0,
+  };
+  return { block: { number, hash, parentHash: blockHash(number - 1n), timestamp: 500n }, logs: [log] };
+}
+
+function dataOf(eventName: LogName): Hex {
+  if (eventName === "Claimed") return hexOf("9");
+  if (eventName === "Refunded") return "0x";
+  const types = ["address", "uint256", "bytes32", "uint64", "uint96"].map((type) => ({ type }));
+  return encodeAbiParameters(types, [hexOf("0", 20), 5n, hexOf("e"), 2_000n, 0n]);
+}
