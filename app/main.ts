@@ -1,3 +1,4 @@
+import { enableCompileCache } from "node:module";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { exitMend, exitUsage } from "./exitCodes.ts";
 import { printError } from "./terminal.ts";
@@ -23,6 +24,9 @@ const commands: Readonly<Record<string, { what: string; load: () => Promise<Comm
     load: async () => (await import("./commands/validator.ts")).runValidator,
   },
 };
+
+// A network is half a dozen processes of the same code: the second one on finds it compiled.
+enableCompileCache();
 
 const [name = "", ...args] = process.argv.slice(2);
 process.exitCode = await run(name, args);

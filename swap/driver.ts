@@ -66,7 +66,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       case "giveUp":
         return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
       case "step": {
-        const chosen = await withApproval(swap, action);
+        const chosen = await withApproval(swap, action, now);
         if (!chosen) return scheduleSwap(db, swap.id, new Date(Number(now + 1n) * 1000));
         const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
@@ -82,6 +82,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
   async function withApproval(
     swap: Swap,
     action: { step: StepName; attempt: number },
+    now: bigint,
   ): Promise<{ step: StepName; attempt: number } | undefined> {
     const { step, attempt } = action;
     if (step !== "lock-source" && step !== "lock-target") return { step, attempt };
@@ -90,6 +91,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     const approve = leg === "source" ? "approve-source" : "approve-target";
     const current = swap.steps[approve];
     if (current?.state === "started" && !(await hasSucceeded(current))) return undefined;
+    if (now < (current?.failure?.retryAt ?? now)) return undefined;
     return { step: approve, attempt: (current?.attempt ?? 0) + 1 };
   }
 
@@ -111,12 +113,15 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     const started = Object.entries(swap.steps).filter(([, step]) => step.state === "started") as [StepName, Step][];
     const failures: SwapEvent[] = [];
     for (const [step, { attempt, intentId }] of started) {
-      const failure = failureOf(await deps.sender.find(db, intentId));
-      if (failure)
-        failures.push({
-          type: "StepFailed",
-          data: { step, attempt, ...failure, retryAt: now + retrySeconds(attempt) },
-        });
+      const intent = await deps.sender.find(db, intentId);
+      const failure = failureOf(intent);
+      if (!failure) continue;
+      const data = { step, attempt, ...failure, retryAt: now + retrySeconds(attempt) };
+      failures.push({ type: "StepFailed", data });
+      // Abandoned means voided before the first byte: whatever the mark says, nobody has seen the secret.
+      if (step === "claim-target" && swap.revealStarted && intent?.state === "abandoned") {
+        failures.push({ type: "RevealWithdrawn", data: { intentId } });
+      }
     }
     return failures;
   }

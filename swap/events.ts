@@ -68,6 +68,11 @@ export const swapEvents = {
   }),
   /** From here on the secret counts as public: written after the last check and before the first byte is sent. */
   RevealStarted: z.object({ blockNumber: uint, blockHash: hash }),
+  /**
+   * The mark was written, but the claim's intent was voided before its first byte left: the nonce is used up for good by
+   * another transaction, so the secret is still secret and deadlines count again.
+   */
+  RevealWithdrawn: z.object({ intentId: z.string() }),
   /** The service will not take the swap further towards completion; what is locked is refunded in time. */
   SwapGivenUp: z.object({ code: z.string(), detail: z.string() }),
   LegDetected: z.object(onChain),

@@ -91,6 +91,8 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
     }
     case "RevealStarted":
       return { ...swap, revealStarted: true };
+    case "RevealWithdrawn":
+      return { ...swap, revealStarted: false };
     case "SwapGivenUp":
       return { ...swap, givenUp: event.data };
     default:

@@ -97,6 +97,8 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
       return { ...base, code: event.data.code, detail: `${event.data.step}: ${event.data.detail}` };
     case "SwapGivenUp":
       return { ...base, code: event.data.code, detail: event.data.detail };
+    case "RevealWithdrawn":
+      return { ...base, detail: "no byte of the claim left; the secret is still secret" };
     case "RevealStarted":
       return { ...base, leg: "target", blockNumber: event.data.blockNumber };
     case "LegDetected":

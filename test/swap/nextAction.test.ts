@@ -18,6 +18,7 @@ import {
   reorged,
   requested,
   revealStarted,
+  revealWithdrawn,
   started,
   stored,
 } from "#test/swap/samples.ts";
@@ -82,6 +83,18 @@ describe("the next action of a swap", () => {
     const revealed = [...bothLocked, started("claim-target"), revealStarted, failed("claim-target", 510n)];
     assert.equal(next(999n, ...revealed), "claim-target 2");
     assert.equal(next(1_000n, ...revealed), "refund-target 1");
+  });
+
+  it("counts deadlines again when the claim was voided before a byte of it left", () => {
+    const withdrawn = [
+      ...bothLocked,
+      started("claim-target"),
+      revealStarted,
+      failed("claim-target", 510n),
+      revealWithdrawn,
+    ];
+    assert.equal(next(800n, ...withdrawn), "claim-target 2");
+    assert.equal(next(801n, ...withdrawn), "giveUp");
   });
 
   it("refunds each leg from its own timelock on, and not a second earlier", () => {
@@ -157,7 +170,7 @@ describe("in any history the next action", () => {
       reorged(leg, "claim"),
     ]),
     ...[started("lock-source"), started("lock-target"), started("claim-target"), started("claim-source")],
-    ...[failed("lock-target", 510n), failed("claim-target", 510n), revealStarted, givenUp],
+    ...[failed("lock-target", 510n), failed("claim-target", 510n), revealStarted, revealWithdrawn, givenUp],
   );
   const history = fc.array(any, { maxLength: 14 });
   const time = fc.bigInt({ min: 400n, max: 2_200n });

@@ -62,6 +62,7 @@ export const failed = (step: StepName, retryAt: bigint, attempt = 1): SwapEvent 
   data: { step, attempt, code: "intent-reverts", detail: "frozen", retryAt },
 });
 export const revealStarted: SwapEvent = { type: "RevealStarted", data: { blockNumber: 12n, blockHash: hexOf("8") } };
+export const revealWithdrawn: SwapEvent = { type: "RevealWithdrawn", data: { intentId: "swap-1-claim-target-1" } };
 export const givenUp: SwapEvent = { type: "SwapGivenUp", data: { code: "deadline-passed", detail: "too late" } };
 
 /** The events as they come out of the store. */
