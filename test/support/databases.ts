@@ -106,7 +106,8 @@ function opened(
   };
 }
 
-async function onServer(sql: string): Promise<void> {
+/** Runs one statement outside any of the databases made here. */
+export async function onServer(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: postgresServer });
   await client.connect();
   try {

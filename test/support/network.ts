@@ -4,11 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Redis } from "ioredis";
-import pg from "pg";
 import { createApiClient } from "#app/demo/api.ts";
 import { createLedger, type Ledger } from "#app/demo/ledger.ts";
 import { type Network, type NetworkOptions, startNetwork } from "#app/network/network.ts";
-import { postgresAnswers, postgresServer } from "./databases.ts";
+import { onServer, postgresAnswers, postgresServer } from "./databases.ts";
 import { redisAnswers, redisUrl } from "./queues.ts";
 
 type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
@@ -90,16 +89,6 @@ async function openPostgres(more: Record<string, string>): Promise<Stores> {
       if (more.REDIS_URL) await dropKeys(more.REDIS_URL);
     },
   };
-}
-
-async function onServer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresServer });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
 }
 
 /** Local networks prefix their keys with `local-`. */
