@@ -48,50 +48,38 @@ export async function saveAttestations(
   );
 }
 
-/** What a validator has signed for a nonce, undefined when nothing is kept. */
-export async function keptAccumulator(
+/** What is kept of a validator's word about a nonce, and what the lane's events say there. */
+export async function wordsAbout(
   from: Queryable,
-  lane: Lane,
+  { origin, destination }: Lane,
   { generation, epoch }: AttestationScope,
   validator: Hex,
   nonce: bigint,
-): Promise<Hex | undefined> {
-  const [row] = await from.query<{ accumulator: Hex }>(
-    `SELECT accumulator FROM relay_attestations WHERE origin = $1 AND destination = $2 AND generation = $3
-       AND epoch = $4 AND validator = $5 AND nonce = $6`,
-    [lane.origin, lane.destination, generation, epoch.toString(), validator, nonce.toString()],
+): Promise<{ kept: Hex | undefined; indexed: Hex | undefined }> {
+  const [row] = await from.query<{ kept: Hex | null; indexed: Hex | null }>(
+    `SELECT
+       (SELECT accumulator FROM relay_attestations WHERE origin = $1 AND destination = $2 AND generation = $3
+          AND epoch = $4 AND validator = $5 AND nonce = $6) AS kept,
+       (SELECT accumulator FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $6 LIMIT 1) AS indexed`,
+    [origin, destination, generation, epoch.toString(), validator, nonce.toString()],
   );
-  return row?.accumulator;
+  return { kept: row?.kept ?? undefined, indexed: row?.indexed ?? undefined };
 }
 
-/** The accumulator of a lane at a nonce as its indexed events have it. */
-export async function indexedAccumulator(from: Queryable, lane: Lane, nonce: bigint): Promise<Hex | undefined> {
-  const [row] = await from.query<{ accumulator: Hex }>(
-    "SELECT accumulator FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $3",
-    [lane.origin, lane.destination, nonce.toString()],
-  );
-  return row?.accumulator;
-}
-
-type Row = { validator: Hex; nonce: bigint; accumulator: Hex; signature: Hex };
+export type KeptAttestation = Attestation & { readonly generation: number };
 
 /**
- * Attestations that agree with the lane's events, at or above a nonce. One that came before its message was indexed
- * counts from here on, or never.
+ * Attestations of an epoch that agree with the lane's events. One that came before its message was indexed counts from
+ * then on, or never.
  */
-export async function matchingAttestations(
-  from: Queryable,
-  lane: Lane,
-  { generation, epoch }: AttestationScope,
-  fromNonce: bigint,
-): Promise<Attestation[]> {
-  return from.query<Row>(
-    `SELECT a.validator, a.nonce, a.accumulator, a.signature
+export function matchingAttestations(from: Queryable, lane: Lane, epoch: bigint): Promise<KeptAttestation[]> {
+  return from.query<KeptAttestation>(
+    `SELECT a.generation, a.validator, a.nonce, a.accumulator, a.signature
        FROM relay_attestations AS a
        JOIN relay_messages AS m
          ON m.origin = a.origin AND m.destination = a.destination AND m.nonce = a.nonce AND m.accumulator = a.accumulator
-      WHERE a.origin = $1 AND a.destination = $2 AND a.generation = $3 AND a.epoch = $4 AND a.nonce >= $5`,
-    [lane.origin, lane.destination, generation, epoch.toString(), fromNonce.toString()],
+      WHERE a.origin = $1 AND a.destination = $2 AND a.epoch = $3`,
+    [lane.origin, lane.destination, epoch.toString()],
   );
 }
 

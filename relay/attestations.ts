@@ -2,29 +2,30 @@ import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
-import { indexedAccumulator, keptAccumulator, matchingAttestations, saveAttestations } from "./attestationStore.ts";
+import { saveAttestations, wordsAbout } from "./attestationStore.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { recoverCheckpointSigner } from "./protocol/checkpoint.ts";
-import type { Attestation } from "./quorum.ts";
 import type { WireAttestation } from "./schemas.ts";
 import type { ValidatorBook, ValidatorInfo } from "./validators.ts";
 
 /** What validators say, checked before any of it is kept or counted. */
 export type Attestations = {
   /**
-   * Takes one in. Throws `attestation-refused` (unknown lane, epoch or validator, or a signature that is not its own)
-   * or `attestation-disagrees` (another accumulator than the lane's events, or than its own earlier word).
+   * Takes in what was pushed. Throws `attestation-refused` (unknown lane, epoch or validator, or a signature that is
+   * not its own) or `attestation-disagrees` (another accumulator than the lane's events, or than its own earlier word).
    */
   receive(attestation: WireAttestation): Promise<LaneEnds>;
-  /** Those that agree with the lane's events, at or above a nonce. */
-  matching(lane: LaneEnds, generation: number, fromNonce: bigint): Promise<Attestation[]>;
+  /** Throws `attestation-refused` unless a known validator signed it for a known lane. Looks at nothing else. */
+  verify(attestation: WireAttestation): Promise<void>;
 };
 
 type Deps = { db: Db; lanes: Lanes; book: ValidatorBook; clock: Clock; log: Log };
 
+const rememberedChecks = 1_000;
+
 export function createAttestations({ db, lanes, book, clock, log }: Deps): Attestations {
-  /** Signatures being checked: a validator that pushes what it was just asked for costs one recovery. */
-  const checking = new Map<string, Promise<void>>();
+  /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
+  const checks = new Map<string, Promise<void>>();
 
   function senderOf(attestation: WireAttestation): { lane: LaneEnds; validator: ValidatorInfo } {
     const lane = lanes.byChainIds(attestation.originChainId, attestation.destinationChainId);
@@ -41,56 +42,55 @@ export function createAttestations({ db, lanes, book, clock, log }: Deps): Attes
     return { lane, validator };
   }
 
-  async function assertSigned(attestation: WireAttestation): Promise<void> {
+  async function recover(attestation: WireAttestation): Promise<void> {
     const { destinationChainId: chainId, destinationGateway: gateway, signer, signature, ...checkpoint } = attestation;
     const recovered = await recoverCheckpointSigner({ chainId, gateway }, checkpoint, signature).catch(() => undefined);
     if (recovered !== signer) throw refused("its signature is not its signer's", attestation);
   }
 
-  /** True when the same word is already kept. */
-  async function assertAgrees(
-    attestation: WireAttestation,
-    lane: LaneEnds,
-    validator: ValidatorInfo,
-  ): Promise<boolean> {
-    const [kept, indexed] = await Promise.all([
-      keptAccumulator(db, lane, attestation, validator.address, attestation.nonce),
-      indexedAccumulator(db, lane, attestation.nonce),
-    ]);
-    const expected = indexed ?? kept;
-    if (expected === undefined || expected === attestation.accumulator) return kept === attestation.accumulator;
-    // Only a signed contradiction is worth an alarm; anyone can claim to be a validator.
-    await assertSigned(attestation);
-    const { nonce, accumulator } = attestation;
-    const fields = { validator: validator.name, lane: laneName(lane), nonce, signed: accumulator, expected };
-    log.error(fields, indexed === undefined ? "validator signed twice" : "validator disagrees with the lane");
-    throw new LockstepError(
-      "attestation-disagrees",
-      `${validator.name} signed ${accumulator} for ${laneName(lane)} at ${nonce}, expected ${expected}`,
-      { details: { validator: validator.name, lane: laneName(lane), nonce } },
-    );
+  /** One recovery (3 ms) a signature, however often it comes; refused ones are not remembered. */
+  function assertSigned(attestation: WireAttestation): Promise<void> {
+    const key = Object.values(attestation).join();
+    const known = checks.get(key);
+    if (known) return known;
+    const check = recover(attestation);
+    checks.set(key, check);
+    check.catch(() => checks.delete(key));
+    if (checks.size > rememberedChecks) checks.delete(checks.keys().next().value ?? "");
+    return check;
   }
 
-  async function take(attestation: WireAttestation, lane: LaneEnds, validator: ValidatorInfo): Promise<void> {
-    if (await assertAgrees(attestation, lane, validator)) return;
-    await assertSigned(attestation);
-    const { nonce, accumulator, signature } = attestation;
-    const word = { validator: validator.address, nonce, accumulator, signature };
-    await saveAttestations(db, lane, attestation, [word], new Date(clock.now()));
+  function disagreement(attestation: WireAttestation, validator: ValidatorInfo, lane: LaneEnds, expected: string) {
+    const { nonce, accumulator } = attestation;
+    const place = { validator: validator.name, lane: laneName(lane), nonce };
+    log.error({ ...place, signed: accumulator, expected }, "validator contradicts the lane or itself");
+    return new LockstepError(
+      "attestation-disagrees",
+      `${validator.name} signed ${accumulator} for ${laneName(lane)} at ${nonce}, expected ${expected}`,
+      { details: place },
+    );
   }
 
   return {
     async receive(attestation) {
       const { lane, validator } = senderOf(attestation);
-      const { generation, nonce, accumulator, signature } = attestation;
-      const key = [laneName(lane), generation, validator.address, nonce, accumulator, signature].join();
-      const running = checking.get(key) ?? take(attestation, lane, validator).finally(() => checking.delete(key));
-      checking.set(key, running);
-      await running;
+      const { nonce, accumulator, signature } = attestation;
+      const { kept, indexed } = await wordsAbout(db, lane, attestation, validator.address, nonce);
+      const expected = indexed ?? kept;
+      if (kept === accumulator && expected === accumulator) return lane;
+      // Only a signed contradiction is worth an alarm: anyone can claim to be a validator.
+      await assertSigned(attestation);
+      if (expected !== undefined && expected !== accumulator) {
+        throw disagreement(attestation, validator, lane, expected);
+      }
+      const word = { validator: validator.address, nonce, accumulator, signature };
+      await saveAttestations(db, lane, attestation, [word], new Date(clock.now()));
       return lane;
     },
-    matching: (lane, generation, fromNonce) =>
-      matchingAttestations(db, lane, { generation, epoch: book.epoch }, fromNonce),
+    async verify(attestation) {
+      senderOf(attestation);
+      await assertSigned(attestation);
+    },
   };
 }
 

@@ -1,15 +1,16 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { pruneAttestations } from "./attestationStore.ts";
+import { pruneAttestations, saveAttestations } from "./attestationStore.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { deliveryIntent } from "./intents.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { clearTrouble } from "./laneState.ts";
 import { foldMessage } from "./message.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
-import type { QuorumAt } from "./quorum.ts";
+import type { Attestation, QuorumAt } from "./quorum.ts";
 import type { MessageRow } from "./rows.ts";
 import type { ValidatorBook } from "./validators.ts";
 
@@ -25,16 +26,34 @@ export function withPlace(row: MessageRow): OpenMessage[] {
   return sent ? [{ ...row, nonce: sent.nonce, gasLimit: sent.gasLimit, payloadBytes: sent.payloadBytes }] : [];
 }
 
-type Deps = { db: Db; store: EventStore; sender: Sender; book: ValidatorBook; log: Log; account: string };
+export type DeliveryStart = {
+  readonly lane: LaneEnds;
+  readonly generation: number;
+  /** Messages that follow each other, up to the quorum's nonce. */
+  readonly batch: readonly OpenMessage[];
+  readonly contents: ReadonlyMap<string, WireMessage>;
+  readonly quorum: QuorumAt;
+  /** Attestations that are not kept yet. */
+  readonly fresh: readonly Attestation[];
+  /** How many attestations of the lane are kept. */
+  readonly kept: number;
+};
 
-/** Sets a delivery on its way: its intent and the events of its messages in one transaction. */
-export function createDeliveryWriter({ db, store, sender, book, log, account }: Deps) {
-  async function start(
-    lane: LaneEnds,
-    generation: number,
-    batch: readonly OpenMessage[],
-    quorum: QuorumAt,
-  ): Promise<void> {
+/** Sets deliveries on their way. */
+export type DeliveryWriter = {
+  /** What deliveries bring of messages, by the service's ids. */
+  contents(batch: readonly OpenMessage[]): Promise<Map<string, WireMessage>>;
+  /** Writes the intent and the events of its messages in one transaction. Throws `conflict` when one has changed. */
+  start(delivery: DeliveryStart): Promise<void>;
+};
+
+type Deps = { db: Db; store: EventStore; sender: Sender; book: ValidatorBook; clock: Clock; log: Log; account: string };
+
+/** With more attestations of a lane than this, those that no delivery needs any more are dropped. */
+const keptAttestations = 200;
+
+export function createDeliveryWriter({ db, store, sender, book, clock, log, account }: Deps): DeliveryWriter {
+  async function start({ lane, generation, batch, contents, quorum, fresh, kept }: DeliveryStart): Promise<void> {
     const [first, last] = [batch[0], batch.at(-1)];
     if (!first || !last?.progress.sent) return;
     const { accumulator } = last.progress.sent;
@@ -42,49 +61,54 @@ export function createDeliveryWriter({ db, store, sender, book, log, account }: 
       ...{ originChainId: lane.from.chain.chainId, originGateway: lane.from.gateway, generation },
       ...{ nonce: quorum.nonce, accumulator, epoch: book.epoch },
     };
-    const messages = await contents(batch);
-    const set = book.set;
-    const delivery = { checkpoint, set, ...quorum, firstNonce: first.nonce, messages, laterIds: [] };
+    const messages = batch.flatMap(({ id }) => contents.get(id) ?? []);
+    const delivery = {
+      ...{ checkpoint, set: book.set, signatures: quorum.signatures },
+      ...{ firstNonce: first.nonce, messages, laterIds: [] },
+    };
     const attempt = (first.progress.delivery?.attempt ?? 0) + 1;
     const intent = deliveryIntent(lane, delivery, attempt, account);
+    const started = { intentId: intent.id, attempt, firstNonce: first.nonce, lastNonce: last.nonce };
     const appends = batch.map((row): Append => {
-      const started = { intentId: intent.id, attempt, firstNonce: first.nonce, lastNonce: last.nonce };
-      return { stream: messageStream(row.id), expected: row.version, events: startEvents(lane, row, quorum, started) };
+      const events = startEvents(lane, row, quorum, book.epoch, started);
+      return { stream: messageStream(row.id), expected: row.version, events };
     });
     await db.tx(async (tx) => {
+      await saveAttestations(tx, lane, { generation, epoch: book.epoch }, fresh, new Date(clock.now()));
       await clearTrouble(tx, lane);
       await sender.submit(tx, [intent]);
       await store.append(tx, appends);
     });
     log.debug({ lane: laneName(lane), first: first.nonce, last: last.nonce, attempt }, "delivery started");
-    await pruneAttestations(db, lane, first.nonce);
+    if (kept > keptAttestations) await pruneAttestations(db, lane, first.nonce);
   }
 
-  function startEvents(
-    { origin, destination }: LaneEnds,
-    { progress }: OpenMessage,
-    { nonce: checkpointNonce }: QuorumAt,
-    started: { intentId: string; attempt: number; firstNonce: bigint; lastNonce: bigint },
-  ): MessageEvent[] {
-    const lane = { origin, destination };
-    const attested: MessageEvent = {
-      type: "MessageAttested",
-      data: { ...lane, checkpointNonce, epoch: book.epoch },
-    };
-    return [...(progress.attested ? [] : [attested]), { type: "DeliveryStarted", data: { ...lane, ...started } }];
-  }
+  return {
+    start,
+    async contents(batch) {
+      const streams = await store.loadMany<MessageEvent>(
+        db,
+        batch.map(({ id }) => messageStream(id)),
+      );
+      return new Map(
+        batch.map(({ id }) => {
+          const content = foldMessage(streams.get(messageStream(id)) ?? [])?.content;
+          if (!content) throw new Error(`message ${id} is in a lane but has no content`);
+          return [id, content];
+        }),
+      );
+    },
+  };
+}
 
-  async function contents(batch: readonly OpenMessage[]): Promise<WireMessage[]> {
-    const streams = await store.loadMany<MessageEvent>(
-      db,
-      batch.map(({ id }) => messageStream(id)),
-    );
-    return batch.map(({ id }) => {
-      const content = foldMessage(streams.get(messageStream(id)) ?? [])?.content;
-      if (!content) throw new Error(`message ${id} is in a lane but has no content`);
-      return content;
-    });
-  }
-
-  return { start };
+function startEvents(
+  { origin, destination }: LaneEnds,
+  { progress }: OpenMessage,
+  { nonce: checkpointNonce }: QuorumAt,
+  epoch: bigint,
+  started: { intentId: string; attempt: number; firstNonce: bigint; lastNonce: bigint },
+): MessageEvent[] {
+  const lane = { origin, destination };
+  const attested: MessageEvent = { type: "MessageAttested", data: { ...lane, checkpointNonce, epoch } };
+  return [...(progress.attested ? [] : [attested]), { type: "DeliveryStarted", data: { ...lane, ...started } }];
 }

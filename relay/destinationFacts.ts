@@ -3,26 +3,21 @@ import type { Append } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import type { Lane } from "./lane.ts";
-import { type AttemptFact, keepOrphans, type SeenAttempt } from "./orphans.ts";
+import { type AttemptFact, keepOrphans, lockOrphans, type SeenAttempt } from "./orphans.ts";
 import type { Progress } from "./progress.ts";
 import { rowsByOnchainIds } from "./readModel.ts";
 import type { MessageRow } from "./rows.ts";
 
-/** Messages with news, and what to write about them. */
-export type Attempted = { readonly appends: Append[]; readonly touched: MessageRow[] };
-
 /** The events of attempts that a destination has shown; those of unknown messages are kept for later. */
-export async function appendsOfAttempts(tx: Tx, chain: string, facts: readonly AttemptFact[]): Promise<Attempted> {
-  const rows = await rowsByOnchainIds(
-    tx,
-    facts.map(({ id }) => id),
-  );
-  await keepOrphans(
-    tx,
-    chain,
-    facts.filter(({ id }) => !rows.has(id)),
-  );
-  const touched: MessageRow[] = [];
+export async function appendsOfAttempts(tx: Tx, chain: string, facts: readonly AttemptFact[]): Promise<Append[]> {
+  const ids = facts.map(({ id }) => id);
+  let rows = await rowsByOnchainIds(tx, ids);
+  if (ids.some((id) => !rows.has(id))) {
+    await lockOrphans(tx, "exclusive");
+    rows = await rowsByOnchainIds(tx, ids);
+    const unknown = facts.filter(({ id }) => !rows.has(id));
+    await keepOrphans(tx, chain, unknown);
+  }
   const appends: Append[] = [];
   for (const [id, seen] of Map.groupBy(facts, (fact) => fact.id)) {
     const row = rows.get(id);
@@ -31,10 +26,9 @@ export async function appendsOfAttempts(tx: Tx, chain: string, facts: readonly A
       .filter((fact) => !isKnown(row.progress, fact))
       .flatMap((fact) => outcomeEvents(row.progress, seenOf(fact)));
     if (events.length === 0) continue;
-    touched.push(row);
     appends.push({ stream: messageStream(row.id), expected: row.version, events });
   }
-  return { appends, touched };
+  return appends;
 }
 
 /** Blocks may be shown twice; an attempt of a kind happens once unless a reorganisation took it back. */

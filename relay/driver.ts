@@ -3,6 +3,7 @@ import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
+import { type KeptAttestation, matchingAttestations, saveAttestations } from "./attestationStore.ts";
 import type { Collector } from "./collect.ts";
 import { createDeliveryWriter, type OpenMessage, withPlace } from "./delivery.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
@@ -21,6 +22,8 @@ import type { ValidatorBook } from "./validators.ts";
 export type LaneDriver = {
   /** Takes the one next step that the chain and the quorum allow; true when another may follow at once. */
   step(lane: LaneEnds): Promise<boolean>;
+  /** A validator has said something about the lane. True when the lane waits for that and wants a look. */
+  heard(lane: LaneEnds): boolean;
 };
 
 type Deps = {
@@ -43,11 +46,16 @@ export function createLaneDriver(deps: Deps): LaneDriver {
   const { db, store, sender, book, clock } = deps;
   const setCheck = createSetCheck({ book, clock });
   const delivery = createDeliveryWriter(deps);
+  /** How often validators were heard about a lane, and at which count it began to wait for more. */
+  const heardOf = new Map<string, number>();
+  const waitingSince = new Map<string, number>();
 
   async function step(lane: LaneEnds): Promise<boolean> {
-    const [head, rows] = await Promise.all([
+    const heardBefore = heardOf.get(laneName(lane)) ?? 0;
+    const [head, rows, pushed] = await Promise.all([
       createGatewayReader(lane.to).inboundHead(lane.from.chain.chainId),
       openRows(db, lane, 0n, deps.maxBatch * (maxInFlight + 2)),
+      matchingAttestations(db, lane, book.epoch),
     ]);
     const open = rows.flatMap(withPlace).filter(({ nonce }) => nonce > head.nonce);
     if (open.length === 0) return false;
@@ -61,7 +69,12 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     if (await mustWait(lane, first)) return false;
     const candidates = takeWhile(run.slice(start), (row) => isFree(row) && row.progress.sent?.final === true);
     if (candidates.length === 0) return false;
-    return deliver(lane, head, candidates);
+    const answer = await deliver(lane, head, candidates, pushed);
+    if (answer !== "no-quorum") return answer === "more";
+    // What was said during this look was not looked at.
+    if ((heardOf.get(laneName(lane)) ?? 0) !== heardBefore) return true;
+    waitingSince.set(laneName(lane), heardBefore);
+    return false;
   }
 
   /** Records deliveries that ended without effect (undefined: look again), or answers those still on their way. */
@@ -106,32 +119,58 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     return true;
   }
 
-  async function deliver(lane: LaneEnds, head: ChainHead, candidates: readonly OpenMessage[]): Promise<boolean> {
+  async function deliver(
+    lane: LaneEnds,
+    { generation }: ChainHead,
+    candidates: readonly OpenMessage[],
+    kept: readonly KeptAttestation[],
+  ): Promise<"more" | "done" | "no-quorum"> {
     const mismatch = await setCheck.problemOf(lane);
-    if (mismatch) return noteMiss(lane, "validator-set-mismatch", mismatch);
+    if (mismatch) {
+      await noteMiss(lane, "validator-set-mismatch", mismatch);
+      return "done";
+    }
     const count = planBatch(candidates, { maxBatch: deps.maxBatch, validators: book.all.length });
-    const [first, last] = [candidates[0], candidates[count - 1]];
-    if (!first || !last) return false;
-    const { generation } = head;
-    const quorum = await deps.collect({ lane, generation, from: first.nonce, to: last.nonce });
-    if (!quorum) return noteMiss(lane, "awaiting-quorum", "too few validators have signed");
-    const batch = candidates.filter(({ nonce }) => nonce <= quorum.nonce);
-    await delivery.start(lane, generation, batch, quorum);
-    return candidates.length > batch.length;
+    const planned = candidates.slice(0, count);
+    const [first, last] = [planned[0], planned.at(-1)];
+    if (!first || !last) return "done";
+    const places = new Map(
+      planned.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])),
+    );
+    const pushed = kept.filter((word) => word.generation === generation && word.nonce >= first.nonce);
+    const [{ quorum, fresh }, contents] = await Promise.all([
+      deps.collect({ lane, generation, places, to: last.nonce, pushed }),
+      delivery.contents(planned),
+    ]);
+    if (!quorum) {
+      await saveAttestations(db, lane, { generation, epoch: book.epoch }, fresh, new Date(clock.now()));
+      await noteMiss(lane, "awaiting-quorum", "too few validators have signed");
+      return "no-quorum";
+    }
+    const batch = planned.filter(({ nonce }) => nonce <= quorum.nonce);
+    await delivery.start({ lane, generation, batch, contents, quorum, fresh, kept: kept.length });
+    waitingSince.delete(laneName(lane));
+    return candidates.length > batch.length ? "more" : "done";
   }
 
-  async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<false> {
+  async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<void> {
     const before = (await troubles(db)).get(laneName(lane));
     // Looks that something else asked for in between do not use up the ramp.
-    if (before?.code === code && before.dueAt.getTime() > clock.now()) return false;
+    if (before?.code === code && before.dueAt.getTime() > clock.now()) return;
     const misses = (before?.code === code ? before.misses : 0) + 1;
     const dueAt = new Date(clock.now() + quorumDelayMs(misses));
     await noteTrouble(db, lane, { code, detail, dueAt }, misses);
     deps.log.info({ lane: laneName(lane), code, misses }, "lane waits");
-    return false;
   }
 
-  return { step };
+  return {
+    step,
+    heard(lane) {
+      const name = laneName(lane);
+      heardOf.set(name, (heardOf.get(name) ?? 0) + 1);
+      return waitingSince.has(name);
+    },
+  };
 }
 
 function takeWhile<T>(items: readonly T[], holds: (item: T) => boolean): T[] {

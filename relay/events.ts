@@ -8,7 +8,7 @@ const seen = { transactionHash: hash, blockNumber: uint, blockHash: hash, at: ui
 const attempt = z.number().int().positive();
 
 /** Events of the stream `message-{id}`. */
-const messageEvents = {
+export const relayEvents = {
   /** Asked for through the API; `intentId` names the transaction's intent. */
   MessageSubmitted: z.object({
     ...lane,
@@ -36,7 +36,8 @@ const messageEvents = {
   MessageReorged: z.object({ ...lane, ancestor: uint }),
   /** It will not be sent: its transaction's intent ended without the effect. */
   MessageDropped: z.object({ ...lane, code: z.string(), detail: z.string() }),
-  MessageFinalized: z.object({ ...lane, finalHeight: uint }),
+  /** `newest`: the last of its lane that became final in this step, the one of many that asks for a delivery. */
+  MessageFinalized: z.object({ ...lane, finalHeight: uint, newest: z.boolean() }),
   /** A quorum signed a checkpoint that covers it. */
   MessageAttested: z.object({ ...lane, checkpointNonce: uint, epoch: uint }),
   DeliveryStarted: z.object({ ...lane, intentId: z.string(), attempt, firstNonce: uint, lastNonce: uint }),
@@ -54,22 +55,7 @@ const messageEvents = {
   RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string() }),
 } as const;
 
-/** Events of a lane as a whole, so that many messages ask for one look at it. */
-const laneEvents = {
-  /** Stream `lane-out-{lane}`: messages up to this nonce are final at the origin. */
-  LaneFinalized: z.object({ ...lane, nonce: uint, finalHeight: uint }),
-  /** Stream `lane-in-{lane}`: the destination attempted messages up to this nonce, or took attempts back. */
-  LaneProcessed: z.object({ ...lane, nonce: uint, height: uint, reorged: z.boolean() }),
-} as const;
-
-export const relayEvents = { ...messageEvents, ...laneEvents } as const;
-
-export type RelayEvent = EventOf<typeof relayEvents>;
-export type MessageEvent = EventOf<typeof messageEvents>;
-
-/** Types of the events that a message's stream holds. */
-export const messageEventTypes: readonly string[] = Object.keys(messageEvents);
-export const laneEventTypes: readonly string[] = Object.keys(laneEvents);
+export type MessageEvent = EventOf<typeof relayEvents>;
 
 export const messageStream = (messageId: string) => `message-${messageId}`;
 

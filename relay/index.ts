@@ -17,8 +17,8 @@ import { createAttestations } from "./attestations.ts";
 import { createCollector } from "./collect.ts";
 import { createLaneDriver } from "./driver.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
-import { createLanes, type Lane, laneName, parseLaneName, type RelayChain } from "./lane.ts";
-import { laneMigrations, laneProjection } from "./laneState.ts";
+import { createLanes, type Lane, type LaneEnds, laneName, parseLaneName, type RelayChain } from "./lane.ts";
+import { laneMigrations } from "./laneState.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
 import { createRelayQueries } from "./queries.ts";
@@ -40,7 +40,7 @@ export const relayMigrations: readonly Migration[] = [
   ...orphanMigrations,
   ...attestationMigrations,
 ];
-export const relayProjections: readonly Projection[] = [messageProjection, laneProjection];
+export const relayProjections: readonly Projection[] = [messageProjection];
 
 export type RelayDeps = {
   db: Db;
@@ -85,10 +85,8 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const ask = createAskValidator({ timeoutMs: config.attestTimeoutMs, log });
   const collect = createCollector({ attestations, ask, book, log });
   const { account, maxBatch } = config;
-  const runner = createLaneRunner({
-    driver: createLaneDriver({ ...deps, collect, book, account, maxBatch, log }),
-    log,
-  });
+  const driver = createLaneDriver({ ...deps, collect, book, account, maxBatch, log });
+  const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
   const actions = createMessageActions({ ...deps, lanes, account });
   let delivering = false;
@@ -98,6 +96,9 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const wake = (lane: Lane | undefined) => {
     const known = find(lane);
     if (known && delivering) runner.wake(known);
+  };
+  const heard = (lane: LaneEnds | undefined) => {
+    if (lane && driver.heard(lane)) wake(lane);
   };
 
   return {
@@ -119,7 +120,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       queries: createRelayQueries({ ...deps, lanes, book }),
       async receive(attestation) {
         const lane = await attestations.receive(attestation);
-        if (delivering) runner.wake(lane);
+        if (delivering) heard(lane);
         else await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
       },
     }),
@@ -127,7 +128,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       if (delivering) return;
       delivering = true;
       scheduler.start();
-      unlisten = db.listen(attestedChannel, (name) => wake(parseLaneName(name)));
+      unlisten = db.listen(attestedChannel, (name) => heard(find(parseLaneName(name))));
       unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
     },
     async stop() {

@@ -9,14 +9,21 @@ import { laneName } from "./lane.ts";
 export const deliverJob = "relay.deliver";
 export const settleJob = "relay.settle";
 
+const finalizedData = z.object({ origin: z.string(), destination: z.string(), newest: z.boolean() });
 const laneData = z.object({ origin: z.string(), destination: z.string() });
-const intentData = z.object({ kind: z.string(), subject: z.string() });
+const intentData = z.object({ kind: z.string(), subject: z.string(), status: z.string().optional() });
 
-/** Events about a lane as a whole, and intents that ended, ask for a look; events of single messages do not. */
+/**
+ * Messages that became final, deliveries that were reorganised out, and intents that ended without effect ask for a
+ * look. What goes well asks for nothing.
+ */
 export function jobsOf(event: StoredEvent): Job[] {
   switch (event.type) {
-    case "LaneFinalized":
-    case "LaneProcessed":
+    case "MessageFinalized": {
+      const lane = finalizedData.parse(event.data);
+      return lane.newest ? [deliver(laneName(lane), event)] : [];
+    }
+    case "DeliveryReorged":
       return [deliver(laneName(laneData.parse(event.data)), event)];
     case "IntentAbandoned":
     case "IntentFinalized":
@@ -28,7 +35,8 @@ export function jobsOf(event: StoredEvent): Job[] {
 }
 
 function jobsOfIntent(event: StoredEvent): Job[] {
-  const { kind, subject } = intentData.parse(event.data);
+  const { kind, subject, status } = intentData.parse(event.data);
+  if (status === "success") return [];
   if (kind === deliverKind) return [deliver(subject.slice("lane-".length), event)];
   const message = kind === sendKind || kind === retryKind ? messageIdOf(subject) : undefined;
   if (message === undefined || event.type === "IntentIncluded") return [];

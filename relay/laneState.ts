@@ -1,7 +1,5 @@
 import type { Migration, Queryable } from "#core/db/db.ts";
-import type { Projection, StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { laneEventTypes } from "./events.ts";
 import { type Lane, laneName } from "./lane.ts";
 import { emptyAccumulator } from "./protocol/message.ts";
 import type { LaneTrouble } from "./view.ts";
@@ -10,7 +8,6 @@ export const laneMigrations: readonly Migration[] = [
   {
     id: "relay/002-lanes",
     sql: `
-      CREATE TABLE relay_lane_streams (stream text PRIMARY KEY, version integer NOT NULL);
       -- What holds a lane up and when it is tried again: for people and the scheduler, not derived from events.
       CREATE TABLE relay_lane_troubles (
         lane text PRIMARY KEY, code text NOT NULL, detail text NOT NULL, misses integer NOT NULL, due_at timestamptz NOT NULL
@@ -19,29 +16,6 @@ export const laneMigrations: readonly Migration[] = [
     `,
   },
 ];
-
-/** Keeps the versions of the lanes' streams, so that writing to one needs no reading of it. */
-export const laneProjection: Projection = {
-  name: "lanes",
-  handles: laneEventTypes,
-  tables: ["relay_lane_streams"],
-  async apply(tx, events) {
-    const versions = new Map(events.map(({ stream, version }: StoredEvent) => [stream, version]));
-    await tx.query(
-      `INSERT INTO relay_lane_streams (stream, version) SELECT * FROM unnest($1::text[], $2::integer[])
-       ON CONFLICT (stream) DO UPDATE SET version = excluded.version`,
-      [[...versions.keys()], [...versions.values()]],
-    );
-  },
-};
-
-export async function laneVersions(from: Queryable, streams: readonly string[]): Promise<Map<string, number>> {
-  const rows = await from.query<{ stream: string; version: number }>(
-    "SELECT stream, version FROM relay_lane_streams WHERE stream = ANY($1)",
-    [streams],
-  );
-  return new Map(rows.map(({ stream, version }) => [stream, version]));
-}
 
 export type LaneHead = { readonly nonce: bigint; readonly accumulator: Hex };
 

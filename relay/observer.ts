@@ -5,14 +5,13 @@ import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { appendsOfAttempts, settledEvents, undoneEvents } from "./destinationFacts.ts";
-import { type MessageEvent, messageStream, type RelayEvent } from "./events.ts";
+import { type MessageEvent, messageStream } from "./events.ts";
 import { numbered } from "./identity.ts";
 import { type Lane, type Lanes, laneName, type RelayChain } from "./lane.ts";
-import { laneVersions } from "./laneState.ts";
 import { type AppendedFact, appendsOfSent } from "./originFacts.ts";
 import { type AttemptFact, dropOrphans, finalizeOrphans } from "./orphans.ts";
 import { decodeGatewayLogs } from "./protocol/logs.ts";
-import { unfinalOutcomes, unfinalSent } from "./readModel.ts";
+import { unfinalRows } from "./readModel.ts";
 import type { MessageRow } from "./rows.ts";
 
 type Deps = {
@@ -34,19 +33,11 @@ export function createRelayObserver(deps: Deps): ChainObserver {
   const { store, chains, lanes } = deps;
 
   /** Appends last, because that holds the place in the global order until the commit. */
-  async function write(tx: Tx, appends: readonly Append[], news: readonly LaneNews[]): Promise<void> {
-    const versions = await laneVersions(
-      tx,
-      news.map(({ stream }) => stream),
-    );
-    const laneAppends = news.map(({ stream, event }) => ({
-      stream,
-      expected: versions.get(stream) ?? 0,
-      events: [event],
-    }));
-    if (appends.length + laneAppends.length > 0) await store.append(tx, [...appends, ...laneAppends]);
+  async function write(tx: Tx, appends: readonly Append[], touched: readonly Lane[]): Promise<void> {
+    if (appends.length > 0) await store.append(tx, appends);
+    const woken = new Map(touched.map((lane) => [laneName(lane), lane]));
     tx.afterCommit(() => {
-      for (const { event } of news) deps.wake(event.data);
+      for (const lane of woken.values()) deps.wake(lane);
     });
   }
 
@@ -58,68 +49,57 @@ export function createRelayObserver(deps: Deps): ChainObserver {
       const { sent, attempts } = factsOf(lanes, chain, blocks);
       const origin = { name, chainId: chain.chain.chainId };
       const sentAppends = sent.length > 0 ? await appendsOfSent(tx, origin, sent, deps) : [];
-      const { appends, touched } = attempts.length > 0 ? await appendsOfAttempts(tx, name, attempts) : nothing;
-      const height = blocks.at(-1)?.block.number ?? 0n;
-      const news = processed(touched, height, false);
-      await write(tx, [...sentAppends, ...appends], news);
+      const outcomeAppends = attempts.length > 0 ? await appendsOfAttempts(tx, name, attempts) : [];
+      const touched = attempts.map(({ lane }) => lane);
+      await write(tx, [...sentAppends, ...outcomeAppends], outcomeAppends.length > 0 ? touched : []);
     },
     async reorged(tx, name, ancestor) {
       if (!chains[name]) return;
-      const gone = await unfinalSent(tx, name, ">", ancestor);
-      const undone = await unfinalOutcomes(tx, name, ">", ancestor);
+      const rows = await unfinalRows(tx, name, ">", ancestor);
       await dropOrphans(tx, name, ancestor);
+      const gone = rows.filter(({ progress }) => progress.origin === name);
+      const undone = rows.filter(({ progress }) => progress.destination === name);
       const appends = [
-        ...gone.map((row) => appendOf(row, [messageEvent("MessageReorged", row, { ancestor })])),
+        ...gone.map((row) => appendOf(row, [reorgedEvent(row, ancestor)])),
         ...undone.map((row) => appendOf(row, undoneEvents(row, ancestor))),
       ];
-      await write(tx, appends, processed(undone, ancestor, true));
+      await write(
+        tx,
+        appends,
+        undone.map(({ progress }) => progress),
+      );
     },
     async finalized(tx, name, height) {
       if (!chains[name]) return;
-      const final = await unfinalSent(tx, name, "<=", height);
-      const settled = await unfinalOutcomes(tx, name, "<=", height);
+      const rows = await unfinalRows(tx, name, "<=", height);
       await finalizeOrphans(tx, name, height);
+      const final = rows.filter(({ progress }) => progress.origin === name);
+      const settled = rows.filter(({ progress }) => progress.destination === name);
       const appends = [
-        ...final.map((row) => appendOf(row, [messageEvent("MessageFinalized", row, { finalHeight: height })])),
+        ...finalizedAppends(final, height),
         ...settled.map((row) => appendOf(row, settledEvents(row, height))),
       ];
-      await write(tx, appends, finalizedNews(final, height));
+      await write(
+        tx,
+        appends,
+        final.map(({ progress }) => progress),
+      );
     },
   };
 }
 
-const nothing = { appends: [], touched: [] };
-
-/** An event of a lane as a whole, in a stream that only one chain's indexer writes. */
-type LaneNews = {
-  readonly stream: string;
-  readonly event: Extract<RelayEvent, { type: "LaneFinalized" | "LaneProcessed" }>;
-};
-
-function finalizedNews(rows: readonly MessageRow[], finalHeight: bigint): LaneNews[] {
-  return byLane(rows).map(({ origin, destination, nonce }) => ({
-    stream: `lane-out-${laneName({ origin, destination })}`,
-    event: { type: "LaneFinalized", data: { origin, destination, nonce, finalHeight } },
-  }));
+/** Rows come in the order of their nonces, so the last one of a lane is its newest. */
+function finalizedAppends(rows: readonly MessageRow[], finalHeight: bigint): Append[] {
+  const newest = new Map(rows.map((row) => [laneName(row.progress), row]));
+  return rows.map((row) => {
+    const { origin, destination } = row.progress;
+    const data = { origin, destination, finalHeight, newest: newest.get(laneName(row.progress)) === row };
+    return appendOf(row, [{ type: "MessageFinalized", data }]);
+  });
 }
 
-function processed(rows: readonly MessageRow[], height: bigint, reorged: boolean): LaneNews[] {
-  return byLane(rows).map(({ origin, destination, nonce }) => ({
-    stream: `lane-in-${laneName({ origin, destination })}`,
-    event: { type: "LaneProcessed", data: { origin, destination, nonce, height, reorged } },
-  }));
-}
-
-/** The lanes of messages with the highest nonce of each. */
-function byLane(rows: readonly MessageRow[]): (Lane & { nonce: bigint })[] {
-  const highest = new Map<string, Lane & { nonce: bigint }>();
-  for (const { progress } of rows) {
-    const { origin, destination } = progress;
-    const nonce = progress.sent?.nonce ?? 0n;
-    const known = highest.get(laneName(progress));
-    if (!known || nonce > known.nonce) highest.set(laneName(progress), { origin, destination, nonce });
-  }
-  return [...highest.values()];
+function reorgedEvent({ progress: { origin, destination } }: MessageRow, ancestor: bigint): MessageEvent {
+  return { type: "MessageReorged", data: { origin, destination, ancestor } };
 }
 
 const appendOf = (row: MessageRow, events: MessageEvent[]): Append => ({
@@ -127,14 +107,6 @@ const appendOf = (row: MessageRow, events: MessageEvent[]): Append => ({
   expected: row.version,
   events,
 });
-
-function messageEvent(
-  type: "MessageReorged" | "MessageFinalized",
-  { progress: { origin, destination } }: MessageRow,
-  rest: { ancestor: bigint } | { finalHeight: bigint },
-): MessageEvent {
-  return { type, data: { origin, destination, ...rest } } as MessageEvent;
-}
 
 /** What blocks show of messages of known lanes. */
 function factsOf(lanes: Lanes, { chain, gateway }: RelayChain, blocks: readonly IndexedBlock[]) {
@@ -147,8 +119,9 @@ function factsOf(lanes: Lanes, { chain, gateway }: RelayChain, blocks: readonly 
     return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
   const attempts = decoded.flatMap((fact): AttemptFact[] => {
-    if (fact.kind === "appended" || !lanes.byChainIds(fact.originChainId, chain.chainId)) return [];
-    return [{ ...fact, at: at(fact.log.blockHash) }];
+    if (fact.kind === "appended") return [];
+    const lane = lanes.byChainIds(fact.originChainId, chain.chainId);
+    return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
   return { sent, attempts };
 }

@@ -8,7 +8,7 @@ import { type MessageEvent, messageStream } from "./events.ts";
 import { foreignMessageId, identify, type Numbered } from "./identity.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { type LaneHead, seenHeads } from "./laneState.ts";
-import { adoptOrphans } from "./orphans.ts";
+import { adoptOrphans, lockOrphans } from "./orphans.ts";
 import { messageId, nextAccumulator } from "./protocol/message.ts";
 import { rowsByIds, rowsOfNonces } from "./readModel.ts";
 
@@ -32,6 +32,7 @@ export async function appendsOfSent(
   await assertKnown(tx, again);
   const ids = await identify(tx, fresh, { ...deps, originChainId: origin.chainId });
   const rows = await rowsByIds(tx, [...ids.values()]);
+  await lockOrphans(tx, "shared");
   const orphans = await adoptOrphans(
     tx,
     fresh.map(({ id }) => id),

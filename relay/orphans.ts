@@ -1,9 +1,10 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import type { Lane } from "./lane.ts";
 import type { Attempted } from "./protocol/logs.ts";
 
 /** What a destination showed of a message: executed, or failed with a reason. */
-export type AttemptFact = Attempted & { readonly at: bigint } & (
+export type AttemptFact = Attempted & { readonly lane: Lane; readonly at: bigint } & (
     | { readonly kind: "executed" }
     | { readonly kind: "failed"; readonly reason: Hex }
   );
@@ -37,6 +38,16 @@ export const orphanMigrations: readonly Migration[] = [
     `,
   },
 ];
+
+/**
+ * The two ends of a lane are indexed by two transactions at once, and neither sees what the other has not committed:
+ * without a lock an attempt could be kept while its message is written, and nobody would ever join the two. Whoever
+ * looks for messages to attempts takes it for itself; those who write messages share it. Held until the transaction ends.
+ */
+export async function lockOrphans(tx: Tx, mode: "exclusive" | "shared"): Promise<void> {
+  const lock = mode === "shared" ? "pg_advisory_xact_lock_shared" : "pg_advisory_xact_lock";
+  await tx.query(`SELECT ${lock}(hashtextextended(current_schema() || '.relay_orphans', 0))`);
+}
 
 export async function keepOrphans(tx: Tx, chain: string, facts: readonly AttemptFact[]): Promise<void> {
   if (facts.length === 0) return;

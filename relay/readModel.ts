@@ -1,6 +1,6 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
-import { type MessageEvent, messageEventTypes, messageIdOf } from "./events.ts";
+import { type MessageEvent, messageIdOf, relayEvents } from "./events.ts";
 import { evolveProgress } from "./progress.ts";
 import { fromColumns, type MessageColumns, type MessageRow, toJsonRow } from "./rows.ts";
 
@@ -62,7 +62,7 @@ export const messageMigrations: readonly Migration[] = [
 /** Keeps a row per message: one read and one write for any number of events. */
 export const messageProjection: Projection = {
   name: "messages",
-  handles: messageEventTypes,
+  handles: Object.keys(relayEvents),
   tables: ["relay_messages"],
   async apply(tx, events) {
     const ids = new Set(events.map(({ stream }) => messageIdOf(stream) ?? ""));
@@ -105,26 +105,16 @@ export async function rowsByOnchainIds(from: Queryable, ids: readonly string[]):
   return new Map(rows.flatMap((row) => (row.progress.sent ? [[row.progress.sent.onchainId, row] as const] : [])));
 }
 
-/** Messages whose origin block is not final yet, above a height or up to it. */
-export function unfinalSent(from: Queryable, origin: string, side: ">" | "<=", height: bigint): Promise<MessageRow[]> {
-  const condition = `WHERE origin = $1 AND sent_block ${side} $2 AND sent_block IS NOT NULL AND NOT sent_final`;
-  return select(from, `${condition} ORDER BY nonce`, [origin, height]);
-}
-
-/** Messages with an outcome in a destination block that is not final yet, above a height or up to it. */
-export async function unfinalOutcomes(
-  from: Queryable,
-  destination: string,
-  side: ">" | "<=",
-  height: bigint,
-): Promise<MessageRow[]> {
-  const of = (outcome: "executed" | "failed") =>
-    `destination = $1 AND ${outcome}_block ${side} $2 AND ${outcome}_block IS NOT NULL AND NOT ${outcome}_final`;
-  const rows = await Promise.all([
-    select(from, `WHERE ${of("executed")}`, [destination, height]),
-    select(from, `WHERE ${of("failed")}`, [destination, height]),
-  ]);
-  return [...new Map(rows.flat().map((row) => [row.id, row])).values()];
+/**
+ * Messages that a chain has something of that is not final yet, sent or attempted, above a height or up to it. In
+ * the order of their nonces.
+ */
+export function unfinalRows(from: Queryable, chain: string, side: ">" | "<=", height: bigint): Promise<MessageRow[]> {
+  const isUnfinal = (what: "sent" | "executed" | "failed") =>
+    `(${what === "sent" ? "origin" : "destination"} = $1 AND ${what}_block ${side} $2
+      AND ${what}_block IS NOT NULL AND NOT ${what}_final)`;
+  const condition = [isUnfinal("sent"), isUnfinal("executed"), isUnfinal("failed")].join(" OR ");
+  return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, height]);
 }
 
 /** Messages of a lane above a nonce that have no outcome yet, in order. */

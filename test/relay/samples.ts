@@ -52,7 +52,7 @@ export const events = {
     type: "MessageDropped",
     data: { ...lane, code: "intent-reverts", detail: "the call reverts" },
   }),
-  finalized: (): MessageEvent => ({ type: "MessageFinalized", data: { ...lane, finalHeight: 12n } }),
+  finalized: (): MessageEvent => ({ type: "MessageFinalized", data: { ...lane, finalHeight: 12n, newest: true } }),
   attested: (): MessageEvent => ({ type: "MessageAttested", data: { ...lane, checkpointNonce: 3n, epoch: 1n } }),
   started: (attempt = 1): MessageEvent => ({
     type: "DeliveryStarted",

@@ -72,21 +72,23 @@ describe("view of a message", () => {
 
 describe("jobs of messages", () => {
   const base = { position: 7n, version: 1, at: new Date(0) };
-  const intent = (type: string, kind: string, subject: string) =>
-    jobsOf({ ...base, stream: "intent-i1", type, data: { kind, subject } });
+  const intent = (type: string, kind: string, subject: string, status?: string) =>
+    jobsOf({ ...base, stream: "intent-i1", type, data: { kind, subject, ...(status && { status }) } });
 
   it("ask for one look at a lane, not one for each message", () => {
-    const finalized = { type: "LaneFinalized", data: { ...lane, nonce: 3n, finalHeight: 9n } };
-    const jobs = jobsOf({ ...base, ...finalized, stream: "lane-out-alpha→beta" });
+    const jobs = jobsOf({ ...base, ...e.finalized(), stream: "message-1" });
     assert.deepEqual(
       jobs.map(({ name, data }) => ({ name, data })),
       [{ name: "relay.deliver", data: { lane: "alpha→beta" } }],
     );
-    assert.deepEqual(jobsOf({ ...base, ...e.finalized(), stream: "message-1" }), []);
+    const another = { ...e.finalized(), data: { ...lane, finalHeight: 12n, newest: false } };
+    assert.deepEqual(jobsOf({ ...base, ...another, stream: "message-1" }), []);
   });
 
   it("follow up intents that have ended, and leave those of others alone", () => {
-    assert.equal(intent("IntentFinalized", "relay.deliver", "lane-alpha→beta")[0]?.name, "relay.deliver");
+    assert.equal(intent("IntentIncluded", "relay.deliver", "lane-alpha→beta", "reverted")[0]?.name, "relay.deliver");
+    assert.deepEqual(intent("IntentFinalized", "relay.deliver", "lane-alpha→beta", "success"), []);
+    assert.equal(intent("IntentFinalized", "relay.retry", "message-5", "reverted")[0]?.name, "relay.settle");
     assert.deepEqual(intent("IntentAbandoned", "relay.send", "message-5")[0]?.data, { message: "5", intent: "i1" });
     assert.deepEqual(intent("IntentIncluded", "relay.send", "message-5"), []);
     assert.deepEqual(intent("IntentFinalized", "swap.lock-source", "swap-5"), []);
