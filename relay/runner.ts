@@ -26,6 +26,7 @@ export function createLaneRunner(deps: { driver: LaneDriver; log: Log }): LaneRu
     for (let conflicts = 0; !stopped; ) {
       try {
         if (!(await deps.driver.step(lane))) return;
+        conflicts = 0;
       } catch (error) {
         conflicts += 1;
         if (!isLockstepError(error, "conflict") || conflicts === conflictAttempts) throw error;
