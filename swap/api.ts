@@ -22,7 +22,10 @@ type Deps = {
 };
 
 const idParams = z.object({
-  id: z.string().min(1).max(80).meta({ description: "The swap's id, hashlock or a lock id" }),
+  id: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,80}$/, "expected an id of printable characters")
+    .meta({ description: "The swap's id, hashlock or a lock id" }),
 });
 const listQuery = z.strictObject({
   cursor: z
@@ -135,7 +138,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
 }
 
 function requireClaimable(swap: SwapView): void {
-  const revealable = swap.source.state === "locked" && swap.target.state === "locked";
+  const revealable = swap.status !== "refunding" && swap.source.state === "locked" && swap.target.state === "locked";
   const secretIsOut =
     swap.target.state === "claimed" && (swap.source.state === "locked" || swap.source.state === "detected");
   if (revealable || secretIsOut) return;

@@ -3,7 +3,6 @@ import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { ChainTiming, SwapTiming } from "./deadlines.ts";
-import type { Swap } from "./swap.ts";
 
 /** A chain as swaps need it. */
 export type SwapChain = { readonly chain: Chain; readonly timelockContract: Hex; readonly timing: ChainTiming };
@@ -12,9 +11,13 @@ export type SwapChains = {
   /** Throws `chain-unknown` naming the field of the request. */
   get(name: string, field?: string): SwapChain;
   timing(source: string, target: string): SwapTiming;
-  /** Time on the later of two chains: true time, or a latest block that is ahead of it. Unix seconds. */
-  now(source: string, target: string): Promise<bigint>;
-  ofSwap(swap: Swap): { source: SwapChain; target: SwapChain };
+  /** True time as far as this machine knows it. Unix seconds. */
+  clockTime(): bigint;
+  /**
+   * Time for steps that bring a swap forward, on the later of two chains: true time, or a latest block that is ahead of
+   * it. Throws `chain-time-off` when a block is ahead by more than the chain's bound, since every deadline rests on it.
+   */
+  progressTime(source: string, target: string): Promise<bigint>;
 };
 
 export function createSwapChains(deps: {
@@ -23,13 +26,27 @@ export function createSwapChains(deps: {
   clock: Clock;
 }): SwapChains {
   const get: SwapChains["get"] = (name, field) => {
-    const found = deps.chains[name];
+    const found = Object.hasOwn(deps.chains, name) ? deps.chains[name] : undefined;
     if (found) return found;
     const known = Object.keys(deps.chains);
     throw new LockstepError("chain-unknown", `there is no chain "${name}"; configured are ${known.join(", ")}`, {
       details: { field, known },
     });
   };
+  async function headTime({ chain, timing }: SwapChain): Promise<bigint> {
+    const head = await chain.block("latest");
+    const now = unixSeconds(deps.clock);
+    const ahead = (head?.timestamp ?? now) - now;
+    if (ahead <= timing.skew) return head?.timestamp ?? now;
+    throw new LockstepError(
+      "chain-time-off",
+      `${chain.name} is ${ahead} s ahead of the clock; its bound is ${timing.skew} s`,
+      {
+        details: { chain: chain.name, ahead, bound: timing.skew },
+      },
+    );
+  }
+
   return {
     get,
     timing: (source, target) => ({
@@ -37,13 +54,10 @@ export function createSwapChains(deps: {
       target: get(target).timing,
       reaction: deps.reactionSeconds,
     }),
-    async now(source, target) {
-      const heads = await Promise.all([source, target].map((name) => get(name).chain.block("latest")));
-      return heads.reduce(
-        (time, head) => (head && head.timestamp > time ? head.timestamp : time),
-        unixSeconds(deps.clock),
-      );
+    clockTime: () => unixSeconds(deps.clock),
+    async progressTime(source, target) {
+      const times = await Promise.all([source, target].map((name) => headTime(get(name))));
+      return times.reduce((latest, time) => (time > latest ? time : latest), unixSeconds(deps.clock));
     },
-    ofSwap: (swap) => ({ source: get(swap.terms.source.chain), target: get(swap.terms.target.chain) }),
   };
 }

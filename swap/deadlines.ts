@@ -36,6 +36,8 @@ export type Deadlines = {
   readonly sourceLockBy: bigint;
   readonly counterLockBy: bigint;
   readonly revealBy: bigint;
+  /** Until then the source leg is claimed with a public secret: its timelock, on a chain whose time lags by its bound. */
+  readonly sourceClaimUntil: bigint;
 };
 
 export function deadlinesOf(timing: SwapTiming, timelocks: Timelocks): Deadlines {
@@ -43,7 +45,7 @@ export function deadlinesOf(timing: SwapTiming, timelocks: Timelocks): Deadlines
   const revealBy = timelocks.target - g.skew - r - 2n * g.inclusion - g.finality;
   const counterLockBy = revealBy - r - g.inclusion - g.finality;
   const sourceLockBy = counterLockBy - r - s.inclusion - s.finality;
-  return { sourceLockBy, counterLockBy, revealBy };
+  return { sourceLockBy, counterLockBy, revealBy, sourceClaimUntil: timelocks.source + s.skew };
 }
 
 /** Least distance from the target leg's timelock to the source leg's. */

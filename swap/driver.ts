@@ -8,7 +8,7 @@ import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
-import { type Action, nextAction } from "./nextAction.ts";
+import { type Action, isProgress, nextAction } from "./nextAction.ts";
 import { scheduleSwap } from "./readModel.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
 
@@ -40,7 +40,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
 
   async function once(swapId: string): Promise<void> {
     const swap = await load(swapId);
-    const now = await deps.chains.now(swap.terms.source.chain, swap.terms.target.chain);
+    const now = deps.chains.clockTime();
     const failures = await failedSteps(swap, now);
     if (failures.length > 0) return record(swap, failures);
     const deadlines = deadlinesOf(deps.chains.timing(swap.terms.source.chain, swap.terms.target.chain), {
@@ -49,7 +49,10 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     });
     const action = nextAction(swap, deadlines, now);
     deps.log.debug({ swap: swap.id, action }, "next action");
-    await act(swap, action, now, deadlines);
+    if (action.kind !== "step" || !isProgress(swap, action.step)) return act(swap, action, now, deadlines);
+    // Claims and refunds must not wait for the other chain, nor believe it; what brings the swap forward must ask both.
+    const later = await deps.chains.progressTime(swap.terms.source.chain, swap.terms.target.chain);
+    await act(swap, nextAction(swap, deadlines, later), later, deadlines);
   }
 
   async function act(
@@ -60,14 +63,15 @@ export function createSwapDriver(deps: Deps): SwapDriver {
   ): Promise<void> {
     switch (action.kind) {
       case "ended":
-        return scheduleSwap(db, swap.id, undefined);
+        return scheduleSwap(db, swap, undefined);
       case "wait":
-        return scheduleSwap(db, swap.id, new Date(Number(action.until) * 1000));
+        return scheduleSwap(db, swap, new Date(Number(action.until) * 1000));
       case "giveUp":
         return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
       case "step": {
         const chosen = await withApproval(swap, action, now);
-        if (!chosen) return scheduleSwap(db, swap.id, new Date(Number(now + 1n) * 1000));
+        if (chosen === "later") return scheduleSwap(db, swap, new Date(Number(now + 1n) * 1000));
+        if (chosen === "useless") return record(swap, [uselessApproval(swap, action.step)]);
         const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
         await db.tx(async (tx) => {
@@ -78,20 +82,20 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     }
   }
 
-  /** A token lock needs an allowance first: the step becomes the approval, or nothing while one is on its way. */
+  /** A token lock needs an allowance first: the step becomes the approval, unless one is on its way or had no effect. */
   async function withApproval(
     swap: Swap,
-    action: { step: StepName; attempt: number },
+    { step, attempt }: { step: StepName; attempt: number },
     now: bigint,
-  ): Promise<{ step: StepName; attempt: number } | undefined> {
-    const { step, attempt } = action;
+  ): Promise<{ step: StepName; attempt: number } | "later" | "useless"> {
     if (step !== "lock-source" && step !== "lock-target") return { step, attempt };
     const leg: LegName = step === "lock-source" ? "source" : "target";
-    if (await isApproved(swap, leg)) return { step, attempt };
     const approve = leg === "source" ? "approve-source" : "approve-target";
     const current = swap.steps[approve];
-    if (current?.state === "started" && !(await hasSucceeded(current))) return undefined;
-    if (now < (current?.failure?.retryAt ?? now)) return undefined;
+    const succeeded = current?.state === "started" && (await hasSucceeded(current));
+    if (await isApproved(swap, leg)) return { step, attempt };
+    if (succeeded) return "useless";
+    if (current?.state === "started" || now < (current?.failure?.retryAt ?? now)) return "later";
     return { step: approve, attempt: (current?.attempt ?? 0) + 1 };
   }
 
@@ -140,6 +144,15 @@ export function createSwapDriver(deps: Deps): SwapDriver {
         }
       }
     },
+  };
+}
+
+function uselessApproval(swap: Swap, step: StepName): SwapEvent {
+  const { asset, chain } = swap.terms[step === "lock-source" ? "source" : "target"];
+  const token = asset.type === "erc20" ? asset.address : chain;
+  return {
+    type: "SwapGivenUp",
+    data: { code: "token-invalid", detail: `approving ${token} on ${chain} had no effect` },
   };
 }
 

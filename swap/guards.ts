@@ -2,11 +2,13 @@ import { encodeFunctionData, erc20Abi } from "viem";
 import type { Chain } from "#core/chain/chain.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { IntentGuard } from "#core/sender/sender.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
+import { gasOf } from "./intents.ts";
 import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 
@@ -21,16 +23,22 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
   return {
     "swap.lock-target": async ({ subject }) => {
       const swap = await load(deps, subject);
-      return (await tooLate(deps, swap, "counterLockBy")) ?? (await notLocked(deps, swap, "source")) ?? { send: true };
+      const refusal =
+        (await tooLate(deps, swap, "counterLockBy")) ??
+        (await finalityStalls(deps, swap)) ??
+        (await notLocked(deps, swap, "source")) ??
+        (await payoutFails(deps, swap, "source"));
+      return refusal ?? { send: true };
     },
     "swap.claim-target": async ({ subject }) => {
       const swap = await load(deps, subject);
       if (swap.revealStarted) return { send: true };
       const refusal =
         (await tooLate(deps, swap, "revealBy")) ??
+        (await finalityStalls(deps, swap)) ??
         (await notLocked(deps, swap, "source")) ??
         (await notLocked(deps, swap, "target")) ??
-        (await payoutFails(deps, swap));
+        (await payoutFails(deps, swap, "target"));
       return refusal ?? markReveal(deps, swap);
     },
   };
@@ -48,7 +56,7 @@ async function tooLate(deps: Deps, swap: Swap, step: "counterLockBy" | "revealBy
   const { source, target } = swap.terms;
   const timelocks = { source: source.timelock, target: target.timelock };
   const deadline = deadlinesOf(deps.chains.timing(source.chain, target.chain), timelocks)[step];
-  const now = await deps.chains.now(source.chain, target.chain);
+  const now = await deps.chains.progressTime(source.chain, target.chain);
   return now > deadline ? refuse(`safe only until ${deadline}, and it is ${now}`) : undefined;
 }
 
@@ -62,18 +70,39 @@ async function notLocked(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict 
   return decodeIsOpen(answer) ? undefined : refuse(`the ${leg} leg is not locked at final block ${final.number}`);
 }
 
+/** A finality that lags further behind than the deadlines count with is unsafe, not slow. */
+async function finalityStalls({ chains }: Deps, swap: Swap): Promise<Verdict | undefined> {
+  for (const leg of ["source", "target"] as const) {
+    const { chain, timing } = chains.get(swap.terms[leg].chain);
+    const [latest, final] = await Promise.all([chain.block("latest"), chain.block("final")]);
+    if (!latest || !final) return refuse(`${chain.name} has no final block`);
+    const lag = latest.timestamp - final.timestamp;
+    const bound = timing.finality + timing.inclusion + timing.skew;
+    if (lag > bound) return refuse(`the final block of ${chain.name} is ${lag} s behind; its bound is ${bound} s`);
+  }
+  return undefined;
+}
+
 /** The claim itself is never simulated, it would show the endpoint the secret; what it would pay out is. */
-async function payoutFails(deps: Deps, swap: Swap): Promise<Verdict | undefined> {
-  const { chain: name, asset, amount, recipient, timelockContract: from } = swap.terms.target;
+async function payoutFails(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict | undefined> {
+  const { chain: name, asset, amount, recipient, timelockContract: from } = swap.terms[leg];
   if (asset.type === "native") return undefined; // a rejected coin payout is credited to the receiver, it does not fail
   const data = encodeFunctionData({ abi: erc20Abi, functionName: "transfer", args: [recipient, amount] });
-  return simulate(deps.chains.get(name).chain, { from, to: asset.address, data });
+  return simulate(deps.chains.get(name).chain, { from, to: asset.address, data, gas: payoutGas });
 }
+
+/** What a claim's fixed gas limit leaves for the token's transfer. */
+const payoutGas = gasOf.claim - 60_000n;
+
+/** As the contract judges it: a token that returns nothing has transferred, one that returns anything but true has not. */
+const hasTransferred = (answer: Hex): boolean => answer === "0x" || BigInt(answer) === 1n;
 
 async function simulate(chain: Chain, call: Parameters<Chain["call"]>[0]): Promise<Verdict | undefined> {
   try {
-    await chain.call(call, "pending");
-    return undefined;
+    const answer = await chain.call(call, "pending");
+    return hasTransferred(answer)
+      ? undefined
+      : refuse("the payout would fail: the token answers that it did not transfer");
   } catch (error) {
     if (isLockstepError(error, "call-reverted")) return refuse(`the payout would fail: ${error.message}`);
     throw error;

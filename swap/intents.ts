@@ -11,7 +11,7 @@ import type { Swap } from "./swap.ts";
  * Gas limits are fixed, never estimated: an estimate of a claim would hand the secret to an endpoint. Well above what
  * the timelock needs (49,000 native, 70,000 ERC-20), so that tokens with expensive transfers fit.
  */
-const gasOf = { approve: 120_000n, lock: 300_000n, claim: 300_000n, refund: 300_000n } as const;
+export const gasOf = { approve: 120_000n, lock: 300_000n, claim: 300_000n, refund: 300_000n } as const;
 
 /** The name under which the call that carries the secret is made at signing time. */
 export const claimBuilder = "swap.claim-target";

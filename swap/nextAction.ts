@@ -14,6 +14,10 @@ export type Action =
 /** A step that is on its way is looked at again after this time even if nothing reports on it. */
 const watchSeconds = 5n;
 
+/** Steps that bring a swap forward and are only safe for a time; what is left are claims and refunds. */
+export const isProgress = (swap: Swap, step: StepName): boolean =>
+  !swap.revealStarted && (step === "lock-source" || step === "lock-target" || step === "claim-target");
+
 /**
  * The one place where the next step of a swap is chosen. Pure, so that the same code runs in the service, in tests and
  * in simulation. Claims with a public secret come first, refunds whose time has come next, progress last.
@@ -21,7 +25,7 @@ const watchSeconds = 5n;
 export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint): Action {
   if (hasEnded(swap)) return { kind: "ended" };
   const { source, target } = swap.legs;
-  if (target.end?.kind === "claimed" && isOpen(source) && now < swap.terms.source.timelock) {
+  if (target.end?.kind === "claimed" && isOpen(source) && now < deadlines.sourceClaimUntil) {
     return attempt(swap, "claim-source", now);
   }
   if (isOpen(target) && now >= swap.terms.target.timelock) return attempt(swap, "refund-target", now);

@@ -2,8 +2,10 @@ import type { Tx } from "#core/db/db.ts";
 import type { Append, EventStore, StoredEvent } from "#core/events/store.ts";
 import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import type { SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
+import { hashlockOf } from "./protocol/hashlock.ts";
 import { decodeTimelockLog, type TimelockLog } from "./protocol/logs.ts";
 import { legsByLockId, unfinalSwapIds } from "./readModel.ts";
 import { foldSwap, type Leg, type Swap } from "./swap.ts";
@@ -38,7 +40,9 @@ export function createSwapObserver(deps: {
       }
       await appendEach(deps.store, tx, [...bySwap.keys()], (swap) => {
         const news = bySwap.get(swap.id) ?? [];
-        return news.filter(({ leg, fact }) => isNews(swap.legs[leg], fact)).map(({ leg, fact }) => eventOf(leg, fact));
+        return news
+          .filter(({ leg, fact }) => isNews(swap.legs[leg], fact))
+          .map(({ leg, fact }) => eventOf(leg, fitting(swap, fact)));
       });
     },
     async reorged(tx, chain, ancestor) {
@@ -92,6 +96,14 @@ function factsOf(blocks: readonly IndexedBlock[], contract: Hex | undefined): Fa
 function isNews(leg: Leg, fact: Fact): boolean {
   const seen = fact.kind === "locked" ? leg.lock : leg.end;
   return seen === undefined || seen.blockHash !== fact.blockHash || seen.transactionHash !== fact.transactionHash;
+}
+
+/** The contract shows no other secret, so a log that does was made up; nothing of such an answer is taken. */
+function fitting(swap: Swap, fact: Fact): Fact {
+  if (fact.kind !== "claimed" || hashlockOf(fact.secret) === swap.hashlock) return fact;
+  throw new LockstepError("chain-answer-invalid", "a claim was shown with a secret that does not fit its hashlock", {
+    details: { swap: swap.id, transaction: fact.transactionHash },
+  });
 }
 
 function eventOf(leg: LegName, fact: Fact): SwapEvent {

@@ -1,7 +1,7 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { type LegName, type SwapEvent, swapEvents } from "./events.ts";
+import { type LegName, type LegTerms, type SwapEvent, swapEvents } from "./events.ts";
 
 export const readModelMigrations: readonly Migration[] = [
   {
@@ -11,7 +11,7 @@ export const readModelMigrations: readonly Migration[] = [
         id text primary key,
         requested_at_position bigint not null unique,
         hashlock text not null unique,
-        ended boolean not null default false,
+        version integer not null,
         due_at timestamptz
       );
       create index swaps_due on swaps (due_at) where due_at is not null;
@@ -20,6 +20,11 @@ export const readModelMigrations: readonly Migration[] = [
         swap_id text not null,
         leg text not null,
         chain text not null,
+        sender text not null,
+        asset text not null,
+        amount numeric not null,
+        -- the amount is still to leave the sender's balance
+        pending boolean not null default true,
         lock_block bigint,
         lock_final boolean not null default false,
         end_block bigint,
@@ -27,6 +32,7 @@ export const readModelMigrations: readonly Migration[] = [
         end_final boolean not null default false
       );
       create index swap_legs_swap on swap_legs (swap_id);
+      create index swap_legs_pending on swap_legs (chain, sender, asset) where pending;
       create index swap_legs_open_lock on swap_legs (chain, lock_block) where lock_block is not null and not lock_final;
       create index swap_legs_open_end on swap_legs (chain, end_block) where end_block is not null and not end_final;
     `,
@@ -49,38 +55,42 @@ export const swapProjection: Projection = {
 async function applyOne(tx: Tx, event: StoredEvent<SwapEvent>): Promise<void> {
   const id = event.stream.slice("swap-".length);
   const due = new Date(event.at.getTime() + lostJobSeconds * 1000);
-  if (event.type === "SwapRequested") {
-    await tx.query("insert into swaps (id, requested_at_position, hashlock, due_at) values ($1, $2, $3, $4)", [
-      id,
-      event.position,
-      event.data.hashlock,
-      due,
-    ]);
-    for (const leg of ["source", "target"] as const) {
-      const { lockId, chain } = event.data[leg];
-      await tx.query("insert into swap_legs (lock_id, swap_id, leg, chain) values ($1, $2, $3, $4)", [
-        lockId,
-        id,
-        leg,
-        chain,
-      ]);
-    }
-    return;
-  }
+  if (event.type === "SwapRequested") return insertSwap(tx, id, event, due);
   const change = legChange(event);
-  if (change)
-    await tx.query(`update swap_legs set ${change.set} where swap_id = $1 and leg = $2`, [
-      id,
-      change.leg,
-      ...change.params,
-    ]);
-  await tx.query("update swaps set due_at = least(due_at, $2), ended = false where id = $1", [id, due]);
+  if (change) {
+    const params = [id, change.leg, ...change.params];
+    await tx.query(`update swap_legs set ${change.set} where swap_id = $1 and leg = $2`, params);
+  }
+  if (event.type === "SwapGivenUp") await tx.query("update swap_legs set pending = false where swap_id = $1", [id]);
+  await tx.query("update swaps set due_at = least(due_at, $2), version = $3 where id = $1", [id, due, event.version]);
 }
+
+type Requested = Extract<StoredEvent<SwapEvent>, { type: "SwapRequested" }>;
+
+async function insertSwap(tx: Tx, id: string, { position, version, data }: Requested, due: Date): Promise<void> {
+  await tx.query(
+    "insert into swaps (id, requested_at_position, hashlock, version, due_at) values ($1, $2, $3, $4, $5)",
+    [id, position, data.hashlock, version, due],
+  );
+  for (const leg of ["source", "target"] as const) {
+    const { lockId, chain, sender, asset, amount } = data[leg];
+    await tx.query(
+      `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount) values ($1, $2, $3, $4, $5, $6, $7)`,
+      [lockId, id, leg, chain, sender, assetKey(asset), amount],
+    );
+  }
+}
+
+const assetKey = (asset: LegTerms["asset"]): string => (asset.type === "native" ? "native" : asset.address);
 
 function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; params: unknown[] } | undefined {
   switch (event.type) {
     case "LegDetected":
-      return { set: "lock_block = $3, lock_final = false", leg: event.data.leg, params: [event.data.blockNumber] };
+      return {
+        set: "lock_block = $3, lock_final = false, pending = false",
+        leg: event.data.leg,
+        params: [event.data.blockNumber],
+      };
     case "LegLocked":
       return { set: "lock_final = true", leg: event.data.leg, params: [] };
     case "LegClaimed":
@@ -94,7 +104,8 @@ function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; 
     case "LegRefundFinalized":
       return { set: "end_final = true", leg: event.data.leg, params: [] };
     case "LegReorged": {
-      const set = event.data.undone === "lock" ? "lock_block = null" : "end_block = null, end_kind = null";
+      const set =
+        event.data.undone === "lock" ? "lock_block = null, pending = true" : "end_block = null, end_kind = null";
       return { set, leg: event.data.leg, params: [] };
     }
     default:
@@ -102,9 +113,34 @@ function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; 
   }
 }
 
-/** When the scheduler looks at a swap next; undefined when it has ended. */
-export async function scheduleSwap(db: Queryable, id: string, at: Date | undefined): Promise<void> {
-  await db.query("update swaps set due_at = $2, ended = $3 where id = $1", [id, at ?? null, at === undefined]);
+/**
+ * When the scheduler looks at a swap next; undefined when it has ended. Says nothing when something happened to the swap
+ * since it was loaded: what happened then decides.
+ */
+export async function scheduleSwap(
+  db: Queryable,
+  swap: { readonly id: string; readonly version: number },
+  at: Date | undefined,
+): Promise<void> {
+  await db.query("update swaps set due_at = $2 where id = $1 and version = $3", [swap.id, at ?? null, swap.version]);
+}
+
+/** Puts off a swap that could not be looked at, so that others get their turn. */
+export async function postponeSwap(db: Queryable, id: string, at: Date): Promise<void> {
+  await db.query("update swaps set due_at = $2 where id = $1", [id, at]);
+}
+
+/**
+ * What an account has promised to swaps and not locked yet. Makes whoever else asks in a transaction wait until this
+ * one ends, so that two requests cannot promise the same coins.
+ */
+export async function promisedAmount(tx: Tx, chain: string, sender: Hex, asset: LegTerms["asset"]): Promise<bigint> {
+  await tx.query("select pg_advisory_xact_lock(hashtextextended('lockstep swap promises', 0))");
+  const [row] = await tx.query<{ amount: string }>(
+    "select coalesce(sum(amount), 0)::text as amount from swap_legs where pending and chain = $1 and sender = $2 and asset = $3",
+    [chain, sender, assetKey(asset)],
+  );
+  return BigInt(row?.amount ?? 0);
 }
 
 /** Swaps whose time has come, the most overdue first. */

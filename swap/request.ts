@@ -10,6 +10,7 @@ import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts
 import { type LegName, type LegTerms, type SwapEvent, swapStream } from "./events.ts";
 import { lockTermsOf } from "./intents.ts";
 import { lockId } from "./protocol/lockId.ts";
+import { promisedAmount } from "./readModel.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 
@@ -44,7 +45,7 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
 
   async function chooseTimelocks(body: SwapRequest): Promise<Timelocks> {
     const timing = chains.timing(body.source.chain, body.target.chain);
-    const now = await chains.now(body.source.chain, body.target.chain);
+    const now = await chains.progressTime(body.source.chain, body.target.chain);
     if (!body.timelocks) return defaultTimelocks(timing, now);
     const { source, target } = body.timelocks;
     const timelocks = { source: now + BigInt(source), target: now + BigInt(target) };
@@ -70,34 +71,22 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       const counterparty = party(body, "counterparty");
       if (initiator.account === counterparty.account)
         throw refused("counterparty.account", "the two parties are different accounts");
-      await requireFunds(legs.source, body, "source", initiator.address, counterparty.address);
-      await requireFunds(legs.target, body, "target", counterparty.address, initiator.address);
+      const wants = [
+        ...(await wantsOf(legs.source, body, "source", initiator.address, counterparty.address)),
+        ...(await wantsOf(legs.target, body, "target", counterparty.address, initiator.address)),
+      ];
+      for (const want of wants) requireHeld(want, 0n);
       const timelocks = await chooseTimelocks(body);
       const id = randomUUID();
       await deps.db.tx(async (tx) => {
+        for (const want of wants) requireHeld(want, await promisedAmount(tx, want.chain, want.account, want.asset));
         const hashlock = await deps.secrets.create(tx);
-        const source = termsOf(
-          body,
-          "source",
-          legs.source,
-          timelocks,
-          hashlock,
-          initiator.address,
-          counterparty.address,
-        );
-        const target = termsOf(
-          body,
-          "target",
-          legs.target,
-          timelocks,
-          hashlock,
-          counterparty.address,
-          initiator.address,
-        );
-        const requested: SwapEvent = {
-          type: "SwapRequested",
-          data: { hashlock, initiator, counterparty, source, target },
-        };
+        const { address: i } = initiator;
+        const { address: c } = counterparty;
+        const source = termsOf(body, "source", legs.source, timelocks, hashlock, i, c);
+        const target = termsOf(body, "target", legs.target, timelocks, hashlock, c, i);
+        const data = { hashlock, initiator, counterparty, source, target };
+        const requested: SwapEvent = { type: "SwapRequested", data };
         await deps.store.append(tx, [{ stream: swapStream(id), expected: 0, events: [requested] }]);
       });
       return id;
@@ -125,32 +114,47 @@ function termsOf(
   return { ...unnamed, lockId: lockId(chainId, contract, lockTermsOf(unnamed, hashlock)) };
 }
 
-/** The locker holds the amount; both parties hold coin for gas on this chain. */
-async function requireFunds(at: SwapChain, body: SwapRequest, leg: LegName, locker: Hex, claimer: Hex): Promise<void> {
+/** Something an account must hold for the swap, and does hold as far as the chain says now. */
+type Want = {
+  readonly field: string;
+  readonly chain: string;
+  readonly account: Hex;
+  readonly asset: LegTerms["asset"];
+  readonly held: bigint;
+  readonly needed: bigint;
+};
+
+/** The locker holds the amount, and both parties coin for gas on this chain. */
+async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, locker: Hex, claimer: Hex): Promise<Want[]> {
   const { chain } = at;
   const { asset, amount } = body[leg];
   const gas = (await chain.fees()).maxFeePerGas * gasReserve;
-  const coin = gas + (asset.type === "native" ? amount : 0n);
-  const held = (await chain.account(locker)).balance;
-  if (held < coin) throw insufficient(`${leg}.amount`, locker, held, coin, chain.name, "coin, gas included");
-  const claimerHeld = (await chain.account(claimer)).balance;
-  if (claimerHeld < gas) throw insufficient(`${leg}.chain`, claimer, claimerHeld, gas, chain.name, "coin for gas");
-  if (asset.type === "native") return;
-  const tokens = await tokenBalance(at, asset.address, locker, `${leg}.asset.address`);
-  if (tokens < amount) throw insufficient(`${leg}.amount`, locker, tokens, amount, chain.name, "of the token");
+  const native = { chain: chain.name, asset: { type: "native" } } as const;
+  const [lockerCoin, claimerCoin] = await Promise.all([locker, claimer].map((account) => chain.account(account)));
+  const wants: Want[] = [
+    {
+      ...{ ...native, field: `${leg}.amount`, account: locker, held: lockerCoin?.balance ?? 0n },
+      needed: gas + (asset.type === "native" ? amount : 0n),
+    },
+    { ...native, field: `${leg}.chain`, account: claimer, held: claimerCoin?.balance ?? 0n, needed: gas },
+  ];
+  if (asset.type === "native") return wants;
+  const held = await tokenBalance(at, asset.address, locker, `${leg}.asset.address`);
+  return [...wants, { chain: chain.name, field: `${leg}.amount`, account: locker, asset, held, needed: amount }];
 }
 
-function insufficient(
-  field: string,
-  account: Hex,
-  held: bigint,
-  needed: bigint,
-  chain: string,
-  what: string,
-): LockstepError {
-  return new LockstepError("balance-insufficient", `${account} holds ${held} on ${chain} and needs ${needed} ${what}`, {
-    details: { field, account, held, needed },
-  });
+/** `promised`: what other swaps will still take from the same balance. */
+function requireHeld({ field, chain, account, asset, held, needed }: Want, promised: bigint): void {
+  if (held - promised >= needed) return;
+  const what = asset.type === "native" ? "of the coin, gas included" : "of the token";
+  const less = promised > 0n ? `, ${promised} of it promised to other swaps,` : "";
+  throw new LockstepError(
+    "balance-insufficient",
+    `${account} holds ${held}${less} on ${chain} and needs ${needed} ${what}`,
+    {
+      details: { field, account, held, promised, needed },
+    },
+  );
 }
 
 async function tokenBalance({ chain }: SwapChain, token: Hex, holder: Hex, field: string): Promise<bigint> {

@@ -3,11 +3,13 @@ import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { SwapDriver } from "./driver.ts";
-import { dueSwaps } from "./readModel.ts";
+import { dueSwaps, postponeSwap } from "./readModel.ts";
 
 /** How often the scheduler looks for swaps whose time has come, in milliseconds. */
 const lookMs = 250;
 const batch = 50;
+/** How long a swap that could not be looked at lets others go first, in milliseconds. */
+const putOffMs = 3_000;
 
 /**
  * Advances every swap whose time has come: timelocks and deadlines pass without an event, and a job can be lost with
@@ -18,12 +20,17 @@ export function createSwapScheduler(deps: { db: Db; driver: SwapDriver; clock: C
   stop(): Promise<void>;
 } {
   let loop: Loop | undefined;
+  async function advance(id: string): Promise<void> {
+    try {
+      await deps.driver.advance(id);
+    } catch (error) {
+      deps.log.warn({ err: error, swap: id }, "swap could not be advanced");
+      await postponeSwap(deps.db, id, new Date(deps.clock.now() + putOffMs));
+    }
+  }
   const step = async () => {
     const due = await dueSwaps(deps.db, new Date(deps.clock.now()), batch);
-    const results = await Promise.allSettled(due.map((id) => deps.driver.advance(id)));
-    for (const result of results) {
-      if (result.status === "rejected") deps.log.warn({ err: result.reason }, "swap could not be advanced");
-    }
+    await Promise.all(due.map(advance));
     return "idle" as const;
   };
   return {

@@ -66,6 +66,7 @@ export const errorTable = {
     title: "The swap is not at a point where a leg can be claimed",
   },
   "swap-not-refundable": { status: 409, retryable: true, title: "No leg of the swap can be refunded now" },
+  "chain-time-off": { status: 503, retryable: true, title: "A chain's time is off by more than its bound" },
   "secret-missing": { status: 500, retryable: false, title: "The secret of a swap is not kept here, or does not open" },
   "port-taken": { status: 500, retryable: false, title: "A port that is needed is taken" },
   "network-stale": {

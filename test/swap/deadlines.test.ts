@@ -23,6 +23,7 @@ describe("swap deadlines", () => {
       revealBy: 1_000n - 2n - 7n - 8n - 10n,
       counterLockBy: 973n - 7n - 4n - 10n,
       sourceLockBy: 952n - 7n - 30n - 60n,
+      sourceClaimUntil: 5n,
     });
     assert.deepEqual(earliestTimelocks(t, 855n), { target: 1_000n, source: 1_000n + 2n + 5n + 7n + 60n + 60n });
   });

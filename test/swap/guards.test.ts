@@ -9,6 +9,9 @@ import { swapWorld } from "#test/swap/support.ts";
 const revealBy = 935n;
 const counterLockBy = 895n;
 
+const withToken = (leg: string) =>
+  `update events set data = jsonb_set(data, '{${leg},asset}', '{"type":"erc20","address":"${hexOf("f", 20)}"}')`;
+
 await forEachDatabase("the last check before a step that cannot be taken back", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
@@ -33,7 +36,7 @@ await forEachDatabase("the last check before a step that cannot be taken back", 
       assert.equal(await ask("swap.lock-target"), "send");
       clock.seconds = counterLockBy + 1n;
       assert.match(await ask("swap.lock-target"), /safe only until 895/);
-      clock.seconds = 500n;
+      clock.seconds = counterLockBy - 4n;
       alpha.time = counterLockBy + 1n;
       assert.match(await ask("swap.lock-target"), /safe only until 895/);
     }),
@@ -73,14 +76,50 @@ await forEachDatabase("the last check before a step that cannot be taken back", 
       beta.openAtFinal = false;
       assert.match(await ask("swap.claim-target"), /target leg is not locked/);
       beta.openAtFinal = true;
-      await db.query(
-        `update events set data = jsonb_set(data, '{target,asset}', '{"type":"erc20","address":"${hexOf("f", 20)}"}')`,
-      );
+      await db.query(withToken("target"));
       beta.transferReverts = true;
       assert.match(await ask("swap.claim-target"), /payout would fail/);
-      assert.equal(await marks(), 0);
       beta.transferReverts = false;
+      beta.transferAnswer = hexOf("0");
+      assert.match(await ask("swap.claim-target"), /answers that it did not transfer/);
+      assert.equal(await marks(), 0);
+      beta.transferAnswer = `0x${"1".padStart(64, "0")}`;
       assert.equal(await ask("swap.claim-target"), "send");
+    }),
+  );
+
+  it(
+    "refuses the counter-lock when the counterparty could not be paid on the source leg",
+    inWorld(async ({ ask, alpha, db }) => {
+      await db.query(withToken("source"));
+      alpha.transferReverts = true;
+      assert.match(await ask("swap.lock-target"), /payout would fail/);
+      alpha.transferReverts = false;
+      assert.equal(await ask("swap.lock-target"), "send");
+    }),
+  );
+
+  it(
+    "refuses both while finality stalls on either chain",
+    inWorld(async ({ ask, alpha, beta, marks }) => {
+      for (const chain of [alpha, beta]) {
+        chain.finalLag = 35n;
+        assert.equal(await ask("swap.lock-target"), "send");
+        chain.finalLag = 36n;
+        assert.match(await ask("swap.lock-target"), /36 s behind; its bound is 35 s/);
+        assert.match(await ask("swap.claim-target"), /36 s behind/);
+        chain.finalLag = 0n;
+      }
+      assert.equal(await marks(), 0);
+    }),
+  );
+
+  it(
+    "cannot decide while a chain claims a time further ahead than its bound",
+    inWorld(async ({ ask, beta, clock }) => {
+      clock.seconds = 500n;
+      beta.time = 506n;
+      await assert.rejects(ask("swap.claim-target"), { code: "chain-time-off" });
     }),
   );
 

@@ -76,6 +76,17 @@ await forEachDatabase("the swap observer", (backend) => {
   );
 
   it(
+    "takes nothing of an answer that shows a secret that does not fit",
+    inWorld(async ({ include, swap }) => {
+      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      const { block, logs } = blockWith(11n, "Claimed", sourceLock);
+      const lie = { block, logs: logs.map((log) => ({ ...log, data: hexOf("3") })) };
+      await assert.rejects(include("alpha", lie), { code: "chain-answer-invalid" });
+      assert.equal((await swap()).version, 2);
+    }),
+  );
+
+  it(
     "takes back what a reorganisation removed, and nothing that is final",
     inWorld(async ({ include, reorg, finalize, swap }) => {
       await include("alpha", blockWith(10n, "Locked", sourceLock));

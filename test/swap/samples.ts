@@ -2,8 +2,12 @@ import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type LegName, type LegTerms, type StepName, type SwapEvent, swapStream } from "#swap/events.ts";
 
+import { hashlockOf } from "#swap/protocol/hashlock.ts";
+
 /** Made-up values for tests of the pure parts: timelocks 2,000 (source) and 1,000 (target). */
 export const hexOf = (digit: string, bytes = 32): Hex => `0x${digit.repeat(bytes * 2)}`;
+
+export const secret = hexOf("9");
 
 const alice = { account: "alice", address: hexOf("a", 20) };
 const bob = { account: "bob", address: hexOf("b", 20) };
@@ -23,7 +27,13 @@ const leg = (name: LegName): LegTerms => ({
 
 export const requested: SwapEvent = {
   type: "SwapRequested",
-  data: { hashlock: hexOf("e"), initiator: alice, counterparty: bob, source: leg("source"), target: leg("target") },
+  data: {
+    hashlock: hashlockOf(secret),
+    initiator: alice,
+    counterparty: bob,
+    source: leg("source"),
+    target: leg("target"),
+  },
 };
 
 const seen = (name: LegName, block: bigint) => ({
@@ -38,7 +48,7 @@ export const detected = (name: LegName): SwapEvent => ({ type: "LegDetected", da
 export const locked = (name: LegName): SwapEvent => ({ type: "LegLocked", data: { leg: name, finalHeight: 12n } });
 export const claimed = (name: LegName): SwapEvent => ({
   type: "LegClaimed",
-  data: { ...seen(name, 20n), secret: hexOf("9") },
+  data: { ...seen(name, 20n), secret },
 });
 export const claimFinal = (name: LegName): SwapEvent => ({
   type: "LegClaimFinalized",

@@ -14,10 +14,17 @@ import type { SwapEvent } from "#swap/events.ts";
 import { swapStream } from "#swap/events.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
-import { hexOf, requested } from "#test/swap/samples.ts";
+import { hexOf, requested, secret } from "#test/swap/samples.ts";
 
 /** A chain that answers what a test wants it to. Times are Unix seconds. */
-export type FakeChain = Chain & { time: bigint; openAtFinal: boolean; transferReverts: boolean; finalNumber: bigint };
+export type FakeChain = Chain & {
+  time: bigint;
+  openAtFinal: boolean;
+  transferReverts: boolean;
+  transferAnswer: Hex;
+  finalLag: bigint;
+  finalNumber: bigint;
+};
 
 export function fakeChain(name: string): FakeChain {
   const block = (number: bigint, timestamp: bigint): Block => ({
@@ -33,15 +40,19 @@ export function fakeChain(name: string): FakeChain {
       time: 500n,
       openAtFinal: true,
       transferReverts: false,
+      transferAnswer: "0x" as Hex,
+      finalLag: 0n,
       finalNumber: 40n,
     },
     genesis: async () => hexOf("0"),
     block: async (at) =>
-      at === "latest" ? block(50n, chain.time) : block(at === "final" ? chain.finalNumber : at, chain.time),
+      at === "latest"
+        ? block(50n, chain.time)
+        : block(at === "final" ? chain.finalNumber : at, chain.time - chain.finalLag),
     async call(request, at) {
       if (request.data?.startsWith("0xa9059cbb")) {
         if (chain.transferReverts) throw new LockstepError("call-reverted", "the call reverts with AccountFrozen");
-        return "0x";
+        return chain.transferAnswer;
       }
       if (at !== chain.finalNumber) throw new Error("legs must be read at the final block");
       return encodeAbiParameters([{ type: "bool" }], [chain.openAtFinal]);
@@ -113,7 +124,7 @@ export function blockWith(number: bigint, eventName: LogName, id: Hex, branch = 
 }
 
 function dataOf(eventName: LogName): Hex {
-  if (eventName === "Claimed") return hexOf("9");
+  if (eventName === "Claimed") return secret;
   if (eventName === "Refunded") return "0x";
   const types = ["address", "uint256", "bytes32", "uint64", "uint96"].map((type) => ({ type }));
   return encodeAbiParameters(types, [hexOf("0", 20), 5n, hexOf("e"), 2_000n, 0n]);
