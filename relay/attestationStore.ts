@@ -48,20 +48,32 @@ export async function saveAttestations(
   );
 }
 
-/** What is kept of a validator's word about a nonce, and what the lane's events say there. */
-export async function wordsAbout(
-  from: Queryable,
+/**
+ * Keeps a verified word that nothing contradicts, and answers what there was: the validator's earlier word about the
+ * nonce, and what the lane's events say there.
+ */
+export async function saveWord(
+  to: Queryable,
   { origin, destination }: Lane,
   { generation, epoch }: AttestationScope,
-  validator: Hex,
-  nonce: bigint,
+  { validator, nonce, accumulator, signature }: Attestation,
+  at: Date,
 ): Promise<{ kept: Hex | undefined; indexed: Hex | undefined }> {
-  const [row] = await from.query<{ kept: Hex | null; indexed: Hex | null }>(
-    `SELECT
-       (SELECT accumulator FROM relay_attestations WHERE origin = $1 AND destination = $2 AND generation = $3
-          AND epoch = $4 AND validator = $5 AND nonce = $6) AS kept,
-       (SELECT accumulator FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $6 LIMIT 1) AS indexed`,
-    [origin, destination, generation, epoch.toString(), validator, nonce.toString()],
+  const [row] = await to.query<{ kept: Hex | null; indexed: Hex | null }>(
+    `WITH kept AS (
+       SELECT accumulator FROM relay_attestations WHERE origin = $1 AND destination = $2 AND generation = $3
+          AND epoch = $4 AND validator = $5 AND nonce = $6
+     ), indexed AS (
+       SELECT accumulator FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $6 LIMIT 1
+     ), saved AS (
+       INSERT INTO relay_attestations
+         (origin, destination, generation, epoch, validator, nonce, accumulator, signature, received_at)
+       SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+        WHERE NOT EXISTS (SELECT 1 FROM indexed WHERE accumulator <> $7) AND NOT EXISTS (SELECT 1 FROM kept)
+       ON CONFLICT DO NOTHING
+     )
+     SELECT (SELECT accumulator FROM kept) AS kept, (SELECT accumulator FROM indexed) AS indexed`,
+    [origin, destination, generation, epoch.toString(), validator, nonce.toString(), accumulator, signature, at],
   );
   return { kept: row?.kept ?? undefined, indexed: row?.indexed ?? undefined };
 }

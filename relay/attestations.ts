@@ -2,7 +2,7 @@ import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
-import { saveAttestations, wordsAbout } from "./attestationStore.ts";
+import { type KeptAttestation, saveWord } from "./attestationStore.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { recoverCheckpointSigner } from "./protocol/checkpoint.ts";
 import type { WireAttestation } from "./schemas.ts";
@@ -17,13 +17,29 @@ export type Attestations = {
   receive(attestation: WireAttestation): Promise<LaneEnds>;
   /** Throws `attestation-refused` unless a known validator signed it for a known lane. Looks at nothing else. */
   verify(attestation: WireAttestation): Promise<void>;
+  /**
+   * Verified words about a lane that came in lately, before the database has them. Whether they agree with the lane's
+   * events is for the caller to see.
+   */
+  recent(lane: LaneEnds): readonly KeptAttestation[];
 };
 
-type Deps = { db: Db; lanes: Lanes; book: ValidatorBook; clock: Clock; log: Log };
+type Deps = {
+  db: Db;
+  lanes: Lanes;
+  book: ValidatorBook;
+  clock: Clock;
+  log: Log;
+  /** Called as soon as a signature is verified, for whoever waits for it. */
+  heard(lane: LaneEnds): void;
+};
 
 const rememberedChecks = 1_000;
+/** Words about a lane that are kept at hand. */
+const recentWords = 64;
 
-export function createAttestations({ db, lanes, book, clock, log }: Deps): Attestations {
+export function createAttestations({ db, lanes, book, clock, log, heard }: Deps): Attestations {
+  const words = new Map<string, KeptAttestation[]>();
   /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
   const checks = new Map<string, Promise<void>>();
 
@@ -74,19 +90,23 @@ export function createAttestations({ db, lanes, book, clock, log }: Deps): Attes
   return {
     async receive(attestation) {
       const { lane, validator } = senderOf(attestation);
-      const { nonce, accumulator, signature } = attestation;
-      const { kept, indexed } = await wordsAbout(db, lane, attestation, validator.address, nonce);
-      const expected = indexed ?? kept;
-      if (kept === accumulator && expected === accumulator) return lane;
       // Only a signed contradiction is worth an alarm: anyone can claim to be a validator.
       await assertSigned(attestation);
-      if (expected !== undefined && expected !== accumulator) {
-        throw disagreement(attestation, validator, lane, expected);
-      }
-      const word = { validator: validator.address, nonce, accumulator, signature };
-      await saveAttestations(db, lane, attestation, [word], new Date(clock.now()));
-      return lane;
+      const { generation, nonce, accumulator, signature } = attestation;
+      const word = { generation, validator: validator.address, nonce, accumulator, signature };
+      const name = laneName(lane);
+      words.set(name, [word, ...(words.get(name) ?? [])].slice(0, recentWords));
+      heard(lane);
+      const { kept, indexed } = await saveWord(db, lane, attestation, word, new Date(clock.now()));
+      const expected = indexed ?? kept;
+      if (expected === undefined || expected === accumulator) return lane;
+      words.set(
+        name,
+        (words.get(name) ?? []).filter((each) => each !== word),
+      );
+      throw disagreement(attestation, validator, lane, expected);
     },
+    recent: (lane) => words.get(laneName(lane)) ?? [],
     async verify(attestation) {
       senderOf(attestation);
       await assertSigned(attestation);

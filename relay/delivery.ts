@@ -4,6 +4,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { pruneAttestations, saveAttestations } from "./attestationStore.ts";
+import type { RecentContents } from "./contents.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { deliveryIntent } from "./intents.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
@@ -35,8 +36,6 @@ export type DeliveryStart = {
   readonly quorum: QuorumAt;
   /** Attestations that are not kept yet. */
   readonly fresh: readonly Attestation[];
-  /** How many attestations of the lane are kept. */
-  readonly kept: number;
 };
 
 /** Sets deliveries on their way. */
@@ -47,13 +46,25 @@ export type DeliveryWriter = {
   start(delivery: DeliveryStart): Promise<void>;
 };
 
-type Deps = { db: Db; store: EventStore; sender: Sender; book: ValidatorBook; clock: Clock; log: Log; account: string };
+type Deps = {
+  db: Db;
+  store: EventStore;
+  sender: Sender;
+  book: ValidatorBook;
+  clock: Clock;
+  log: Log;
+  account: string;
+  contents: RecentContents;
+};
 
-/** With more attestations of a lane than this, those that no delivery needs any more are dropped. */
-const keptAttestations = 200;
+/** Attestations that no delivery needs any more are dropped once in so many deliveries. */
+const pruneEvery = 50;
 
-export function createDeliveryWriter({ db, store, sender, book, clock, log, account }: Deps): DeliveryWriter {
-  async function start({ lane, generation, batch, contents, quorum, fresh, kept }: DeliveryStart): Promise<void> {
+export function createDeliveryWriter(deps: Deps): DeliveryWriter {
+  const { db, store, sender, book, clock, log, account } = deps;
+  let deliveries = 0;
+
+  async function start({ lane, generation, batch, contents, quorum, fresh }: DeliveryStart): Promise<void> {
     const [first, last] = [batch[0], batch.at(-1)];
     if (!first || !last?.progress.sent) return;
     const { accumulator } = last.progress.sent;
@@ -80,21 +91,21 @@ export function createDeliveryWriter({ db, store, sender, book, clock, log, acco
       await store.append(tx, appends);
     });
     log.debug({ lane: laneName(lane), first: first.nonce, last: last.nonce, attempt }, "delivery started");
-    if (kept > keptAttestations) await pruneAttestations(db, lane, first.nonce);
+    deliveries += 1;
+    if (deliveries % pruneEvery === 0) await pruneAttestations(db, lane, first.nonce);
   }
 
   return {
     start,
     async contents(batch) {
-      const streams = await store.loadMany<MessageEvent>(
-        db,
-        batch.map(({ id }) => messageStream(id)),
-      );
+      const recent = (row: OpenMessage) => row.progress.sent && deps.contents.get(row.progress.sent.onchainId);
+      const missing = batch.filter((row) => !recent(row)).map(({ id }) => messageStream(id));
+      const streams = missing.length > 0 ? await store.loadMany<MessageEvent>(db, missing) : new Map();
       return new Map(
-        batch.map(({ id }) => {
-          const content = foldMessage(streams.get(messageStream(id)) ?? [])?.content;
-          if (!content) throw new Error(`message ${id} is in a lane but has no content`);
-          return [id, content];
+        batch.map((row) => {
+          const content = recent(row) ?? foldMessage(streams.get(messageStream(row.id)) ?? [])?.content;
+          if (!content) throw new Error(`message ${row.id} is in a lane but has no content`);
+          return [row.id, content];
         }),
       );
     },

@@ -1,10 +1,13 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { type KeptAttestation, matchingAttestations, saveAttestations } from "./attestationStore.ts";
+import type { Attestations } from "./attestations.ts";
 import type { Collector } from "./collect.ts";
+import type { RecentContents } from "./contents.ts";
 import { createDeliveryWriter, type OpenMessage, withPlace } from "./delivery.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { type ChainHead, createGatewayReader } from "./gateway.ts";
@@ -13,6 +16,7 @@ import { type LaneEnds, laneName } from "./lane.ts";
 import { noteTrouble, troubles } from "./laneState.ts";
 import type { Failure } from "./message.ts";
 import { consecutive, planBatch } from "./planner.ts";
+import { quorumAt } from "./quorum.ts";
 import { deliveryDelayMs, quorumDelayMs } from "./ramp.ts";
 import { openRows } from "./readModel.ts";
 import { createSetCheck } from "./setCheck.ts";
@@ -30,6 +34,8 @@ type Deps = {
   db: Db;
   store: EventStore;
   sender: Sender;
+  attestations: Pick<Attestations, "recent">;
+  contents: RecentContents;
   collect: Collector;
   book: ValidatorBook;
   clock: Clock;
@@ -52,10 +58,9 @@ export function createLaneDriver(deps: Deps): LaneDriver {
 
   async function step(lane: LaneEnds): Promise<boolean> {
     const heardBefore = heardOf.get(laneName(lane)) ?? 0;
-    const [head, rows, pushed] = await Promise.all([
+    const [head, rows] = await Promise.all([
       createGatewayReader(lane.to).inboundHead(lane.from.chain.chainId),
       openRows(db, lane, 0n, deps.maxBatch * (maxInFlight + 2)),
-      matchingAttestations(db, lane, book.epoch),
     ]);
     const open = rows.flatMap(withPlace).filter(({ nonce }) => nonce > head.nonce);
     if (open.length === 0) return false;
@@ -69,7 +74,7 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     if (await mustWait(lane, first)) return false;
     const candidates = takeWhile(run.slice(start), (row) => isFree(row) && row.progress.sent?.final === true);
     if (candidates.length === 0) return false;
-    const answer = await deliver(lane, head, candidates, pushed);
+    const answer = await deliver(lane, head, candidates);
     if (answer !== "no-quorum") return answer === "more";
     // What was said during this look was not looked at.
     if ((heardOf.get(laneName(lane)) ?? 0) !== heardBefore) return true;
@@ -123,7 +128,6 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     lane: LaneEnds,
     { generation }: ChainHead,
     candidates: readonly OpenMessage[],
-    kept: readonly KeptAttestation[],
   ): Promise<"more" | "done" | "no-quorum"> {
     const mismatch = await setCheck.problemOf(lane);
     if (mismatch) {
@@ -137,7 +141,7 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     const places = new Map(
       planned.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])),
     );
-    const pushed = kept.filter((word) => word.generation === generation && word.nonce >= first.nonce);
+    const pushed = await pushedWords(lane, generation, places, first.nonce, last.nonce);
     const [{ quorum, fresh }, contents] = await Promise.all([
       deps.collect({ lane, generation, places, to: last.nonce, pushed }),
       delivery.contents(planned),
@@ -148,9 +152,24 @@ export function createLaneDriver(deps: Deps): LaneDriver {
       return "no-quorum";
     }
     const batch = planned.filter(({ nonce }) => nonce <= quorum.nonce);
-    await delivery.start({ lane, generation, batch, contents, quorum, fresh, kept: kept.length });
+    await delivery.start({ lane, generation, batch, contents, quorum, fresh });
     waitingSince.delete(laneName(lane));
     return candidates.length > batch.length ? "more" : "done";
+  }
+
+  /** What validators have said: as it comes in where that suffices, otherwise with what is kept. */
+  async function pushedWords(
+    lane: LaneEnds,
+    generation: number,
+    places: ReadonlyMap<bigint, Hex>,
+    from: bigint,
+    to: bigint,
+  ): Promise<readonly KeptAttestation[]> {
+    const ofLane = (word: KeptAttestation) => word.generation === generation && word.nonce >= from;
+    const agrees = ({ nonce, accumulator }: KeptAttestation) => nonce > to || places.get(nonce) === accumulator;
+    const recent = deps.attestations.recent(lane).filter((word) => ofLane(word) && agrees(word));
+    if (quorumAt(book.set, recent, to)) return recent;
+    return [...(await matchingAttestations(db, lane, book.epoch)).filter(ofLane), ...recent];
   }
 
   async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<void> {

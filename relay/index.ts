@@ -15,6 +15,7 @@ import { createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
 import { createCollector } from "./collect.ts";
+import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import { createLanes, type Lane, type LaneEnds, laneName, parseLaneName, type RelayChain } from "./lane.ts";
@@ -81,11 +82,12 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const lanes = createLanes({ chains, lanes: config.lanes });
   const book = createValidatorBook(config);
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
-  const attestations = createAttestations({ db, lanes, book, clock, log });
+  const contents = createRecentContents();
+  const attestations = createAttestations({ db, lanes, book, clock, log, heard: (lane) => heard(lane) });
   const ask = createAskValidator({ timeoutMs: config.attestTimeoutMs, log });
   const collect = createCollector({ attestations, ask, book, log });
   const { account, maxBatch } = config;
-  const driver = createLaneDriver({ ...deps, collect, book, account, maxBatch, log });
+  const driver = createLaneDriver({ ...deps, attestations, contents, collect, book, account, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
   const actions = createMessageActions({ ...deps, lanes, account });
@@ -98,11 +100,11 @@ export function createRelay(deps: RelayDeps): RelayContext {
     if (known && delivering) runner.wake(known);
   };
   const heard = (lane: LaneEnds | undefined) => {
-    if (lane && driver.heard(lane)) wake(lane);
+    if (lane && delivering && driver.heard(lane)) runner.wake(lane);
   };
 
   return {
-    observer: createRelayObserver({ ...deps, chains, lanes, managed, wake }),
+    observer: createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {
@@ -120,8 +122,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       queries: createRelayQueries({ ...deps, lanes, book }),
       async receive(attestation) {
         const lane = await attestations.receive(attestation);
-        if (delivering) heard(lane);
-        else await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
+        if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
       },
     }),
     start() {

@@ -4,6 +4,7 @@ import type { Append, EventStore } from "#core/events/store.ts";
 import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Sender } from "#core/sender/sender.ts";
+import type { RecentContents } from "./contents.ts";
 import { appendsOfAttempts, settledEvents, undoneEvents } from "./destinationFacts.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { numbered } from "./identity.ts";
@@ -19,6 +20,7 @@ type Deps = {
   sender: Pick<Sender, "findByTransactions">;
   chains: Readonly<Record<string, RelayChain>>;
   lanes: Lanes;
+  contents: RecentContents;
   /** Addresses of the managed accounts. */
   managed: ReadonlySet<Hex>;
   /** Called after the commit of anything that lets a lane go on. */

@@ -3,6 +3,7 @@ import type { Append } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Sender } from "#core/sender/sender.ts";
+import type { RecentContents } from "./contents.ts";
 import { outcomeEvents } from "./destinationFacts.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { foreignMessageId, identify, type Numbered } from "./identity.ts";
@@ -15,7 +16,11 @@ import { rowsByIds, rowsOfNonces } from "./readModel.ts";
 /** A message that its origin has shown, with the lane it is in and its block's time (Unix seconds). */
 export type AppendedFact = Numbered & { readonly lane: LaneEnds; readonly at: bigint };
 
-type Deps = { sender: Pick<Sender, "findByTransactions">; managed: ReadonlySet<Hex> };
+type Deps = {
+  sender: Pick<Sender, "findByTransactions">;
+  contents: Pick<RecentContents, "remember">;
+  managed: ReadonlySet<Hex>;
+};
 
 /**
  * The events of messages that an origin has shown. Throws `lane-broken` unless they continue what was seen before:
@@ -30,6 +35,7 @@ export async function appendsOfSent(
   const heads = await seenHeads(tx, origin.name, [...new Set(facts.map(({ lane }) => lane.destination))]);
   const { fresh, again } = continued(facts, heads);
   await assertKnown(tx, again);
+  for (const { id, message } of fresh) deps.contents.remember(id, message);
   const ids = await identify(tx, fresh, { ...deps, originChainId: origin.chainId });
   const rows = await rowsByIds(tx, [...ids.values()]);
   await lockOrphans(tx, "shared");

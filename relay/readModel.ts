@@ -59,14 +59,43 @@ export const messageMigrations: readonly Migration[] = [
   },
 ];
 
+/**
+ * Rows that a transaction has read or written: an append right after a read needs no second one. A row of the version
+ * before the event is the right one by definition, and nothing outlives the transaction.
+ */
+const rowsOfTx = new WeakMap<Queryable, Map<string, MessageRow>>();
+
+function note(from: Queryable, rows: readonly MessageRow[]): void {
+  if (!("kind" in from)) return;
+  const known = rowsOfTx.get(from) ?? new Map<string, MessageRow>();
+  rowsOfTx.set(from, known);
+  for (const row of rows) known.set(row.id, row);
+}
+
+/** The rows that the events build on; a stream that begins with them has none. */
+async function rowsBefore(tx: Tx, events: readonly StoredEvent[]): Promise<Map<string, MessageRow>> {
+  const rows = new Map<string, MessageRow>();
+  const missing: string[] = [];
+  const seen = new Set<string>();
+  for (const { stream, version } of events) {
+    const id = messageIdOf(stream) ?? "";
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const known = rowsOfTx.get(tx)?.get(id);
+    if (known?.version === version - 1) rows.set(id, known);
+    else if (version > 1) missing.push(id);
+  }
+  for (const [id, row] of await rowsByIds(tx, missing)) rows.set(id, row);
+  return rows;
+}
+
 /** Keeps a row per message: one read and one write for any number of events. */
 export const messageProjection: Projection = {
   name: "messages",
   handles: Object.keys(relayEvents),
   tables: ["relay_messages"],
   async apply(tx, events) {
-    const ids = new Set(events.map(({ stream }) => messageIdOf(stream) ?? ""));
-    const rows = await rowsByIds(tx, [...ids]);
+    const rows = await rowsBefore(tx, events);
     for (const event of events as readonly StoredEvent<MessageEvent>[]) {
       const id = messageIdOf(event.stream) ?? "";
       const before = rows.get(id);
@@ -85,13 +114,16 @@ async function save(tx: Tx, rows: readonly MessageRow[]): Promise<void> {
      ON CONFLICT (id) DO UPDATE SET ${changes.map((name) => `${name} = excluded.${name}`).join(", ")}`,
     [JSON.stringify(rows.map(toJsonRow))],
   );
+  note(tx, rows);
 }
 
 const selected = names.filter((name) => name !== "status").join(", ");
 
 async function select(from: Queryable, rest: string, params: readonly unknown[]): Promise<MessageRow[]> {
   const rows = await from.query<MessageColumns>(`SELECT ${selected} FROM relay_messages ${rest}`, params);
-  return rows.map(fromColumns);
+  const found = rows.map(fromColumns);
+  note(from, found);
+  return found;
 }
 
 export async function rowsByIds(from: Queryable, ids: readonly string[]): Promise<Map<string, MessageRow>> {

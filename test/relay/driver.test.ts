@@ -10,6 +10,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import type { Collector } from "#relay/collect.ts";
+import { createRecentContents } from "#relay/contents.ts";
 import { createLaneDriver } from "#relay/driver.ts";
 import { relayEvents } from "#relay/events.ts";
 import { createLanes } from "#relay/lane.ts";
@@ -72,10 +73,13 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
   };
   const lanes = createLanes({ chains: { ...sites, beta: { ...sites.beta, chain } } });
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
+  const contents = createRecentContents();
   const driver = createLaneDriver({
-    ...{ db, store, sender, collect, book, clock, log: quietLog, account: "relayer", maxBatch },
+    ...{ db, store, sender, collect, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
+    attestations: { recent: () => [] },
   });
   const observer = createRelayObserver({
+    contents,
     store,
     sender,
     chains: sites,

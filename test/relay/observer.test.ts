@@ -9,6 +9,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { relayMigrations, relayProjections } from "#relay";
+import { createRecentContents } from "#relay/contents.ts";
 import { relayEvents } from "#relay/events.ts";
 import { createLanes, laneName } from "#relay/lane.ts";
 import { laneFigures } from "#relay/laneState.ts";
@@ -35,6 +36,7 @@ async function open(backend: DatabaseBackend) {
   let statements = 0;
   const observer = createRelayObserver({
     ...{ store, chains: sites, lanes: createLanes({ chains: sites }), managed: new Set([own]) },
+    contents: createRecentContents(),
     sender: {
       findByTransactions: async (_from, hashes) => {
         lookUps += hashes.length;
