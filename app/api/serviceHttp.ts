@@ -5,6 +5,7 @@ import { defendLocally } from "#core/http/localOnly.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer } from "#core/indexer/createIndexer.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
@@ -13,6 +14,7 @@ type Deps = {
   config: ServiceConfig;
   db: Db;
   indexers: ReadonlyMap<string, Indexer>;
+  sender: Pick<RunningSender, "status">;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
 };
@@ -39,7 +41,7 @@ export function createServiceHttp(deps: Deps): Part {
   };
 }
 
-async function buildServer({ config, db, indexers, log, contexts }: Deps): Promise<HttpServer> {
+async function buildServer({ config, db, indexers, sender, log, contexts }: Deps): Promise<HttpServer> {
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -47,7 +49,7 @@ async function buildServer({ config, db, indexers, log, contexts }: Deps): Promi
     description,
   });
   defendLocally(app, ensureToken(config.dataDir));
-  await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers)])(app);
+  await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers), senderCheck(sender)])(app);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
   await createChainRoutes({ chains: config.chains, statusOf: (chain) => indexers.get(chain)?.status() })(app);
@@ -74,4 +76,16 @@ function indexerChecks(indexers: ReadonlyMap<string, Indexer>): HealthCheck[] {
       return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
     },
   }));
+}
+
+/** An account that does not send any more sends nothing at all, claims included. */
+function senderCheck(sender: Pick<RunningSender, "status">): HealthCheck {
+  return {
+    name: "sender",
+    async check() {
+      const halted = sender.status().filter(({ state }) => state === "halted");
+      const reasons = halted.map(({ chain, account, error }) => `${account} on ${chain}: ${error?.code ?? "halted"}`);
+      return reasons.length > 0 ? reasons.join(", ") : undefined;
+    },
+  };
 }

@@ -1,35 +1,74 @@
+import type { Fees } from "../chain/chain.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import { inChunks, type LaneContext, type LaneMemory } from "./context.ts";
+import { firstFees } from "./fees.ts";
 import { isLate } from "./flight.ts";
 import { type Outcome, saveOutcomes } from "./outcomes.ts";
+import { costOf, type Purse } from "./purse.ts";
 import { loadQueued, type Queued } from "./rows.ts";
 
 /** Most intents that get their nonces in one transaction. */
 const batch = 32;
 /** Milliseconds until an intent that could not be judged is looked at again. */
 const laterMs = 500;
+/** Most milliseconds until an intent that the account cannot pay is looked at again. */
+const shortMs = 5_000;
 
-type Verdict = "ready" | "later" | { readonly reason: "reverts" | "expired"; readonly detail: string };
+type Verdict = "ready" | "later" | "short" | { readonly reason: "reverts" | "expired"; readonly detail: string };
+
+export type Admitted = {
+  /** Intents that may be signed now, in order of submission. */
+  readonly ready: readonly Queued[];
+  /** What they are priced with. */
+  readonly fresh: Fees;
+  /** Wei that the account has besides. */
+  readonly left: bigint;
+};
 
 export type Admission = {
-  /** Intents that may be signed now, in order of submission; ends those that must not be sent. */
-  next(memory: LaneMemory): Promise<{ ready: Queued[]; more: boolean }>;
-  /** Leaves an intent alone for a moment. */
-  defer(id: string): void;
-  /** True when intents are left alone for the moment. */
+  /** Takes what may be signed now and ends what must not be sent. `more`: others wait to be looked at. */
+  next(memory: LaneMemory): Promise<{ admitted: Admitted | undefined; more: boolean }>;
+  /** Leaves an intent alone for a moment, half a second unless told. */
+  defer(id: string, ms?: number): void;
+  /** Leaves an intent alone for a moment because the account cannot pay it. */
+  lacks(queued: Queued): void;
+  /** True when one that was left alone has to be looked at again. */
   waiting(): boolean;
 };
 
-/** Decides about queued intents: too late, refused by a dry-run, not to be judged yet, or ready. */
-export function createAdmission(context: LaneContext): Admission {
+/** Decides about queued intents: too late, refused by a dry-run, not to be judged or paid yet, or ready. */
+export function createAdmission(
+  context: LaneContext,
+  deps: { purse: Purse; freshFees: () => Promise<Fees> },
+): Admission {
   const { chain, account, address, clock, log, db, store, settings } = context;
-  const deferred = new Map<string, number>();
+  const deferred = new Map<string, { readonly until: number; readonly unpaidPlace?: bigint }>();
+  /** How often in a row the account could not pay an intent. */
+  const shortages = new Map<string, number>();
 
-  async function judge(queued: Queued): Promise<Verdict> {
+  const defer = (id: string, ms = laterMs) => {
+    deferred.set(id, { until: clock.now() + ms });
+  };
+
+  function lacks({ intent, place }: Queued): void {
+    const times = shortages.get(intent.id) ?? 0;
+    shortages.set(intent.id, times + 1);
+    if (times === 0) log.error({ intent: intent.id, kind: intent.kind }, "account cannot pay an intent, it waits");
+    const until = clock.now() + Math.min(laterMs * 2 ** times, shortMs);
+    // Not longer than until it expires.
+    const late = intent.notAfter === undefined ? until : (Number(intent.notAfter) + 1) * 1_000;
+    deferred.set(intent.id, { until: late > clock.now() ? Math.min(until, late) : until, unpaidPlace: place });
+  }
+
+  async function judge(queued: Queued, isPayable: boolean): Promise<Verdict> {
     const { intent, moved, released } = queued;
     if (!released && isLate(intent, clock.now())) {
-      return { reason: "expired", detail: "its time had passed before it was signed" };
+      const detail = shortages.has(intent.id)
+        ? "its time passed while the balance of the account was too short for it"
+        : "its time had passed before it was signed";
+      return { reason: "expired", detail };
     }
+    if (!isPayable) return "short";
     if (!intent.dryRun || moved || "builder" in intent.call) return "ready";
     try {
       await chain.call({ from: address, gas: intent.gas, ...intent.call }, "pending");
@@ -44,32 +83,67 @@ export function createAdmission(context: LaneContext): Admission {
   /** A revert counts only once everything submitted before is in a block: it may be what the call stands on. */
   const standsAlone = (queued: Queued, memory: LaneMemory, ready: readonly Queued[]) =>
     ready.length === 0 &&
-    [...memory.flights.values()].every((flight) => flight.included !== undefined || flight.place > queued.place);
+    [...memory.flights.values()].every((flight) => flight.included !== undefined || flight.place > queued.place) &&
+    [...deferred.values()].every(({ unpaidPlace }) => unpaidPlace === undefined || unpaidPlace > queued.place);
+
+  /** Leaves alone or ends what is not ready. */
+  async function settle(memory: LaneMemory, queued: readonly Queued[], verdicts: readonly Verdict[]) {
+    const ready: Queued[] = [];
+    const ended: Outcome[] = [];
+    for (const [index, each] of queued.entries()) {
+      const verdict = verdicts[index] ?? "later";
+      if (verdict === "ready") ready.push(each);
+      else if (verdict === "later") defer(each.intent.id);
+      else if (verdict === "short") lacks(each);
+      else if (verdict.reason === "expired" || standsAlone(each, memory, ready)) {
+        shortages.delete(each.intent.id);
+        ended.push({ kind: "abandoned", intent: each.intent, events: each.events, ...verdict });
+      } else defer(each.intent.id, settings.pollMs);
+    }
+    if (ended.length > 0) await db.tx((tx) => saveOutcomes(tx, store, ended));
+    return ready;
+  }
 
   return {
     async next(memory) {
       const pending = [...memory.flights.values()].filter(({ included }) => included === undefined).length;
       const room = Math.min(batch, settings.maxPending - pending);
-      if (room <= 0) return { ready: [], more: false };
-      for (const [id, until] of deferred) if (until <= clock.now()) deferred.delete(id);
+      if (room <= 0) return { admitted: undefined, more: false };
+      for (const [id, { until }] of deferred) if (until <= clock.now()) deferred.delete(id);
       const queued = await loadQueued(db, { chain: chain.name, account }, room, [...deferred.keys()]);
-      const verdicts = await inChunks(queued, judge);
-      const ready: Queued[] = [];
-      const ended: Outcome[] = [];
-      for (const [index, each] of queued.entries()) {
-        const verdict = verdicts[index] ?? "later";
-        if (verdict === "ready") ready.push(each);
-        else if (verdict === "later") deferred.set(each.intent.id, clock.now() + laterMs);
-        else if (verdict.reason === "expired" || standsAlone(each, memory, ready)) {
-          ended.push({ kind: "abandoned", intent: each.intent, events: each.events, ...verdict });
-        } else deferred.set(each.intent.id, clock.now() + settings.pollMs);
-      }
-      if (ended.length > 0) await db.tx((tx) => saveOutcomes(tx, store, ended));
-      return { ready, more: queued.length === room };
+      if (queued.length === 0) return { admitted: undefined, more: false };
+      const [fresh, free] = await Promise.all([deps.freshFees(), deps.purse.free(memory)]);
+      const cost = ({ intent }: Queued) => costOf(intent, firstFees(fresh, settings.feeCeiling(intent.kind)));
+      const verdicts = await inChunks(queued, (each) => judge(each, cost(each) <= free));
+      const { paid, unpaid, left } = share(await settle(memory, queued, verdicts), cost, free);
+      for (const each of unpaid) lacks(each);
+      for (const { intent } of paid) shortages.delete(intent.id);
+      return { admitted: paid.length > 0 ? { ready: paid, fresh, left } : undefined, more: queued.length === room };
     },
-    defer: (id) => {
-      deferred.set(id, clock.now() + laterMs);
-    },
-    waiting: () => deferred.size > 0,
+    defer,
+    lacks,
+    waiting: () => [...deferred.values()].some(({ until }) => until <= clock.now()),
   };
 }
+
+/**
+ * Who is paid from what there is, in order of submission; what may never be given up (a claim) before what may expire.
+ * Whoever it is not enough for stands in nobody's way.
+ */
+export function share(
+  ready: readonly Queued[],
+  cost: (queued: Queued) => bigint,
+  free: bigint,
+): { paid: Queued[]; unpaid: Queued[]; left: bigint } {
+  const chosen = new Set<Queued>();
+  let left = free;
+  const [lasting, expiring] = [ready.filter(isLasting), ready.filter((each) => !isLasting(each))];
+  for (const each of [...lasting, ...expiring]) {
+    if (cost(each) > left) continue;
+    chosen.add(each);
+    left -= cost(each);
+  }
+  return { paid: ready.filter((each) => chosen.has(each)), unpaid: ready.filter((each) => !chosen.has(each)), left };
+}
+
+const isLasting = ({ intent }: Queued) => intent.notAfter === undefined;

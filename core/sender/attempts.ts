@@ -4,11 +4,9 @@ import type { KeyStore } from "../chain/keys.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import type { Sealer } from "../kernel/seal.ts";
+import { transferGas } from "./fees.ts";
 import type { Attempt } from "./flight.ts";
 import type { Call, CallBuilder, IntentRequest } from "./sender.ts";
-
-/** Gas of a transfer to an account without code. */
-const transferGas = 21_000n;
 
 export type SignedAttempt = { readonly attempt: Attempt; readonly raw: Hex };
 
@@ -22,6 +20,8 @@ export type AttemptSigner = {
   nothing(nonce: number, fees: Fees): Promise<SignedAttempt>;
   /** The bytes of a stored attempt. */
   open(attempt: Attempt): Hex;
+  /** Wei that a stored attempt hands over. */
+  value(attempt: Attempt): bigint;
 };
 
 export function createAttemptSigner(deps: {
@@ -43,6 +43,7 @@ export function createAttemptSigner(deps: {
 
   return {
     open,
+    value: (attempt) => parseTransaction(open(attempt)).value ?? 0n,
     async call(intent, nonce, fees) {
       return sign("call", await callOf(intent, builders), intent.gas, nonce, fees);
     },

@@ -4,13 +4,12 @@ import { isLockstepError } from "../kernel/errors.ts";
 import type { SignedAttempt } from "./attempts.ts";
 import type { LaneContext, LaneMemory } from "./context.ts";
 import { raiseFees } from "./fees.ts";
-import { type Flight, isLate, type Voiding } from "./flight.ts";
+import { type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
+import type { Purse } from "./purse.ts";
 import { saveAttempt, saveReleased } from "./rows.ts";
 
 /** Whether transactions with higher nonces may follow. */
 export type Sent = "go on" | "stop";
-
-const expired: Voiding = { reason: "expired", detail: "its time had passed before it was sent" };
 
 /** What can be done to a flight; every method leaves the new flight in the lane's memory. */
 export type Dispatch = {
@@ -19,10 +18,17 @@ export type Dispatch = {
   /** The same call or void at a higher price. */
   raise(memory: LaneMemory, flight: Flight, fresh: Fees): Promise<Sent>;
   /** Uses the nonce up without making the call. */
-  giveUp(memory: LaneMemory, flight: Flight, voiding?: Voiding): Promise<Sent>;
+  giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding): Promise<Sent>;
 };
 
-export function createDispatch(context: LaneContext): Dispatch {
+export function createDispatch(
+  context: LaneContext,
+  deps: {
+    purse: Purse;
+    /** Called when an intent loses its nonce because the account cannot pay it. */
+    onUnpayable: (id: string) => void;
+  },
+): Dispatch {
   const { chain, db, signer, guards, settings, clock, log, mark } = context;
 
   const keep = (memory: LaneMemory, flight: Flight): Flight => {
@@ -31,7 +37,7 @@ export function createDispatch(context: LaneContext): Dispatch {
   };
 
   async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
-    const sent = keep(memory, { ...flight, sent: { at: clock.now() }, sentAtHead: undefined });
+    const sent = keep(memory, { ...flight, sent: { at: clock.now() }, sentAtHead: undefined, unpaid: undefined });
     try {
       await chain.send(raw);
     } catch (error) {
@@ -43,21 +49,33 @@ export function createDispatch(context: LaneContext): Dispatch {
   }
 
   /** The receipts decide what happened; here it is only told whether to send this one again, and those after it. */
-  function refused(memory: LaneMemory, flight: Flight, error: unknown): Sent {
+  async function refused(memory: LaneMemory, flight: Flight, error: unknown): Promise<Sent> {
     const reason = isLockstepError(error, "transaction-refused") ? error.details.reason : undefined;
     log.warn({ err: error, intent: flight.intent.id, nonce: flight.nonce }, "transaction not taken");
     if (reason === "underpriced") return "go on";
     keep(memory, { ...flight, sent: undefined });
+    if (reason === "insufficient-funds") await unpaid(memory, flight);
     if (reason === "nonce-too-low") return "go on";
     // What came before was taken and lost again.
     if (reason === "nonce-too-high") forgetSent(memory, flight.nonce);
     return "stop";
   }
 
+  /** No endpoint has the call and none will as long as the account is short: its nonce may be voided for others. */
+  async function unpaid(memory: LaneMemory, flight: Flight): Promise<void> {
+    const { intent, nonce, voiding } = flight;
+    if (voiding !== undefined) return;
+    const since = flight.unpaid?.since ?? clock.now();
+    const hasSecret = "builder" in intent.call;
+    if (hasSecret) log.error({ intent: intent.id, nonce }, "account cannot pay a call that must not be given up");
+    else if (guards[intent.kind] !== undefined) await saveReleased(db, intent.id, false);
+    keep(memory, { ...flight, sent: undefined, unpaid: { since }, released: hasSecret });
+  }
+
   /** Guard, durable note, clock: in this order, since only the clock cannot wait. */
   async function release(memory: LaneMemory, flight: Flight): Promise<Flight | Voiding | "later"> {
     const { intent } = flight;
-    if (isLate(intent, clock.now())) return expired;
+    if (isLate(intent, clock.now())) return reasonToVoid(flight, clock.now());
     const guard = guards[intent.kind];
     if (guard !== undefined) {
       try {
@@ -72,7 +90,7 @@ export function createDispatch(context: LaneContext): Dispatch {
     if (durable) await saveReleased(db, intent.id, true);
     if (isLate(intent, clock.now())) {
       if (durable) await saveReleased(db, intent.id, false);
-      return expired;
+      return reasonToVoid(flight, clock.now());
     }
     return keep(memory, { ...flight, released: true });
   }
@@ -86,12 +104,19 @@ export function createDispatch(context: LaneContext): Dispatch {
     return handOver(memory, next, signed.raw);
   }
 
-  async function giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding = expired): Promise<Sent> {
+  async function giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding): Promise<Sent> {
     log.info({ intent: flight.intent.id, nonce: flight.nonce, reason: voiding.reason }, "nonce is voided");
+    if (voiding.reason === "unpayable") deps.onUnpayable(flight.intent.id);
     const fresh = await chain.fees();
     const newest = flight.attempts.at(-1);
     const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? fresh;
     return add(memory, flight, await signer.nothing(flight.nonce, fees), voiding);
+  }
+
+  /** All above wait for it, so it may offer what any of them may. */
+  function ceilingOf(memory: LaneMemory, { nonce }: Flight): bigint {
+    const held = [...memory.flights.values()].filter((each) => each.nonce >= nonce && each.included === undefined);
+    return held.map(({ intent }) => settings.feeCeiling(intent.kind)).reduce((a, b) => (a > b ? a : b), 0n);
   }
 
   return {
@@ -111,10 +136,12 @@ export function createDispatch(context: LaneContext): Dispatch {
     async raise(memory, flight, fresh) {
       const newest = flight.attempts.at(-1);
       if (newest === undefined) return "go on";
-      const ceiling = settings.feeCeiling(flight.intent.kind);
-      const fees = raiseFees(newest.fees, fresh, ceiling);
+      const ceiling = ceilingOf(memory, flight);
+      const payable = await deps.purse.highestFee(memory, flight);
+      const fees = raiseFees(newest.fees, fresh, payable < ceiling ? payable : ceiling);
       if (fees !== undefined) return add(memory, flight, await signer.again(newest, fees));
-      log.error({ intent: flight.intent.id, nonce: flight.nonce, ceiling }, "fee ceiling reached, transaction waits");
+      const { intent, nonce } = flight;
+      log.error({ intent: intent.id, nonce, ceiling, payable }, "no higher fee is allowed, transaction waits");
       return handOver(memory, keep(memory, { ...flight, pricedAtHead: undefined }), signer.open(newest));
     },
   };

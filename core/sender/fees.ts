@@ -6,6 +6,9 @@ export const blocksBeforeRaise = 2n;
 /** Wei a gas that no transaction offers more than, unless configured otherwise: 500 gwei. */
 export const defaultFeeCeiling = 500_000_000_000n;
 
+/** Gas of a transfer to an account without code. */
+export const transferGas = 21_000n;
+
 const least = (a: bigint, b: bigint) => (a < b ? a : b);
 const most = (a: bigint, b: bigint) => (a > b ? a : b);
 /** An eighth more, rounded up: over the tenth that nodes ask of a replacement, for both fees. */

@@ -12,7 +12,11 @@ export type Attempt = {
 };
 
 /** Why a nonce is being used up instead of the call being made. */
-export type Voiding = { readonly reason: "expired" | "refused"; readonly detail: string };
+export type Voiding = {
+  /** `unpayable`: the account cannot pay the call and others wait behind it; it is queued again afterwards. */
+  readonly reason: "expired" | "refused" | "unpayable";
+  readonly detail: string;
+};
 
 type Inclusion = {
   readonly hash: Hex;
@@ -28,7 +32,10 @@ export type Flight = {
   readonly nonce: number;
   /** Oldest first, all at this nonce. */
   readonly attempts: readonly Attempt[];
-  /** True once bytes of the call may have left: from then on it is driven to its end whatever the time. */
+  /**
+   * True once bytes of the call may have left: from then on it is driven to its end whatever the time. Taken back when
+   * no endpoint took them because the account cannot pay, unless a builder made them: those may hold a secret.
+   */
   readonly released: boolean;
   readonly voiding: Voiding | undefined;
   readonly included: Inclusion | undefined;
@@ -40,6 +47,8 @@ export type Flight = {
   readonly sentAtHead: bigint | undefined;
   /** Head that was seen first after the newest attempt was made. */
   readonly pricedAtHead: bigint | undefined;
+  /** Since when it is refused because the account cannot pay it, in Unix milliseconds. */
+  readonly unpaid: { readonly since: number } | undefined;
 };
 
 export type Sighting =
@@ -70,6 +79,8 @@ export type Moment = {
   readonly head: bigint;
   /** Nothing below it at this account is waiting. */
   readonly lowest: boolean;
+  /** Something above it at this account is waiting. */
+  readonly followed: boolean;
   /** Wei a gas that the chain asks now. */
   readonly freshMaxFee: bigint;
   readonly resendMs: number;
@@ -81,12 +92,25 @@ export function nextMove(flight: Flight, moment: Moment): "wait" | "send" | "rai
   if (flight.included !== undefined || newest === undefined) return "wait";
   if (flight.voiding === undefined && !flight.released && isLate(flight.intent, moment.now)) return "void";
   if (flight.voiding !== undefined && newest.kind === "call") return "void";
+  if (flight.voiding === undefined && holdsUp(flight, moment)) return "void";
   if (flight.sent === undefined) return "send";
   const blocksSince = (height: bigint | undefined) => (height === undefined ? 0n : moment.head - height);
   const underpriced = newest.fees.maxFeePerGas < moment.freshMaxFee;
   if (blocksSince(flight.pricedAtHead) >= blocksBeforeRaise && (moment.lowest || underpriced)) return "raise";
   const due = moment.now - flight.sent.at >= moment.resendMs || (moment.lowest && blocksSince(flight.sentAtHead) > 0n);
   return due ? "send" : "wait";
+}
+
+/** Refused for a while because the account cannot pay it, though others wait for its nonce to be used. */
+const holdsUp = ({ unpaid, released }: Flight, { now, followed, resendMs }: Moment): boolean =>
+  unpaid !== undefined && !released && followed && now - unpaid.since >= resendMs;
+
+/** Why a flight that has to be voided now is. */
+export function reasonToVoid({ intent, voiding, unpaid }: Flight, now: number): Voiding {
+  if (voiding !== undefined) return voiding;
+  if (unpaid === undefined) return { reason: "expired", detail: "its time had passed before it was sent" };
+  if (!isLate(intent, now)) return { reason: "unpayable", detail: "the account cannot pay it now" };
+  return { reason: "expired", detail: "its time passed while the balance of the account was too short for it" };
 }
 
 /** True when the intent may not be sent for the first time any more. */

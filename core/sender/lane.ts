@@ -3,9 +3,10 @@ import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { createAdmission } from "./admission.ts";
-import type { LaneContext, LaneMemory } from "./context.ts";
+import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createLaunch } from "./launch.ts";
+import { createPurse } from "./purse.ts";
 import { knownGenesis, loadFlights, loadTaken } from "./rows.ts";
 import { createTracking } from "./tracking.ts";
 import { createUpkeep } from "./upkeep.ts";
@@ -15,6 +16,8 @@ const restMs = 1_000;
 /** Milliseconds that a fee estimate is good for; it has room for six full blocks. */
 const feesMs = 1_000;
 const backoffMs = 5_000;
+/** Milliseconds that an intent rests which lost its nonce because the account could not pay it. */
+const unpayableMs = 5_000;
 
 export type LaneStatus = {
   readonly chain: string;
@@ -22,6 +25,8 @@ export type LaneStatus = {
   readonly state: "stopped" | "running" | "halted";
   /** Intents with a nonce that have not ended. */
   readonly open: number;
+  /** For how long the same transaction is the lowest that is in no block; undefined when none waits. */
+  readonly oldestWaitingMs: number | undefined;
   readonly error: LockstepError | undefined;
 };
 
@@ -36,11 +41,12 @@ export type Lane = {
 export function createLane(context: LaneContext): Lane {
   const { chain, account, address, db, clock, log, settings } = context;
   const here = { chain: chain.name, account };
-  const admission = createAdmission(context);
-  const dispatch = createDispatch(context);
-  const tracking = createTracking(context);
   const freshFees = cached(() => chain.fees(), clock);
-  const launch = createLaunch(context, { admission, dispatch, freshFees });
+  const purse = createPurse(context);
+  const admission = createAdmission(context, { purse, freshFees });
+  const dispatch = createDispatch(context, { purse, onUnpayable: (id) => admission.defer(id, unpayableMs) });
+  const tracking = createTracking(context);
+  const launch = createLaunch(context, { admission, dispatch });
   const onQueued = () => {
     asked = true;
   };
@@ -51,6 +57,13 @@ export function createLane(context: LaneContext): Lane {
   let askedAt = 0;
   let halted = false;
   let lastError: LockstepError | undefined;
+  let lowest: { readonly nonce: number; readonly since: number } | undefined;
+
+  /** Kept over failures, so that those count as waiting too. */
+  function noteLowest(current: LaneMemory): void {
+    const nonce = inNonceOrder(current).find(({ included }) => included === undefined)?.nonce;
+    if (nonce !== lowest?.nonce) lowest = nonce === undefined ? undefined : { nonce, since: clock.now() };
+  }
 
   async function load(): Promise<LaneMemory> {
     const flights = await loadFlights(db, here);
@@ -88,6 +101,7 @@ export function createLane(context: LaneContext): Lane {
       if (await launch.next(memory)) asked = true;
     }
     await upkeep.round(memory, signal);
+    noteLowest(memory);
     lastError = undefined;
     return asked ? "continue" : "idle";
   }
@@ -126,6 +140,7 @@ export function createLane(context: LaneContext): Lane {
       ...here,
       state: halted ? "halted" : loop === undefined ? "stopped" : "running",
       open: memory?.flights.size ?? 0,
+      oldestWaitingMs: lowest && clock.now() - lowest.since,
       error: lastError,
     }),
   };

@@ -1,7 +1,7 @@
 import type { Fees } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, Admitted } from "./admission.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
 import { firstFees } from "./fees.ts";
@@ -15,23 +15,14 @@ export type Launch = {
   next(memory: LaneMemory): Promise<boolean>;
 };
 
-export function createLaunch(
-  context: LaneContext,
-  deps: { admission: Admission; dispatch: Dispatch; freshFees: () => Promise<Fees> },
-): Launch {
+export function createLaunch(context: LaneContext, deps: { admission: Admission; dispatch: Dispatch }): Launch {
   const { db, log, mark, settings, signer } = context;
-  const { admission, dispatch, freshFees } = deps;
+  const { admission, dispatch } = deps;
 
   async function next(current: LaneMemory): Promise<boolean> {
-    const { ready, more } = await admission.next(current);
-    if (ready.length === 0) return more;
-    const fresh = await freshFees();
-    const nonces = allocateNonces(current.chainNonce, current.taken, ready.length);
-    const made: { flight: Flight; raw: Hex }[] = [];
-    for (const queued of ready) {
-      const signed = await sign(queued, nonces[made.length] ?? 0, fresh);
-      if (signed !== undefined) made.push(signed);
-    }
+    const { admitted, more } = await admission.next(current);
+    if (admitted === undefined) return more;
+    const made = await signAll(current, admitted);
     if (made.length === 0) return more;
     const flights = made.map(({ flight }) => flight);
     await saveSigned(db, flights);
@@ -48,13 +39,33 @@ export function createLaunch(
     return more;
   }
 
+  async function signAll(current: LaneMemory, { ready, fresh, left }: Admitted) {
+    const nonces = allocateNonces(current.chainNonce, current.taken, ready.length);
+    const made: { flight: Flight; raw: Hex }[] = [];
+    let rest = left;
+    for (const queued of ready) {
+      const signed = await sign(queued, nonces[made.length] ?? 0, fresh);
+      if (signed === undefined) continue;
+      // Known only now that the call is built; nothing of it was kept.
+      const [attempt] = signed.flight.attempts;
+      const value = attempt !== undefined && "builder" in queued.intent.call ? signer.value(attempt) : 0n;
+      if (value > 0n && value > rest) {
+        admission.lacks(queued);
+        continue;
+      }
+      rest -= value;
+      made.push(signed);
+    }
+    return made;
+  }
+
   async function sign(queued: Queued, nonce: number, fresh: Fees): Promise<{ flight: Flight; raw: Hex } | undefined> {
     const { intent, place, released, events } = queued;
     try {
       const fees = firstFees(fresh, settings.feeCeiling(intent.kind));
       const { attempt, raw } = await signer.call(intent, nonce, fees);
       const blank = { voiding: undefined, included: undefined, sent: undefined };
-      const unseen = { sentAtHead: undefined, pricedAtHead: undefined };
+      const unseen = { sentAtHead: undefined, pricedAtHead: undefined, unpaid: undefined };
       return { flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen }, raw };
     } catch (error) {
       // Only its name: the error of a builder may quote what must not be logged.

@@ -14,7 +14,7 @@ export type Outcome = { readonly intent: IntentRequest; readonly events: number 
   | { readonly kind: "abandoned"; readonly reason: AbandonReason; readonly detail: string; readonly receipt?: Receipt }
   /** The block it was in is gone. */
   | { readonly kind: "dropped" }
-  /** A foreign transaction is final at its nonce; it gets another one. */
+  /** A foreign transaction, or one that only used it up, is final at its nonce; it gets another one. */
   | { readonly kind: "moved" }
 );
 
@@ -40,11 +40,11 @@ export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly
      UPDATE sender_intent i SET
        state = o.state,
        nonce = CASE WHEN o.state = 'queued' THEN NULL ELSE i.nonce END,
-       moved = i.moved OR (o.state = 'queued'),
+       moved = i.moved OR (o.state = 'queued' AND i.reason IS DISTINCT FROM 'unpayable'),
        released = CASE o.state WHEN 'queued' THEN i.released AND i.call ? 'builder' WHEN 'included' THEN true
                   ELSE i.released END,
-       reason = COALESCE(o.reason, i.reason),
-       detail = COALESCE(o.detail, i.detail),
+       reason = CASE WHEN o.state = 'queued' THEN NULL ELSE COALESCE(o.reason, i.reason) END,
+       detail = CASE WHEN o.state = 'queued' THEN NULL ELSE COALESCE(o.detail, i.detail) END,
        mined_hash = o.hash, mined_block = o.block, mined_status = o.status, gas_used = o.gas_used,
        events = i.events + o.events
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],

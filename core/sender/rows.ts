@@ -211,6 +211,7 @@ function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
     sent: undefined,
     sentAtHead: undefined,
     pricedAtHead: undefined,
+    unpaid: undefined,
   };
 }
 

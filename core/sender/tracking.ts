@@ -90,6 +90,7 @@ function outcomeOf(flight: Flight, receipts: ReadonlyMap<Hex, Receipt>, finalHei
       const { attempt, receipt } = seen;
       if (attempt.kind === "call") return { kind: "finalized", intent, events, attempt, receipt };
       const { reason, detail } = flight.voiding ?? { reason: "expired" as const, detail: "its nonce was voided" };
+      if (reason === "unpayable") return { kind: "moved", intent, events };
       return { kind: "abandoned", intent, events, reason, detail, receipt };
     }
   }

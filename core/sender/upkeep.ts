@@ -1,7 +1,7 @@
 import type { Fees } from "../chain/chain.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
-import { type Flight, type Moment, nextMove } from "./flight.ts";
+import { type Flight, type Moment, nextMove, reasonToVoid } from "./flight.ts";
 import { firstGap } from "./nonces.ts";
 import type { Tracking } from "./tracking.ts";
 
@@ -54,7 +54,7 @@ export function createUpkeep(
       case "raise":
         return dispatch.raise(current, flight, fees);
       case "void":
-        return dispatch.giveUp(current, flight, flight.voiding);
+        return dispatch.giveUp(current, flight, reasonToVoid(flight, moment.now));
     }
   }
 
@@ -80,6 +80,7 @@ export function createUpkeep(
     now: clock.now(),
     head: current.head.number,
     lowest: flight.nonce === open[0]?.nonce,
+    followed: open.some(({ nonce }) => nonce > flight.nonce),
     freshMaxFee: fees.maxFeePerGas,
     resendMs: settings.resendMs,
   });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { numberToHex } from "viem";
 import type { Receipt } from "#core/chain/chain.ts";
-import { type Attempt, type Flight, nextMove, sight } from "#core/sender/flight.ts";
+import { type Attempt, type Flight, nextMove, reasonToVoid, sight } from "#core/sender/flight.ts";
 
 const hashOf = (n: number) => numberToHex(n, { size: 32 });
 
@@ -28,8 +28,9 @@ const flights: fc.Arbitrary<Flight> = fc
     sentAt: maybe(fc.nat(100_000)),
     sentAtHead: maybe(height),
     pricedAtHead: maybe(height),
+    unpaidSince: maybe(fc.nat(100_000)),
   })
-  .map(({ notAfter, calls, voids, refused, included, sentAt, ...rest }) => ({
+  .map(({ notAfter, calls, voids, refused, included, sentAt, unpaidSince, ...rest }) => ({
     intent: {
       ...{ id: "a", chain: "alpha", account: "alice", kind: "test", subject: "s", gas: 21_000n, dryRun: false },
       call: { to: "0x", data: "0x", value: 0n },
@@ -43,12 +44,14 @@ const flights: fc.Arbitrary<Flight> = fc
     voiding: voids > 0 || refused ? { reason: "refused", detail: "" } : undefined,
     included: included === undefined ? undefined : { hash: hashOf(0), blockNumber: included, status: "success" },
     sent: sentAt === undefined ? undefined : { at: sentAt },
+    unpaid: unpaidSince === undefined ? undefined : { since: unpaidSince },
   }));
 
 const moments = fc.record({
   now: fc.nat(120_000),
   head: height,
   lowest: fc.boolean(),
+  followed: fc.boolean(),
   freshMaxFee: fc.bigInt({ min: 1n, max: 200n }),
   resendMs: fc.constant(1_000),
 });
@@ -82,6 +85,18 @@ describe("what a flight needs", () => {
       fc.property(flights, moments, (flight, moment) => {
         if (flight.released && flight.voiding === undefined) assert.notEqual(nextMove(flight, moment), "void");
       }),
+    );
+  });
+
+  it("is to void what cannot be paid and is not late only once others wait behind it, and no byte is out", () => {
+    fc.assert(
+      fc.property(flights, moments, (flight, moment) => {
+        if (flight.voiding !== undefined || nextMove(flight, moment) !== "void") return;
+        if (reasonToVoid(flight, moment.now).reason !== "unpayable") return;
+        assert.ok(moment.followed && !flight.released && flight.unpaid !== undefined);
+        assert.ok(moment.now - flight.unpaid.since >= moment.resendMs);
+      }),
+      { numRuns: 1_000 },
     );
   });
 
