@@ -1,7 +1,7 @@
 import { enableCompileCache } from "node:module";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { exitMend, exitUsage } from "./exitCodes.ts";
-import { printError } from "./terminal.ts";
+import { print, printError } from "./terminal.ts";
 
 /** A command gets its own arguments and answers with the exit code. */
 type Command = (args: readonly string[]) => Promise<number>;
@@ -34,9 +34,12 @@ process.exitCode = await run(name, args);
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commands[name];
   if (!command) {
+    const asked = ["--help", "-h", "help"].includes(name);
     const lines = Object.entries(commands).map(([each, { what }]) => `  ${each.padEnd(10)} ${what}`);
-    printError(["usage: node app/main.ts COMMAND [OPTIONS]", ...lines].join("\n"));
-    return exitUsage;
+    const usage = ["usage: node app/main.ts COMMAND [OPTIONS]", ...lines].join("\n");
+    if (asked) print(usage);
+    else printError(usage);
+    return asked ? 0 : exitUsage;
   }
   try {
     return await (await command.load())(args);

@@ -57,7 +57,7 @@ export const swapEvents = {
   }),
   /** The service set out to do a step; `intentId` names the transaction's intent. */
   StepStarted: z.object({ step: stepName, attempt: z.number().int().positive(), intentId: z.string() }),
-  /** The step's intent ended without the effect. `code` is a reason of `swap/reasons.ts`. */
+  /** The step's intent ended without the effect. `code` says why in one word, `detail` in many. */
   StepFailed: z.object({
     step: stepName,
     attempt: z.number().int().positive(),

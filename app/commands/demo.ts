@@ -12,7 +12,7 @@ import { askedToStop } from "../signals.ts";
 import { print, printError, table } from "../terminal.ts";
 
 /** Seconds; a few above the least that the local chains' bounds allow. */
-const shortTimelocks = { target: 18, source: 28 };
+const shortTimelocks = { target: 24, source: 36 };
 
 export type DemoReport = {
   ok: boolean;

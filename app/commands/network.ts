@@ -1,8 +1,7 @@
 import { parseArgs } from "node:util";
 import { parseEnv } from "#core/config/load.ts";
 import type { Deployment } from "../network/deploy.ts";
-import { type Network, resetNetwork, startNetwork } from "../network/network.ts";
-import { resetDatabase } from "../network/reset.ts";
+import { type Network, startNetwork } from "../network/network.ts";
 import { askedToStop } from "../signals.ts";
 import { print, table } from "../terminal.ts";
 import { portOption } from "./options.ts";
@@ -26,12 +25,10 @@ export async function runNetwork(args: readonly string[]): Promise<number> {
     validators: portOption("--validator-port", values["validator-port"]),
   };
   const dataDir = values["data-dir"];
-  if (values.reset) {
-    resetNetwork(dataDir);
-    await resetDatabase(parseEnv().DATABASE_URL);
-  }
+  const { DATABASE_URL } = parseEnv();
+  const serviceEnv: Record<string, string> = DATABASE_URL === undefined ? {} : { DATABASE_URL };
   const stopping = askedToStop();
-  const network = await startNetwork({ dataDir, ports, keepAlive: true, say: print });
+  const network = await startNetwork({ dataDir, ports, reset: values.reset, keepAlive: true, serviceEnv, say: print });
   try {
     describe(network, dataDir);
     const ended = await Promise.race([stopping.then(() => undefined), network.chainEnded]);

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lockFolder } from "#core/db/embedded/lock.ts";
+import { systemClock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { QuorumSet } from "#relay";
 import { startChild, untilReady } from "./children.ts";
@@ -10,6 +12,7 @@ import { ensureKey, type KeyFile } from "./keys.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import { startLocalChain } from "./localChain.ts";
 import { claimPorts } from "./ports.ts";
+import { resetNetwork } from "./reset.ts";
 import { type DeployedChain, type ValidatorSeat, writeSettings } from "./settings.ts";
 import { createUnit, type Unit } from "./unit.ts";
 
@@ -21,6 +24,8 @@ export type NetworkOptions = {
   finalityBlocks?: number;
   /** Added to the environment of the service. */
   serviceEnv?: Readonly<Record<string, string>>;
+  /** Deletes what an earlier run left in the folder first. */
+  reset?: boolean;
   /** Starts the service and validators again when they end by themselves. */
   keepAlive?: boolean;
   /** Says what happens, for people. */
@@ -59,15 +64,13 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   }
 }
 
-/** Deletes what a local network left in its folder, keys included. */
-export function resetNetwork(dataDir: string): void {
-  rmSync(dataDir, { recursive: true, force: true });
-}
-
 async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): Promise<Network> {
-  const { say } = options;
-  if (existsSync(join(options.dataDir, "network.json"))) throw stale(options.dataDir);
+  const { say, dataDir } = options;
+  const lock = await lockFolder(dataDir, { patienceMs: 0, clock: systemClock });
+  stops.push(async () => lock.release());
   const ports = await choosePorts(options.ports);
+  if (options.reset) await resetNetwork(dataDir, options.serviceEnv?.DATABASE_URL);
+  if (existsSync(join(dataDir, "network.json"))) throw stale(dataDir);
   const layout = createLayout(options.dataDir);
   const keyOf = (name: string) => ensureKey(layout.keys, name);
   const seats = validatorNames.map(

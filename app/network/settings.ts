@@ -6,7 +6,8 @@ import type { LocalChain } from "./localChain.ts";
 
 /** Time bounds of chains on this machine: they mine at once, and a busy laptop is the only congestion. */
 const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1 };
-const reactionSeconds = 2;
+/** Seconds within which a killed service is at work again; longer on a machine that is busy with other things. */
+const reactionSeconds = 4;
 
 export type DeployedChain = LocalChain & { readonly deployment: Deployment };
 export type ValidatorSeat = { readonly name: string; readonly key: KeyFile; readonly port: number };

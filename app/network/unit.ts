@@ -13,6 +13,7 @@ export type Unit = {
 };
 
 const restartMs = 1_000;
+const longestRestartMs = 30_000;
 
 export function createUnit(options: {
   name: string;
@@ -34,8 +35,15 @@ export function createUnit(options: {
     if (!wanted) return;
     if (code === exitMend) return options.say(`${options.name} stopped and needs a person; see its log`);
     options.say(`${options.name} ended by itself (${how}); starting it again`);
-    await new Promise((resolve) => setTimeout(resolve, restartMs));
-    if (wanted) await start().catch((error: unknown) => options.say(`${options.name} did not start: ${String(error)}`));
+    for (let delay = restartMs; wanted; delay = Math.min(delay * 2, longestRestartMs)) {
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      if (!wanted) return;
+      try {
+        return await start();
+      } catch (error) {
+        options.say(`${options.name} did not start: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
   }
 
   return {

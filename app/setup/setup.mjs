@@ -39,7 +39,7 @@ function installPackages() {
 }
 
 function compileContracts() {
-  run(at("node_modules", ".bin", "hardhat"), ["build"]);
+  run(at("node_modules", ".bin", "hardhat"), ["build", "--no-tests", "--quiet"]);
 }
 
 function run(command, args) {

@@ -1,6 +1,6 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import {
   createJsonSchemaTransform,
   createJsonSchemaTransformObject,
@@ -10,7 +10,7 @@ import {
 } from "fastify-type-provider-zod";
 import { LockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
-import { toProblem } from "./problem.ts";
+import { type Problem, toProblem } from "./problem.ts";
 
 /** A fastify instance whose routes are described by zod schemas. */
 export type HttpServer = FastifyInstance<
@@ -43,6 +43,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     routerOptions: { ignoreTrailingSlash: true },
     requestTimeout: 30_000,
     forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, toProblem(error)),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -50,7 +51,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     const problem = toProblem(error);
     const fields = { method: request.method, route: request.routeOptions.url, code: problem.code, err: error };
     if (problem.status >= 500) options.log.error(fields, "request failed");
-    return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
+    return sendProblem(reply, problem);
   });
   app.setNotFoundHandler((request) => {
     throw new LockstepError("not-found", `there is no ${request.method} ${request.url.split("?")[0]}`);
@@ -67,4 +68,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   await app.register(swaggerUi, { routePrefix: "/docs" });
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());
   return app;
+}
+
+function sendProblem(reply: FastifyReply, problem: Problem) {
+  return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
 }

@@ -44,6 +44,7 @@ describe("a request that cannot be carried out", () => {
     ["target.chain", "alpha", "request-invalid"],
     ["source.asset", { type: "erc20", address: "0x1234" }, "request-invalid", "source.asset.address"],
     ["source.asset", zeroToken, "token-invalid", "source.asset.address"],
+    ["source.chain", "constructor", "chain-unknown"],
     ["source.amount", "1.5", "request-invalid"],
     ["source.amount", "0", "request-invalid"],
     ["source.amount", "-1", "request-invalid"],

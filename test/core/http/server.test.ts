@@ -99,6 +99,8 @@ describe("the HTTP kit", () => {
     assert.deepEqual([text.statusCode, text.json().code], [415, "unsupported-media-type"]);
     const large = await post({ ...good, leg: { chain: "x".repeat(300_000) } });
     assert.deepEqual([large.statusCode, large.json().code], [413, "body-too-large"]);
+    const garbled = await app.inject({ method: "GET", url: "/v1/%ZZ", headers });
+    assert.deepEqual([garbled.statusCode, garbled.json().code], [400, "request-invalid"]);
     const lost = await app.inject({ method: "GET", url: "/v1/nothing", headers });
     assert.deepEqual([lost.statusCode, lost.json().code], [404, "not-found"]);
   });
