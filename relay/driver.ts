@@ -58,11 +58,10 @@ export function createLaneDriver(deps: Deps): LaneDriver {
 
   async function step(lane: LaneEnds): Promise<boolean> {
     const heardBefore = heardOf.get(laneName(lane)) ?? 0;
-    const [head, rows] = await Promise.all([
-      createGatewayReader(lane.to).inboundHead(lane.from.chain.chainId),
-      openRows(db, lane, 0n, deps.maxBatch * (maxInFlight + 2)),
-    ]);
-    const open = rows.flatMap(withPlace).filter(({ nonce }) => nonce > head.nonce);
+    const head = await createGatewayReader(lane.to).inboundHead(lane.from.chain.chainId);
+    // From the head on: messages below it that still wait for their outcome's log must not fill the batch.
+    const rows = await openRows(db, lane, head.nonce, deps.maxBatch * (maxInFlight + 2));
+    const open = rows.flatMap(withPlace);
     if (open.length === 0) return false;
     const inFlight = await settleDeliveries(lane, open);
     if (inFlight === undefined) return true;

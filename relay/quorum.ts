@@ -12,16 +12,18 @@ export type Attestation = {
 
 export type QuorumAt = { readonly nonce: bigint; readonly signatures: readonly CheckpointSignature[] };
 
-/** The signatures of a quorum at exactly this nonce, the fewest that do: each costs gas. Undefined without a quorum. */
+/**
+ * The signatures of a quorum at exactly this nonce, the fewest that do: each costs gas. A validator that is in the list
+ * twice signs once. Undefined without a quorum.
+ */
 export function quorumAt(set: QuorumSet, attestations: readonly Attestation[], nonce: bigint): QuorumAt | undefined {
-  const heaviestFirst = attestations
-    .filter((attestation) => attestation.nonce === nonce)
-    .toSorted((a, b) => Number(weightOf(set, b.validator) - weightOf(set, a.validator)));
+  const atNonce = attestations.filter((attestation) => attestation.nonce === nonce);
+  const bySigner = new Map(atNonce.map(({ validator, signature }) => [validator, signature]));
+  const heaviestFirst = [...bySigner].toSorted(([a], [b]) => Number(weightOf(set, b) - weightOf(set, a)));
   const signatures: CheckpointSignature[] = [];
-  for (const { validator, signature } of heaviestFirst) {
-    signatures.push({ signer: validator, signature });
-    const signers = signatures.map(({ signer }) => signer);
-    if (evaluateQuorum(set, signers).reached) return { nonce, signatures };
+  for (const [signer, signature] of heaviestFirst) {
+    signatures.push({ signer, signature });
+    if (isQuorum(set, signatures)) return { nonce, signatures };
   }
   return undefined;
 }
@@ -63,6 +65,11 @@ export function quorumHead(set: QuorumSet, heads: ReadonlyMap<Hex, bigint>): big
   }
   return 0n;
 }
+
+const isQuorum = (set: QuorumSet, signatures: readonly CheckpointSignature[]): boolean => {
+  const signers = signatures.map(({ signer }) => signer);
+  return evaluateQuorum(set, signers).reached;
+};
 
 function weightOf(set: QuorumSet, validator: Hex): bigint {
   return set.validators.find(({ account }) => account === validator)?.weight ?? 0n;

@@ -94,6 +94,13 @@ export const validatorViewSchema = z
   .meta({ id: "Validator" });
 export type ValidatorView = z.output<typeof validatorViewSchema>;
 
+/** As wide as the gateway's own fields and the database's columns, whichever is narrower. */
+const uint64 = uint.refine((value) => value < 2n ** 63n, "expected a number below 2^63");
+const generation = z
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1);
+
 /**
  * One validator's signed checkpoint as it travels, pushed or asked for. Names of chains are everybody's own, so it has
  * ids and gateways.
@@ -104,10 +111,10 @@ export const attestationSchema = z
     originGateway: address,
     destinationChainId: z.int().positive(),
     destinationGateway: address,
-    generation: z.int().nonnegative(),
-    nonce: uint,
+    generation,
+    nonce: uint64,
     accumulator: hash,
-    epoch: uint,
+    epoch: uint64,
     signer: address,
     signature: hex.refine((text) => text.length === 132, "expected 65 bytes"),
   })
@@ -118,8 +125,8 @@ export type WireAttestation = z.output<typeof attestationSchema>;
 export const attestRequestSchema = z.strictObject({
   originChainId: z.int().positive(),
   destinationChainId: z.int().positive(),
-  generation: z.int().nonnegative(),
-  epoch: uint,
-  nonce: uint,
+  generation,
+  epoch: uint64,
+  nonce: uint64,
 });
 export type AttestRequest = z.output<typeof attestRequestSchema>;

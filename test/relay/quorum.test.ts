@@ -46,6 +46,7 @@ describe("quorum bookkeeping", () => {
           if (!found) continue;
           const signers = found.signatures.map(({ signer }) => signer);
           assert.ok(evaluateQuorum(set, signers).reached);
+          assert.equal(new Set(signers).size, signers.length, "a validator signs once");
           assert.ok(!evaluateQuorum(set, signers.slice(0, -1)).reached, "the last signature is not needed");
         }
       }),
