@@ -57,7 +57,11 @@ contract Gateway is IGateway, IERC5267, ValidatorSet, UUPSUpgradeable, Reentranc
                 config.maxPayload <= LONGEST_PAYLOAD,
             InvalidLane(chainId, config)
         );
-        _gatewayStorage().lanes[chainId] = config;
+        GatewayStorage storage $ = _gatewayStorage();
+        address current = $.lanes[chainId].gateway;
+        bool used = $.outbound[chainId].nonce > 0 || $.inbound[chainId].nonce > 0;
+        require(!used || current == config.gateway, LaneInUse(chainId, current));
+        $.lanes[chainId] = config;
         emit LaneConfigured(chainId, config);
     }
 

@@ -38,12 +38,14 @@ contract HashedTimelock is IHashedTimelock, ReentrancyGuardTransient {
         require(block.timestamp < terms.timelock, TimelockNotInFuture(terms.timelock, block.timestamp));
         id = lockId(terms);
         require(_open[id] == 0, LockExists(id));
-        _open[id] = 1;
 
         bool native = terms.token == address(0);
         uint256 value = native ? terms.amount + terms.tip : terms.tip;
         require(msg.value == value, WrongValue(value, msg.value));
         if (!native) _pull(terms.token, terms.amount);
+        // Only what has arrived is open: a token that calls back while it is pulled finds nothing to claim. It cannot
+        // lock the same terms in between either, since pulling is guarded.
+        _open[id] = 1;
         emit Locked(
             id,
             terms.sender,

@@ -23,8 +23,9 @@ type Deps = {
 };
 
 /**
- * The events of messages that an origin has shown. Throws `lane-broken` unless they continue what was seen before:
- * nonces are consecutive, ids match their content, and accumulators chain. So no message can be missed in silence.
+ * The events of messages that an origin has shown. Throws unless they continue what was seen before, so that no message
+ * can be missed in silence: `logs-missing` when nonces are not consecutive, `lane-broken` when an id does not match its
+ * content or accumulators do not chain.
  */
 export async function appendsOfSent(
   tx: Tx,
@@ -33,7 +34,7 @@ export async function appendsOfSent(
   deps: Deps,
 ): Promise<Append[]> {
   const heads = await seenHeads(tx, origin.name, [...new Set(facts.map(({ lane }) => lane.destination))]);
-  const { fresh, again } = continued(facts, heads);
+  const { fresh, again } = await continued(tx, facts, heads);
   await assertKnown(tx, again);
   for (const { id, message } of fresh) deps.contents.remember(id, message);
   const ids = await identify(tx, fresh, { ...deps, originChainId: origin.chainId });
@@ -57,10 +58,11 @@ export async function appendsOfSent(
 }
 
 /** Splits facts into those that extend their lanes and those at or below the heads. */
-function continued(
+async function continued(
+  tx: Tx,
   facts: readonly AppendedFact[],
   heads: Map<string, LaneHead>,
-): { fresh: AppendedFact[]; again: AppendedFact[] } {
+): Promise<{ fresh: AppendedFact[]; again: AppendedFact[] }> {
   const fresh: AppendedFact[] = [];
   const again: AppendedFact[] = [];
   for (const fact of facts) {
@@ -70,7 +72,8 @@ function continued(
       continue;
     }
     if (!head || fact.nonce !== head.nonce + 1n) {
-      throw broken(fact, `expected nonce ${(head?.nonce ?? 0n) + 1n}, found ${fact.nonce}`);
+      const before = fresh.findLast(({ lane }) => lane.destination === fact.lane.destination);
+      throw await gap(tx, fact, head?.nonce ?? 0n, before);
     }
     if (messageId(routeOf(fact.lane), fact.nonce, fact.message) !== fact.id) {
       throw broken(fact, "its id is not the hash of its content");
@@ -96,6 +99,14 @@ async function assertKnown(tx: Tx, again: readonly AppendedFact[]): Promise<void
     const changed = facts.find(({ nonce, id }) => known.get(nonce) !== id);
     if (changed) throw broken(changed, "another message was seen at this nonce before");
   }
+}
+
+/** A message before this one was not shown: in all likelihood the node left out logs, which can be read again. */
+async function gap(tx: Tx, { lane, nonce, log }: AppendedFact, last: bigint, before?: AppendedFact) {
+  const after = before?.log.blockNumber ?? (await rowsOfNonces(tx, lane, [last]))[0]?.progress.sent?.block;
+  return new LockstepError("logs-missing", `${laneName(lane)}: expected message ${last + 1n}, found ${nonce}`, {
+    details: { lane: laneName(lane), nonce, after, transaction: log.transactionHash },
+  });
 }
 
 function broken({ lane, nonce, log }: AppendedFact, why: string): LockstepError {

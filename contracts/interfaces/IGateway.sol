@@ -80,6 +80,8 @@ interface IGateway is IERC7786GatewaySource, IValidatorSet {
     event MessageFailed(MessageId indexed id, uint256 indexed origin, uint64 indexed nonce, bytes reason);
 
     error InvalidLane(uint256 chainId, LaneConfig config);
+    /// @dev The ids of a lane are bound to the gateway it began with.
+    error LaneInUse(uint256 chainId, address gateway);
     error UnknownDestination(uint256 chainId);
     error InvalidRecipient(bytes recipient);
     error UnexpectedValue(uint256 value);

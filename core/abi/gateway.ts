@@ -22,6 +22,7 @@ export const gatewayAbi = [
   {"inputs":[{"name":"chainId","type":"uint256"},{"components":[{"name":"gateway","type":"address"},{"name":"maxGasLimit","type":"uint32"},{"name":"maxPayload","type":"uint32"},{"name":"defaultGasLimit","type":"uint32"}],"name":"config","type":"tuple"}],"name":"InvalidLane","type":"error"},
   {"inputs":[{"name":"recipient","type":"bytes"}],"name":"InvalidRecipient","type":"error"},
   {"inputs":[{"components":[{"name":"rule","type":"uint8"},{"name":"value","type":"uint128"},{"name":"outOf","type":"uint128"}],"name":"threshold","type":"tuple"},{"name":"totalWeight","type":"uint256"}],"name":"InvalidThreshold","type":"error"},
+  {"inputs":[{"name":"chainId","type":"uint256"},{"name":"gateway","type":"address"}],"name":"LaneInUse","type":"error"},
   {"inputs":[{"name":"weight","type":"uint256"},{"name":"totalWeight","type":"uint256"}],"name":"NoQuorum","type":"error"},
   {"inputs":[{"name":"expected","type":"uint64"},{"name":"given","type":"uint64"}],"name":"NonceGap","type":"error"},
   {"inputs":[],"name":"NotInitializing","type":"error"},

@@ -28,6 +28,25 @@ contract GatewayAccessTest is GatewayFixture {
         vm.assertEq(destination.authority(), address(manager), "authority");
     }
 
+    /// @dev Another gateway under the nonces of the old one would block the lane for good.
+    function test_gatewayOfALaneInUseStays() public {
+        destination.setLane(ORIGIN, lane(STRANGER));
+        destination.setLane(ORIGIN, lane(address(origin)));
+        send(address(recorder));
+        deliver(1, 1);
+        bytes memory refusal = abi.encodeWithSelector(IGateway.LaneInUse.selector, ORIGIN, address(origin));
+        vm.expectRevert(refusal);
+        destination.setLane(ORIGIN, lane(STRANGER));
+        vm.chainId(ORIGIN);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.LaneInUse.selector, DESTINATION, address(destination)));
+        origin.setLane(DESTINATION, lane(STRANGER));
+        vm.chainId(DESTINATION);
+        IGateway.LaneConfig memory config = lane(address(origin));
+        config.maxPayload = 4;
+        destination.setLane(ORIGIN, config);
+        vm.assertEq(destination.laneConfig(ORIGIN).maxPayload, 4, "caps may change");
+    }
+
     function test_delayedRoleHasToScheduleFirst() public {
         bytes4[] memory selectors = new bytes4[](1);
         selectors[0] = IGateway.setLane.selector;

@@ -92,7 +92,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
         );
     }
 
-    /// @dev The lock's slot is taken before the tokens arrive; claiming it in between must not pay from others' funds.
+    /// @dev A lock is open only when its tokens have arrived; a claim in between would be paid from others' funds.
     function test_tokenCannotClaimBeforeItPaid() public {
         HookToken hook = new HookToken();
         IHashedTimelock.Terms memory others = tokenTerms(address(hook), 5, 0);
@@ -101,11 +101,10 @@ contract HashedTimelockHostileTest is TimelockFixture {
         IHashedTimelock.Terms memory terms = tokenTerms(address(hook), 5, 0);
         fund(terms);
         hook.prepare(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
-        // Five went out while five came in: nothing was received. (Underflow would have reverted as well.)
         expectRefusal(
             terms,
             0,
-            abi.encodeWithSelector(IHashedTimelock.WrongReceipt.selector, terms.token, uint256(5), uint256(0))
+            abi.encodeWithSelector(IHashedTimelock.LockNotOpen.selector, timelock.lockId(terms))
         );
         vm.assertEq(hook.balanceOf(address(timelock)), 5, "others' funds are there");
     }

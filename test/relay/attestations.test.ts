@@ -71,6 +71,19 @@ await forEachDatabase("attestations", (backend) => {
   };
   const kept = async () => (await h.db.query("SELECT 1 FROM relay_attestations")).length;
 
+  it("refuses the other signature that anyone can make of one, which the gateway would read as somebody else's", async () => {
+    const word = await attest(validatorKeys.one);
+    const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+    const [r, s, v] = [word.signature.slice(2, 66), word.signature.slice(66, 130), word.signature.slice(130)];
+    const mirrored = (order - BigInt(`0x${s}`)).toString(16).padStart(64, "0");
+    const signature = `0x${r}${mirrored}${v === "1b" ? "1c" : "1b"}`;
+    const before = await kept();
+    assert.equal(await push({ ...word, signature }), "attestation-refused");
+    assert.equal(await push({ ...word, signature: `0x${r}${s}${v === "1b" ? "00" : "01"}` }), "attestation-refused");
+    assert.equal(await push({ ...word, nonce: (2n ** 64n).toString() }), "request-invalid");
+    assert.equal(await kept(), before);
+  });
+
   it("refuses what does not come from a known validator for a known lane, and keeps none of it", async () => {
     const { one } = validatorKeys;
     const good = await attest(one);
