@@ -46,14 +46,14 @@ export async function composeService(
   try {
     await migrate(foundation.db, migrations, log);
     for (const chain of Object.values(foundation.chains)) await assertSameChain(foundation.db, chain);
-    return assemble(config, env, foundation, { log, clock, mark });
+    return createService(config, env, foundation, { log, clock, mark });
   } catch (error) {
     await foundation.close();
     throw error;
   }
 }
 
-function assemble(
+function createService(
   config: ServiceConfig,
   env: Env,
   foundation: Foundation,
