@@ -1,4 +1,4 @@
-import { decodeEventLog, getAbiItem, toEventSelector } from "viem";
+import { decodeEventLog, toEventSelector } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import type { ChainLog } from "#core/chain/chain.ts";
 import type { Hex } from "#core/kernel/codec.ts";
@@ -34,8 +34,14 @@ export type GatewayLog =
 
 type Content = { readonly sender: Hex; readonly recipient: Hex; readonly payload: Hex; readonly attributesHash: Hex };
 
-const names = ["MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"] as const;
-const selectors = new Set<Hex>(names.map((name) => toEventSelector(getAbiItem({ abi: gatewayAbi, name }))));
+type Name = "MessageSent" | "LaneAppended" | "MessageExecuted" | "MessageFailed";
+type GatewayEvent = Extract<(typeof gatewayAbi)[number], { type: "event"; name: Name }>;
+
+const names: readonly string[] = ["MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"] satisfies Name[];
+const isOurs = (item: (typeof gatewayAbi)[number]): item is GatewayEvent =>
+  item.type === "event" && names.includes(item.name);
+/** The library hashes every event of an ABI at every log, so it is given just the right one. */
+const bySelector = new Map(gatewayAbi.filter(isOurs).map((item) => [toEventSelector(item), item]));
 
 /**
  * What logs of one gateway, in order and complete for their transactions, say about messages; others are skipped.
@@ -83,8 +89,8 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
 }
 
 function decode({ topics: [selector, ...args], data }: ChainLog) {
-  if (!selector || !selectors.has(selector)) return undefined;
-  return decodeEventLog({ abi: gatewayAbi, topics: [selector, ...args], data });
+  const item = selector && bySelector.get(selector);
+  return item && decodeEventLog({ abi: [item], topics: [selector, ...args], data });
 }
 
 const follows = (before: ChainLog, log: ChainLog, name: string | undefined): boolean =>
