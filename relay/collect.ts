@@ -8,7 +8,7 @@ import type { WireAttestation } from "./schemas.ts";
 import type { ValidatorBook, ValidatorInfo } from "./validators.ts";
 
 /** What a lane wants signed. */
-export type Wanted = {
+type Wanted = {
   readonly lane: LaneEnds;
   readonly generation: number;
   /** The accumulators of the messages that may be delivered, by nonce, without a gap. */
@@ -19,7 +19,7 @@ export type Wanted = {
   readonly pushed: readonly Attestation[];
 };
 
-export type Collected = {
+type Collected = {
   readonly quorum?: QuorumAt;
   /** Verified answers, to be kept. */
   readonly fresh: readonly Attestation[];

@@ -27,7 +27,7 @@ export function withPlace(row: MessageRow): OpenMessage[] {
   return sent ? [{ ...row, nonce: sent.nonce, gasLimit: sent.gasLimit, payloadBytes: sent.payloadBytes }] : [];
 }
 
-export type DeliveryStart = {
+type DeliveryStart = {
   readonly lane: LaneEnds;
   readonly generation: number;
   /** Messages that follow each other, up to the quorum's nonce. */
