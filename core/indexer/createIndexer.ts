@@ -7,9 +7,11 @@ import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
 import type { Log } from "../observe/log.ts";
 import { allAddresses, announce, type News } from "./announce.ts";
+import { createGaps } from "./gaps.ts";
 import { genesisState, lookAtChain } from "./look.ts";
 import type { ChainObserver } from "./observer.ts";
 import type { KnownBlock } from "./reconcile.ts";
+import { reread } from "./reread.ts";
 import { assertGenesis } from "./sameChain.ts";
 import { settle } from "./settle.ts";
 import { createSpanReader } from "./spans.ts";
@@ -45,7 +47,8 @@ export type IndexerStatus = {
 
 /**
  * Follows one chain from its checkpoint and tells the observers. Halts for good (`status().state`) with
- * `chain-replaced`, `reorg-too-deep` or `chain-id-mismatch`; everything else is tried again.
+ * `chain-replaced`, `reorg-too-deep`, `chain-id-mismatch`, or `lane-broken` when logs that an observer misses do not turn
+ * up; everything else is tried again.
  */
 export type Indexer = {
   start(): void;
@@ -59,6 +62,8 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   const { chain, config, db, observers, clock, mark = noMark } = deps;
   const log = deps.log.child({ module: "indexer", chain: chain.name });
   const reader = createSpanReader({ chain, logWindow: config.logWindow, pauseMs: config.pollMs, clock, log });
+  const gaps = createGaps();
+  const startBlock = BigInt(config.startBlock);
   const shared = { chain, reader, observers, log };
   let loop: Loop | undefined;
   let halted = false;
@@ -70,7 +75,10 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   async function step(): Promise<StepAnswer> {
     const current = state ?? (await open());
     if (current === undefined) return "idle";
-    const answer = await follow(current);
+    const answer = await gaps.around(
+      () => follow(state ?? current),
+      (from = startBlock) => reread({ ...shared, logWindow: config.logWindow, from, state: state ?? current, commit }),
+    );
     healthyAt = clock.now();
     lastError = undefined;
     return answer;
@@ -84,7 +92,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       state = stored;
       return stored;
     }
-    const first = await genesisState(chain, BigInt(config.startBlock));
+    const first = await genesisState(chain, startBlock);
     if (first === undefined) return undefined;
     await db.tx((tx) => createState(tx, chain.name, first));
     state = first;
@@ -146,7 +154,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     return "idle";
   }
 
-  async function commit(from: IndexState, to: IndexState, news: News): Promise<void> {
+  async function commit(from: IndexState, to: IndexState, news: News): Promise<IndexState> {
     const next = { ...to, revision: from.revision + 1n };
     try {
       await db.tx(async (tx) => {
@@ -159,7 +167,9 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       throw error;
     }
     state = next;
+    if (tipOf(next).hash !== tipOf(from).hash) gaps.closed();
     mark(`indexed/${chain.name}`);
+    return next;
   }
 
   return {
@@ -167,6 +177,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       if (loop !== undefined) return;
       halted = false;
       state = undefined;
+      gaps.closed();
       loop = startLoop({
         step,
         clock,

@@ -11,7 +11,11 @@ export type IndexedBlock = { readonly block: Block; readonly logs: readonly Chai
 export type ChainObserver = {
   /** Contracts on that chain whose logs the observer wants. */
   addresses(chain: string): readonly Hex[];
-  /** Canonical blocks that hold wanted logs, in order. */
+  /**
+   * Canonical blocks that hold wanted logs, in order. May be shown twice. Throws `logs-missing` when logs of earlier
+   * blocks were not shown, with the height from which on they may be missing as `details.after` (from the start without
+   * it): they are read again, and blocks that were incomplete are shown, final ones too, before this one comes again.
+   */
   included(tx: Tx, chain: string, blocks: readonly IndexedBlock[]): Promise<void>;
   /** Every block above `ancestor` is no longer canonical. What replaces them follows as `included`. */
   reorged(tx: Tx, chain: string, ancestor: bigint): Promise<void>;

@@ -25,7 +25,7 @@ type SettleRequest = {
 
 /**
  * The state with what is final by now, and what a second look at blocks that become final brought to light. Undefined
- * when the final block is not the recorded one.
+ * when the final block is not the recorded one, or lies above a tip that is not, or no longer, the chain's.
  */
 export async function settle(request: SettleRequest): Promise<{ state: IndexState; news: News } | undefined> {
   const { chain, reader, observers, log, next, final, seen } = request;
@@ -34,6 +34,8 @@ export async function settle(request: SettleRequest): Promise<{ state: IndexStat
   if (height <= next.final) return { state: next, news: { indexed: [] } };
   const recorded = next.known.find(({ number }) => number === final.number);
   if (recorded !== undefined && recorded.hash !== final.hash) return undefined;
+  // A final block vouches for those below it only as far as they are its ancestors.
+  if (final.number > tip.number && (await chain.block(tip.number))?.hash !== tip.hash) return undefined;
   const range = { above: next.final, upTo: height < seen ? height : seen };
   const addresses = allAddresses(chain.name, observers);
   const recheck = await recheckFinal({ chain, reader, known: next.known, range, addresses });

@@ -80,6 +80,11 @@ export const errorTable = {
     retryable: false,
     title: "The messages of a lane do not follow each other; an operator has to decide",
   },
+  "logs-missing": {
+    status: 503,
+    retryable: true,
+    title: "A chain's endpoint left out logs of earlier blocks; they are read again",
+  },
   "gas-limit-too-high": {
     status: 422,
     retryable: false,

@@ -71,6 +71,8 @@ async function open(backend: DatabaseBackend) {
 }
 
 const broken = (error: unknown) => isLockstepError(error, "lane-broken");
+const missingAfter = (after: bigint | undefined) => (error: unknown) =>
+  isLockstepError(error, "logs-missing") && error.retryable && error.details.after === after;
 const three = laneOf(["0x01", "0x02", "0x03"]);
 
 await forEachDatabase("the observer of messages", (backend) => {
@@ -123,23 +125,34 @@ await forEachDatabase("the observer of messages", (backend) => {
     attemptLog(three[2]!, { at: block(height), transaction: transactionOf("d"), index: 2 }, "MessageExecuted"),
   ];
 
-  each(
-    "stops with a code at a gap, a wrong accumulator, changed content or a changed past, and writes nothing",
-    async (o) => {
-      const [first, second, third] = three;
-      await o.included("alpha", sendingBlock(block(5n), [first!]));
-      const before = await o.types();
-      await assert.rejects(o.included("alpha", sendingBlock(block(6n), [third!])), broken);
-      const wrong = { ...second!, accumulator: third!.accumulator };
-      await assert.rejects(o.included("alpha", sendingBlock(block(6n), [wrong])), broken);
-      await assert.rejects(o.included("alpha", sendingBlock(block(6n), [{ ...second!, payload: "0xff" }])), broken);
-      const [other] = laneOf(["0x99"]);
-      await assert.rejects(o.included("alpha", sendingBlock(block(6n), [other!])), broken);
-      assert.deepEqual(await o.types(), before);
-      await o.included("alpha", sendingBlock(block(6n), [second!, third!]));
-      assert.equal((await o.rows()).length, 3);
-    },
-  );
+  each("stops with a code at a wrong accumulator, changed content or a changed past, and writes nothing", async (o) => {
+    const [first, second, third] = three;
+    await o.included("alpha", sendingBlock(block(5n), [first!]));
+    const before = await o.types();
+    const wrong = { ...second!, accumulator: third!.accumulator };
+    await assert.rejects(o.included("alpha", sendingBlock(block(6n), [wrong])), broken);
+    await assert.rejects(o.included("alpha", sendingBlock(block(6n), [{ ...second!, payload: "0xff" }])), broken);
+    const [other] = laneOf(["0x99"]);
+    await assert.rejects(o.included("alpha", sendingBlock(block(6n), [other!])), broken);
+    assert.deepEqual(await o.types(), before);
+    await o.included("alpha", sendingBlock(block(6n), [second!, third!]));
+    assert.equal((await o.rows()).length, 3);
+  });
+
+  each("says from where on logs are missing at a gap, and goes on once they are shown", async (o) => {
+    const [first, second, third] = three;
+    const show = (height: bigint, sample: typeof first) => sendingBlock(block(height), [sample!]);
+    await assert.rejects(o.included("alpha", show(6n, second)), missingAfter(undefined));
+    await assert.rejects(o.included("alpha", show(5n, first), show(8n, third)), missingAfter(5n));
+    assert.deepEqual(await o.types(), []);
+    await o.included("alpha", show(5n, first));
+    await o.finalized("alpha", 7n);
+    await assert.rejects(o.included("alpha", show(8n, third)), missingAfter(5n));
+    await o.included("alpha", show(6n, second));
+    await o.included("alpha", show(8n, third));
+    await o.finalized("alpha", 8n);
+    assert.deepEqual(await o.statuses(), ["3 final", "2 final", "1 final"]);
+  });
 
   each("keeps what a destination shows first until the message is seen, final or not", async (o) => {
     await o.included("beta", { block: block(9n), logs: attemptsOf(9n).slice(0, 2) });

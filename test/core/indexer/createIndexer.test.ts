@@ -3,7 +3,7 @@ import { after, before, it } from "node:test";
 import { numberToHex } from "viem";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
-import { systemClock } from "#core/kernel/clock.ts";
+import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { forEachDatabase, type OpenDatabase, quietLog } from "../../support/databases.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
@@ -54,12 +54,13 @@ await forEachDatabase("the indexer", (backend) => {
 
   const start = (
     history: History,
-    options: { blocks?: number; chain?: ChainAccess; logWindow?: number; startBlock?: number } = {},
+    options: { blocks?: number; chain?: ChainAccess; logWindow?: number; startBlock?: number; clock?: Clock } = {},
   ) => {
     const chain = options.chain ?? accessTo(proxy.url, chainId, { blocks: options.blocks ?? 6 });
     const config = { pollMs: 5, startBlock: options.startBlock ?? 0, logWindow: options.logWindow ?? 2_000 };
     const db = database.another();
-    const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock: systemClock });
+    const { clock = systemClock } = options;
+    const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock });
     running.push(indexer);
     indexer.start();
     return indexer;
@@ -214,6 +215,66 @@ await forEachDatabase("the indexer", (backend) => {
     assert.deepEqual(await recordedWords(database), await chainSays());
     const place = history.calls.indexOf(`included ${block}`);
     assert.ok(place >= 0 && history.calls.slice(0, place).every((call) => call !== `finalized ${block}`));
+  });
+
+  for (const when of ["at once", "after a while"]) {
+    scene(`reads logs again that an observer misses, and finds them ${when}`, async () => {
+      const history = mine();
+      const indexer = start(history, { blocks: 0 });
+      await caughtUp(indexer);
+      proxy.use((request) => (request.method === "eth_getLogs" ? Promise.resolve({ result: [] }) : undefined));
+      const after = await local.height();
+      await ringer.ring(1n);
+      await ringer.ring(2n);
+      await caughtUp(indexer);
+      assert.deepEqual(await recordedWords(database), []);
+      let hidden = when === "at once" ? 0 : 4;
+      const missed = await local.height();
+      proxy.use((request, forward) => {
+        const { fromBlock } = (request.params[0] ?? {}) as { fromBlock?: string };
+        if (request.method !== "eth_getLogs" || hidden === 0 || BigInt(fromBlock ?? 0) > missed) return undefined;
+        hidden -= 1;
+        return forward().then(() => ({ result: [] }));
+      });
+      history.miss(after, [1n, 2n]);
+      await ringer.ring(3n);
+      await caughtUp(indexer);
+      assert.equal(hidden, 0);
+      assert.deepEqual(await recordedWords(database), await chainSays());
+      assert.equal(history.calls.filter((call) => call === `included ${after + 1n} ${after + 2n}`).length, 1);
+    });
+  }
+
+  scene("halts when the logs that an observer misses do not turn up", async () => {
+    const delays: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => {
+        delays.push(ms);
+        return systemClock.sleep(1, signal);
+      },
+    };
+    const history = mine();
+    const indexer = start(history, { blocks: 0, clock });
+    await caughtUp(indexer);
+    const after = await local.height();
+    history.miss(after - 1n, [99n]);
+    proxy.seen.length = 0;
+    await ringer.ring(3n);
+    await halted(indexer);
+    assert.equal(indexer.status().error?.code, "lane-broken");
+    assert.deepEqual(await recordedWords(database), []);
+    const rereads = proxy.seen.filter(
+      ({ method, params }) =>
+        method === "eth_getLogs" && (params[0] as { fromBlock: string }).fromBlock === numberToHex(after - 1n),
+    );
+    assert.equal(rereads.length, 20);
+    const growing = delays.filter((ms) => ms > 5);
+    assert.equal(growing.length, 19);
+    assert.deepEqual(
+      growing,
+      [...growing].sort((a, b) => a - b),
+    );
   });
 
   scene("gets through an endpoint that hangs, dies and refuses wide ranges", async () => {

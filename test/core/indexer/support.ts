@@ -6,6 +6,7 @@ import type { ChainObserver } from "#core/indexer/observer.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { type DatabaseBackend, type OpenDatabase, quietLog } from "../../support/databases.ts";
 
 const historyMigrations: readonly Migration[] = [
@@ -39,6 +40,8 @@ export type History = ChainObserver & {
   readonly violations: string[];
   /** Extra failure to throw at the end of an `included`, after everything was written. */
   failNext(error: Error): void;
+  /** It has to have these words, of blocks after a height, before it takes any other; throws `logs-missing` till then. */
+  miss(after: bigint, words: readonly bigint[]): void;
 };
 
 /**
@@ -53,11 +56,16 @@ export function createHistory(addresses: () => readonly Hex[]): History {
   };
   let failure: Error | undefined;
   let final = -1n;
+  let missing: { after: bigint; words: readonly bigint[] } | undefined;
+  const late = (number: bigint) => missing !== undefined && number > missing.after;
   return {
     calls,
     violations,
     failNext: (error) => {
       failure = error;
+    },
+    miss: (after, words) => {
+      missing = { after, words };
     },
     addresses,
     async included(tx, _chain, blocks) {
@@ -65,7 +73,7 @@ export function createHistory(addresses: () => readonly Hex[]): History {
       let before: Block | undefined;
       for (const { block, logs } of blocks) {
         check(before === undefined || before.number < block.number, "blocks rise");
-        check(block.number > final, "nothing is included below a final height");
+        check(block.number > final || late(block.number), "nothing is included below a final height");
         check(logs.length > 0 && logs.every((log) => wanted.has(log.address.toLowerCase())), "only what is wanted");
         check(
           logs.every((log) => log.blockHash === block.hash && log.blockNumber === block.number),
@@ -73,6 +81,11 @@ export function createHistory(addresses: () => readonly Hex[]): History {
         );
         for (const log of logs) await insert(tx, block, log);
         before = block;
+      }
+      const rows = missing ? await tx.query<{ word: string }>("SELECT word FROM history") : [];
+      const has = new Set(rows.map(({ word }) => word));
+      if (missing?.words.some((word) => !has.has(String(word)))) {
+        throw new LockstepError("logs-missing", "words are missing", { details: { after: missing.after } });
       }
       calls.push(`included ${blocks.map(({ block }) => block.number).join(" ")}`);
       if (failure !== undefined) {
