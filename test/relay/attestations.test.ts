@@ -17,16 +17,12 @@ import {
 } from "./harness.ts";
 import { hashOf } from "./samples.ts";
 
-let sites: Sites;
-before(async () => {
-  sites = await openSites();
-});
-after(() => Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]));
-
 await forEachDatabase("attestations", (backend) => {
+  let sites: Sites;
   let h: Harness;
   let message: WireMessage;
   before(async () => {
+    sites = await openSites();
     h = await openHarness(backend, sites);
     const { transactionHash } = await sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, "0x01");
     message = await until(
@@ -37,7 +33,10 @@ await forEachDatabase("attestations", (backend) => {
       "the message is final",
     );
   });
-  after(() => h?.close());
+  after(async () => {
+    await h?.close();
+    await Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]);
+  });
 
   const accumulatorAt = async (nonce: string | undefined): Promise<Hex> => {
     const [row] = await h.db.query<{ accumulator: Hex }>(

@@ -19,11 +19,6 @@ import {
 
 let sites: Sites;
 let rejecter: Hex;
-before(async () => {
-  sites = await openSites();
-  rejecter = await deployMock(sites.beta, "HostileRecipients.sol/RevertingRecipient");
-});
-after(() => Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]));
 
 const body = (recipient: string, payload = "0x6869") => ({
   ...{ origin: "alpha", destination: "beta", recipient, payload },
@@ -36,10 +31,16 @@ async function setAccepting(accepting: boolean): Promise<void> {
 }
 
 await forEachDatabase("delivery", (backend) => {
-  describe("with few validators", () => {
+  before(async () => {
+    sites = await openSites();
+    rejecter = await deployMock(sites.beta, "HostileRecipients.sol/RevertingRecipient");
+  });
+  after(() => Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]));
+
+  describe("with few validators, which push to a process that does not deliver", () => {
     let h: Harness;
     before(async () => {
-      h = await openHarness(backend, sites);
+      h = await openHarness(backend, sites, { separateApi: true });
     });
     after(() => h?.close());
     const send = async () =>

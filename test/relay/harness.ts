@@ -13,6 +13,7 @@ import { createKeyStore } from "#core/chain/keys.ts";
 import { chainConfigSchema } from "#core/config/chains.ts";
 import { relayConfigSchema } from "#core/config/relay.ts";
 import { validatorConfigSchema } from "#core/config/validator.ts";
+import type { Db } from "#core/db/db.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
@@ -23,7 +24,6 @@ import { indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
-import { createLog } from "#core/observe/log.ts";
 import type { Job } from "#core/queue/queue.ts";
 import { createSender } from "#core/sender/createSender.ts";
 import { intentEvents } from "#core/sender/sender.ts";
@@ -102,8 +102,8 @@ export async function deployMock(site: Site, path: string): Promise<Hex> {
 type Options = {
   readonly finalityBlocks?: number;
   readonly maxBatch?: number;
-  /** Endpoints that the service uses instead of the chains' own. */
-  readonly urls?: Partial<Record<Name, string>>;
+  /** Requests are served by another process than the one that delivers, as far as the database can tell. */
+  readonly separateApi?: boolean;
 };
 
 export type Harness = Awaited<ReturnType<typeof openHarness>>;
@@ -114,36 +114,37 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const { db } = database;
   const folder = mkdtempSync(join(tmpdir(), "lockstep-relay-"));
   const clock = systemClock;
-  const log = process.env.RLOG ? createLog({ level: "debug", name: "t" }) : quietLog;
+  const log = quietLog;
   await migrate(db, [...eventMigrations, ...indexerMigrations, ...senderMigrations, ...relayMigrations]);
-  const configOf = (name: Name, url = sites[name].url) =>
+  const configOf = (name: Name) =>
     chainConfigSchema.parse({
-      ...{ chainId: sites[name].local.chainId, endpoints: [url], pollMs: 10 },
+      ...{ chainId: sites[name].local.chainId, endpoints: [sites[name].url], pollMs: 10 },
       ...{ finality: { blocks: options.finalityBlocks ?? 0 }, blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
     });
   const chains = Object.fromEntries(
-    names.map((name) => [name, createChain({ name, ...configOf(name, options.urls?.[name]) }, { log, clock })]),
+    names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock })]),
   ) as Record<Name, ChainAccess>;
   const keyStore = createKeyStore(Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, redact(key)])));
-  const store = createEventStore({
-    ...{ db, log, clock, schemas: { ...intentEvents, ...relayEvents }, projections: relayProjections },
-  });
   const sealer = createSealer(redact(randomBytes(32)));
-  const sender = createSender({ db, store, chains, keyStore, sealer, clock, log });
   const ports = await Promise.all(validatorNames.map(freePort));
-  const relay = createRelay({
-    ...{ db, store, sender, keyStore, clock, log },
-    chains: Object.fromEntries(
-      names.map((name) => [name, { chain: chains[name], gateway: sites[name].contracts.gateway }]),
-    ),
-    config: relayConfigSchema.parse({
-      ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
-      validators: validatorNames.map((name, index) => ({
-        ...{ name, address: privateKeyToAddress(validatorKeys[name]), url: `http://127.0.0.1:${ports[index]}` },
-      })),
-    }),
+  const relayConfig = relayConfigSchema.parse({
+    ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    validators: validatorNames.map((name, index) => ({
+      ...{ name, address: privateKeyToAddress(validatorKeys[name]), url: `http://127.0.0.1:${ports[index]}` },
+    })),
   });
+  /** The relay as a process of its own has it. */
+  const processOn = (own: Db) => {
+    const schemas = { ...intentEvents, ...relayEvents };
+    const store = createEventStore({ db: own, log, clock, schemas, projections: relayProjections });
+    const sender = createSender({ db: own, store, chains, keyStore, sealer, clock, log });
+    const ends = names.map((name) => [name, { chain: chains[name], gateway: sites[name].contracts.gateway }]);
+    const shared = { db: own, store, sender, keyStore, clock, log };
+    return { store, sender, relay: createRelay({ ...shared, chains: Object.fromEntries(ends), config: relayConfig }) };
+  };
+  const { store, sender, relay } = processOn(db);
+  const front = options.separateApi ? processOn(database.another()) : { relay };
   const indexers = names.map((name) =>
     createIndexer({ chain: chains[name], config: configOf(name), db, observers: [relay.observer], log, clock }),
   );
@@ -159,7 +160,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
     },
   });
   const http = await createHttpServer({ log, title: "test", version: "1", description: "" });
-  await relay.plugin(http);
+  await front.relay.plugin(http);
   await http.listen({ host: "127.0.0.1", port: 0 });
   const address = http.server.address();
   const url = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
