@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import type { MessageAnswer } from "#app/demo/api.ts";
+import { forEachHome, openNetwork, type TestNetwork } from "#test/support/network.ts";
+import { chainFacts } from "./chainFacts.ts";
+import { messageRequest, type SwapAnswer, swapRequest } from "./requests.ts";
+
+type Page = { swaps: SwapAnswer[]; next?: string };
+type Message = MessageAnswer & { onchainId?: string };
+const timeoutMs = 60_000;
+
+await forEachHome("a network", (home) => {
+  let test: TestNetwork;
+  let swap: SwapAnswer;
+  before(async () => {
+    test = await openNetwork(home);
+  });
+  after(() => test?.close());
+
+  const post = async (path: string, body: unknown) => {
+    const response = await fetch(`${test.network.api}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${test.network.token()}` },
+      body: JSON.stringify(body),
+    });
+    return {
+      status: response.status,
+      answer: (await response.json()) as { code?: string; field?: string; id: string },
+    };
+  };
+
+  it("delivers a message each way, which can be found by both its ids", async () => {
+    const { api, network } = test;
+    for (const [origin, destination] of [
+      ["alpha", "beta"],
+      ["beta", "alpha"],
+    ] as const) {
+      const { id } = await api.post<Message>("/v1/messages", messageRequest(network, origin, destination));
+      const message = await api.until<Message>(`/v1/messages/${id}`, ({ status }) => status === "delivered", timeoutMs);
+      assert.equal((await api.get<Message>(`/v1/messages/${message.onchainId}`)).id, id);
+      assert.equal(await chainFacts(network, destination).recorded(), 1n);
+    }
+  });
+
+  it("completes a swap, which can be found by its id, its hashlock and its locks", async () => {
+    const { api, network } = test;
+    const { id, status, timeline } = await api.post<SwapAnswer>("/v1/swaps", swapRequest(network));
+    assert.deepEqual([status, timeline.length], ["requested", 1]);
+    swap = await api.until<SwapAnswer>(`/v1/swaps/${id}`, (answer) => answer.status === "completed", timeoutMs);
+    for (const reference of [swap.hashlock, swap.source.lockId, swap.target.lockId]) {
+      assert.equal((await api.get<SwapAnswer>(`/v1/swaps/${reference}`)).id, id);
+    }
+  });
+
+  it("refuses to claim or refund what has ended", async () => {
+    assert.deepEqual((await post(`/v1/swaps/${swap.id}/claim`, {})).answer.code, "swap-not-claimable");
+    assert.deepEqual((await post(`/v1/swaps/${swap.id}/refund`, {})).answer.code, "swap-not-refundable");
+  });
+
+  it("promises a balance to one swap only, also when they are asked for at once", async () => {
+    const large = { ...swapRequest(test.network) };
+    large.source = { ...large.source, amount: "600000000000000000000" };
+    const answers = await Promise.all([post("/v1/swaps", large), post("/v1/swaps", large)]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [202, 422]);
+    const refused = answers.find(({ status }) => status === 422)?.answer;
+    assert.deepEqual([refused?.code, refused?.field], ["balance-insufficient", "source.amount"]);
+    const id = answers.find(({ status }) => status === 202)?.answer.id;
+    await test.api.until<SwapAnswer>(`/v1/swaps/${id}`, ({ status }) => status === "completed", timeoutMs);
+  });
+
+  it("lists swaps newest first, page by page", async () => {
+    const first = await test.api.get<Page>("/v1/swaps?limit=1");
+    const second = await test.api.get<Page>(`/v1/swaps?limit=1&cursor=${first.next}`);
+    const ids = [...first.swaps, ...second.swaps].map(({ id }) => id);
+    assert.equal(ids.length, 2);
+    assert.equal(ids[1], swap.id);
+    assert.deepEqual(
+      (await test.api.get<Page>("/v1/swaps?limit=2")).swaps.map(({ id }) => id),
+      ids,
+    );
+    const end = second.next === undefined ? { swaps: [] } : await test.api.get<Page>(`/v1/swaps?cursor=${second.next}`);
+    assert.deepEqual(end.swaps, []);
+  });
+});
