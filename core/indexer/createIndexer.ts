@@ -2,6 +2,7 @@ import type { Block, Chain } from "../chain/chain.ts";
 import type { ChainConfig } from "../config/chains.ts";
 import type { Db } from "../db/db.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { Hex } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
@@ -116,11 +117,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
         return "continue";
       case "too-deep":
         await assertGenesis(chain, current.genesis);
-        throw new LockstepError(
-          "reorg-too-deep",
-          `${chain.name} dropped its final block ${outcome.number}: recorded ${outcome.known}, now ${outcome.found}`,
-          { details: { chain: chain.name, number: outcome.number, known: outcome.known, found: outcome.found } },
-        );
+        throw tooDeep(chain.name, outcome);
       case "extended":
         return extend(current, look.head, look.final, look.blocks);
     }
@@ -209,6 +206,11 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     }),
     wake: () => loop?.wake(),
   };
+}
+
+function tooDeep(chain: string, { number, known, found }: { number: bigint; known: Hex; found: Hex }): LockstepError {
+  const words = `${chain} dropped its final block ${number}: recorded ${known}, now ${found}`;
+  return new LockstepError("reorg-too-deep", words, { details: { chain, number, known, found } });
 }
 
 const dropAbove = (state: IndexState, ancestor: KnownBlock): IndexState => ({
