@@ -15,10 +15,11 @@ export type Ledger = {
 };
 
 export function createLedger(network: Network): Ledger {
+  // Without the library's cache of the block number, which would hide the newest blocks for seconds.
   const clients = Object.fromEntries(
     Object.values(network.chains).map(({ name, url }) => [
       name,
-      createPublicClient({ transport: http(url, { batch: true }) }),
+      createPublicClient({ transport: http(url, { batch: true }), cacheTime: 0 }),
     ]),
   );
   const clientOf = (chain: string): PublicClient => {

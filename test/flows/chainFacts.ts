@@ -17,7 +17,7 @@ export function chainFacts(network: Network, chain: string): ChainFacts {
   const found = network.chains[chain];
   if (!found) throw new Error(`no chain ${chain}`);
   const { url, deployment } = found;
-  const client = createPublicClient({ transport: http(url) });
+  const client = createPublicClient({ transport: http(url), cacheTime: 0 });
   const countOf = async (eventName: "Locked" | "Claimed" | "Refunded", id: Hex) => {
     const logs = await client.getContractEvents({
       address: deployment.timelock,

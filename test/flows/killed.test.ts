@@ -14,8 +14,8 @@ const marks = {
 };
 /** One home is enough for these: they differ in what is written, not in where. */
 const furtherMarks = {
-  swap: ["signed/swap.lock-source", "signed/swap.claim-target", "broadcast/swap.claim-source"],
-  message: ["broadcast/relay.send", "signed/relay.deliver"],
+  swap: ["signed/swap.claim-target", "broadcast/swap.claim-source"],
+  message: ["signed/relay.deliver"],
 };
 const timeoutMs = 60_000;
 
