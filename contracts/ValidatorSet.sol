@@ -2,28 +2,19 @@
 pragma solidity 0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
+import {IInbox} from "./interfaces/IInbox.sol";
 import {IValidatorSet, QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
 import {Quorum} from "./libraries/Quorum.sol";
+import {SignedData} from "./libraries/SignedData.sol";
+import {GatewayStorage} from "./GatewayStorage.sol";
 
-/// @dev The quorum part of a gateway. A base contract, because a second proxy in the path of a delivery costs gas.
-abstract contract ValidatorSet is IValidatorSet, AccessManagedUpgradeable {
-    /// @custom:storage-location erc7201:lockstep.storage.ValidatorSet
-    struct ValidatorSetStorage {
-        mapping(uint256 originChainId => uint64 epoch) newest;
-        mapping(uint256 originChainId => mapping(uint64 epoch => Epoch)) epochs;
-    }
-
-    struct Epoch {
-        bytes32 setHash;
-        uint64 validUntil;
-    }
-
-    // keccak256(abi.encode(uint256(keccak256("lockstep.storage.ValidatorSet")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant VALIDATOR_SET_STORAGE =
-        0x97fcde372e44eac7af1e59245609c407c79d0964fc5fd465ec61ad7b58c55a00;
-
-    /// @dev A set that was replaced must not count for ever.
+/// @dev How the validators of an origin chain come and go.
+abstract contract ValidatorSet is IValidatorSet, GatewayStorage, AccessManagedUpgradeable {
+    /// @dev A set that was succeeded must not count for ever.
     uint64 private constant LONGEST_OVERLAP = 30 days;
+
+    /// @dev How long checkpoints of a set that handed over itself still count: long enough for what is in flight.
+    uint64 private constant ROTATION_OVERLAP = 1 days;
 
     /// @inheritdoc IValidatorSet
     function setValidators(
@@ -32,60 +23,113 @@ abstract contract ValidatorSet is IValidatorSet, AccessManagedUpgradeable {
         QuorumSet calldata set,
         uint64 overlap
     ) external restricted {
-        ValidatorSetStorage storage $ = _validatorSetStorage();
-        uint64 newest = $.newest[originChainId];
-        require(newest == expectedEpoch, UnexpectedEpoch(originChainId, expectedEpoch, newest));
         require(overlap <= LONGEST_OVERLAP, OverlapTooLong(overlap, LONGEST_OVERLAP));
-        Quorum.validate(set);
+        _succeed(originChainId, expectedEpoch, set, overlap);
+    }
 
-        mapping(uint64 => Epoch) storage epochs = $.epochs[originChainId];
-        uint64 previousValidUntil = 0;
-        if (newest > 0) {
-            previousValidUntil = uint64(block.timestamp) + overlap;
-            epochs[newest].validUntil = previousValidUntil;
-        }
-        uint64 epoch = newest + 1;
-        bytes32 setHash = setHashOf(originChainId, epoch, set);
-        epochs[epoch] = Epoch({setHash: setHash, validUntil: type(uint64).max});
-        $.newest[originChainId] = epoch;
-        emit ValidatorsSet(originChainId, epoch, setHash, set, previousValidUntil);
+    /// @inheritdoc IValidatorSet
+    function rotateValidators(
+        uint256 originChainId,
+        uint64 epoch,
+        QuorumSet calldata current,
+        Signature[] calldata signatures,
+        QuorumSet calldata next
+    ) external {
+        _requireActive(originChainId);
+        bytes32 digest = rotationDigest(originChainId, epoch, setHashOf(originChainId, epoch + 1, next));
+        _requireQuorum(originChainId, epoch, current, signatures, digest);
+        _succeed(originChainId, epoch, next, ROTATION_OVERLAP);
+    }
+
+    /// @inheritdoc IValidatorSet
+    function revokeEpoch(uint256 originChainId, uint64 epoch) external restricted {
+        Epoch storage stored = _validatorStorage().epochs[originChainId][epoch];
+        require(stored.validUntil != 0, EpochNotValid(originChainId, epoch));
+        stored.validUntil = 0;
+        emit EpochRevoked(originChainId, epoch);
     }
 
     /// @inheritdoc IValidatorSet
     function newestEpoch(uint256 originChainId) external view returns (uint64) {
-        return _validatorSetStorage().newest[originChainId];
+        return _validatorStorage().newest[originChainId];
     }
 
     /// @inheritdoc IValidatorSet
-    function epochInfo(uint256 originChainId, uint64 epoch) external view returns (bytes32 setHash, uint64 validUntil) {
-        Epoch storage stored = _validatorSetStorage().epochs[originChainId][epoch];
-        return (stored.setHash, stored.validUntil);
+    function epochInfo(
+        uint256 originChainId,
+        uint64 epoch
+    ) external view returns (bytes26 setHash, uint64 validUntil, uint256 excluded) {
+        ValidatorStorage storage $ = _validatorStorage();
+        Epoch storage stored = $.epochs[originChainId][epoch];
+        return (stored.setHash, stored.validUntil, $.excluded[originChainId][epoch]);
     }
 
     /// @inheritdoc IValidatorSet
-    function setHashOf(uint256 originChainId, uint64 epoch, QuorumSet calldata set) public pure returns (bytes32) {
-        return keccak256(abi.encode(originChainId, epoch, set));
-    }
-
-    /// @dev Reverts unless a quorum of a valid epoch of the origin chain signed the digest.
-    function _requireQuorum(
+    function requireQuorum(
         uint256 originChainId,
         uint64 epoch,
         QuorumSet calldata set,
         Signature[] calldata signatures,
         bytes32 digest
-    ) internal view {
-        Epoch storage stored = _validatorSetStorage().epochs[originChainId][epoch];
-        require(block.timestamp < stored.validUntil, EpochNotValid(originChainId, epoch));
-        bytes32 expected = stored.setHash;
-        bytes32 given = setHashOf(originChainId, epoch, set);
-        require(given == expected, WrongSet(originChainId, epoch, expected, given));
-        Quorum.check(set, signatures, digest);
+    ) external view {
+        _requireQuorum(originChainId, epoch, set, signatures, digest);
     }
 
-    function _validatorSetStorage() private pure returns (ValidatorSetStorage storage $) {
-        assembly {
-            $.slot := VALIDATOR_SET_STORAGE
+    /// @inheritdoc IValidatorSet
+    function checkpointDigest(IInbox.Checkpoint calldata checkpoint) external view returns (bytes32) {
+        return SignedData.checkpoint(checkpoint);
+    }
+
+    /// @inheritdoc IValidatorSet
+    function setHashOf(uint256 originChainId, uint64 epoch, QuorumSet calldata set) public pure returns (bytes32) {
+        return Quorum.setHash(originChainId, epoch, set);
+    }
+
+    /// @inheritdoc IValidatorSet
+    function rotationDigest(uint256 originChainId, uint64 oldEpoch, bytes32 newSetHash) public view returns (bytes32) {
+        return SignedData.rotation(originChainId, oldEpoch, newSetHash);
+    }
+
+    /**
+     * @dev Takes the weight of a validator that signed two histories. At most a third of an epoch's weight goes this
+     * way; `tolerable` is false when it would be more, and then nothing is changed.
+     */
+    function _exclude(
+        uint256 originChainId,
+        uint64 epoch,
+        QuorumSet calldata set,
+        address validator
+    ) internal returns (bool tolerable) {
+        uint256 excluded = _requireValid(originChainId, epoch, set);
+        uint256 bit;
+        (bit, tolerable) = Quorum.exclusionOf(set, validator, excluded);
+        if (!tolerable) {
+            emit ExclusionLimitReached(originChainId, epoch, validator);
+            return false;
         }
+        ValidatorStorage storage $ = _validatorStorage();
+        $.excluded[originChainId][epoch] = excluded | bit;
+        $.epochs[originChainId][epoch].hasExcluded = true;
+        emit ValidatorExcluded(originChainId, epoch, validator);
+    }
+
+    function _succeed(uint256 originChainId, uint64 expectedEpoch, QuorumSet calldata set, uint64 overlap) private {
+        ValidatorStorage storage $ = _validatorStorage();
+        uint64 newest = $.newest[originChainId];
+        require(newest == expectedEpoch, UnexpectedEpoch(originChainId, expectedEpoch, newest));
+        Quorum.validate(set);
+
+        mapping(uint64 => Epoch) storage epochs = $.epochs[originChainId];
+        uint40 previousValidUntil = 0;
+        // An epoch that was revoked, or that never was, gets no overlap.
+        if (epochs[newest].validUntil != 0) {
+            previousValidUntil = uint40(block.timestamp + overlap);
+            epochs[newest].validUntil = previousValidUntil;
+        }
+        uint64 epoch = newest + 1;
+        bytes32 setHash = setHashOf(originChainId, epoch, set);
+        epochs[epoch] = Epoch({setHash: bytes26(setHash), validUntil: type(uint40).max, hasExcluded: false});
+        $.newest[originChainId] = epoch;
+        emit ValidatorsSet(originChainId, epoch, setHash, set, previousValidUntil);
     }
 }

@@ -22,7 +22,7 @@ export type GatewayReader = {
   outboundHead(destinationChainId: number, at?: bigint): Promise<ChainHead>;
   laneCaps(chainId: number): Promise<LaneCaps>;
   newestEpoch(originChainId: number): Promise<bigint>;
-  /** The hash of an epoch's set, and the second at which it stops counting. */
+  /** The first 26 bytes of the hash of an epoch's set, and the second at which it stops counting. */
   epochInfo(originChainId: number, epoch: bigint): Promise<{ setHash: Hex; validUntil: bigint }>;
 };
 
@@ -39,7 +39,11 @@ export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway:
     laneCaps: async (chainId) => read("laneConfig", [BigInt(chainId)]) as Promise<LaneCaps>,
     newestEpoch: async (origin) => read("newestEpoch", [BigInt(origin)]) as Promise<bigint>,
     async epochInfo(origin, epoch) {
-      const [setHash, validUntil] = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [Hex, bigint];
+      const [setHash, validUntil] = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [
+        Hex,
+        bigint,
+        bigint,
+      ];
       return { setHash, validUntil };
     },
   };

@@ -1,3 +1,4 @@
+import { slice } from "viem";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import { createGatewayReader } from "./gateway.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
@@ -23,7 +24,7 @@ export function createSetCheck({ book, clock }: { book: ValidatorBook; clock: Cl
       if (at !== undefined && clock.now() < at + keptMs) return undefined;
       const originChainId = lane.from.chain.chainId;
       const { setHash, validUntil } = await createGatewayReader(lane.to).epochInfo(originChainId, book.epoch);
-      if (setHash !== validatorSetHash(originChainId, book.epoch, book.set)) {
+      if (setHash !== slice(validatorSetHash(originChainId, book.epoch, book.set), 0, 26)) {
         return `the validators that ${lane.destination} knows for epoch ${book.epoch} are not the configured ones`;
       }
       if (validUntil <= unixSeconds(clock)) return `epoch ${book.epoch} has expired at ${lane.destination}`;

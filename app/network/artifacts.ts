@@ -9,6 +9,7 @@ const sources = {
   AccessManager: "@openzeppelin/contracts/access/manager/AccessManager.sol",
   ERC1967Proxy: "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
   Gateway: "contracts/Gateway.sol",
+  GatewayControl: "contracts/GatewayControl.sol",
   HashedTimelock: "contracts/HashedTimelock.sol",
   MessageRecorder: "contracts/mocks/MessageRecorder.sol",
   TestToken: "contracts/mocks/TestToken.sol",

@@ -26,7 +26,8 @@ export async function deployContracts(
   tokenName: { name: string; symbol: string },
 ): Promise<Deployment> {
   const authority = await deployer.deploy("AccessManager", accessManagerAbi, [deployer.address]);
-  const implementation = await deployer.deploy("Gateway", gatewayAbi, []);
+  const control = await deployer.deploy("GatewayControl", gatewayAbi, []);
+  const implementation = await deployer.deploy("Gateway", gatewayAbi, [control]);
   const initialize = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [authority] });
   const gateway = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
   const timelock = await deployer.deploy("HashedTimelock", hashedTimelockAbi, []);

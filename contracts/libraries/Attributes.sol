@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IOutbox} from "../interfaces/IOutbox.sol";
+import {ILanes} from "../interfaces/ILanes.sol";
 import {IERC7786GatewaySource} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
-import {IGateway} from "../interfaces/IGateway.sol";
 
 /// @dev The attributes of ERC-7786 messages: what senders may ask for, each a selector with its arguments.
 library Attributes {
@@ -19,10 +20,10 @@ library Attributes {
             bytes calldata attribute = attributes[i];
             bytes4 selector = bytes4(attribute);
             require(selector == GAS_LIMIT, IERC7786GatewaySource.UnsupportedAttribute(selector));
-            require(i == 0, IGateway.DuplicateAttribute(selector));
-            require(attribute.length == 36, IGateway.InvalidAttribute(attribute));
+            require(i == 0, IOutbox.DuplicateAttribute(selector));
+            require(attribute.length == 36, IOutbox.InvalidAttribute(attribute));
             limit = uint256(bytes32(attribute[4:]));
-            require(limit > 0 && limit <= highest, IGateway.GasLimitOutOfRange(limit, highest));
+            require(limit > 0 && limit <= highest, ILanes.GasLimitOutOfRange(limit, highest));
         }
     }
 

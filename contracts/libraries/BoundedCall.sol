@@ -13,21 +13,51 @@ library BoundedCall {
         }
     }
 
-    /// @dev Calls without value and keeps at most the first `maxReturn` bytes of what is returned.
+    /**
+     * @dev Calls without value. `answer` is the first word of what is returned, zero if that is less; all of it can be
+     * read right after by {returned}.
+     */
     function callWith(
         address target,
         uint256 gasLimit,
-        bytes memory data,
-        uint256 maxReturn
-    ) internal returns (bool success, bytes memory returned) {
+        bytes memory data
+    ) internal returns (bool success, bytes32 answer) {
         assembly ("memory-safe") {
-            success := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x00)
+            success := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x20)
+            if gt(returndatasize(), 0x1f) { answer := mload(0x00) }
+        }
+    }
+
+    /// @dev The same with call data that came in; it is copied behind the memory that is in use and left there.
+    function forward(
+        address target,
+        uint256 gasLimit,
+        bytes calldata data
+    ) internal returns (bool success, bytes32 answer) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, data.offset, data.length)
+            success := call(gasLimit, target, 0, free, data.length, 0x00, 0x20)
+            if gt(returndatasize(), 0x1f) { answer := mload(0x00) }
+        }
+    }
+
+    /// @dev At most the first `longest` bytes that the last call returned.
+    function returned(uint256 longest) internal pure returns (bytes memory data) {
+        assembly ("memory-safe") {
             let size := returndatasize()
-            if gt(size, maxReturn) { size := maxReturn }
-            returned := mload(0x40)
-            mstore(returned, size)
-            returndatacopy(add(returned, 0x20), 0x00, size)
-            mstore(0x40, and(add(add(returned, size), 0x3f), not(0x1f)))
+            if gt(size, longest) { size := longest }
+            data := mload(0x40)
+            mstore(data, size)
+            returndatacopy(add(data, 0x20), 0x00, size)
+            mstore(0x40, and(add(add(data, size), 0x3f), not(0x1f)))
+        }
+    }
+
+    /// @dev Reverts with these bytes as they are.
+    function revertWith(bytes memory data) internal pure {
+        assembly ("memory-safe") {
+            revert(add(data, 0x20), mload(data))
         }
     }
 }

@@ -85,8 +85,16 @@ contract ReenteringRecipient is IERC7786Recipient {
 
 /// @dev Succeeds, but with another answer than the standard's.
 contract WrongAnswerer is IERC7786Recipient {
+    uint256 public count;
+    bool private _right;
+
+    function setRight(bool right) external {
+        _right = right;
+    }
+
     function receiveMessage(bytes32, bytes calldata, bytes calldata) external payable returns (bytes4) {
-        return 0xdeadbeef;
+        ++count;
+        return _right ? IERC7786Recipient.receiveMessage.selector : bytes4(0xdeadbeef);
     }
 }
 

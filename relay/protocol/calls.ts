@@ -1,4 +1,12 @@
-import { encodeFunctionData, parseSignature, signatureToCompactSignature } from "viem";
+import {
+  concatHex,
+  encodeFunctionData,
+  numberToHex,
+  parseSignature,
+  signatureToCompactSignature,
+  size,
+  zeroHash,
+} from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -31,7 +39,7 @@ export function encodeDeliver(delivery: Delivery): Hex {
       toContractSet(set),
       signatures.toSorted((a, b) => byAccount(a.signer, b.signer)).map(({ signature }) => compact(signature)),
       firstNonce,
-      messages,
+      packMessages(messages),
       laterIds,
     ],
   });
@@ -46,7 +54,7 @@ export function encodeRetry(
   return encodeFunctionData({
     abi: gatewayAbi,
     functionName: "retry",
-    args: [BigInt(origin.chainId), origin.gateway, nonce, message],
+    args: [BigInt(origin.chainId), origin.gateway, nonce, packMessages([message])],
   });
 }
 
@@ -59,6 +67,19 @@ export function encodeSendMessage(recipient: InteroperableAddress, payload: Hex,
     args: [encodeInteroperable(recipient), payload, attributes],
   });
 }
+
+/** Messages as the gateway reads them, each behind the one before; attributes take a hash more. */
+export const packMessages = (messages: readonly Message[]): Hex =>
+  concatHex(
+    messages.flatMap(({ sender, recipient, gasLimit, attributesHash, payload }) => [
+      sender,
+      recipient,
+      numberToHex(gasLimit, { size: 4 }),
+      numberToHex(size(payload), { size: 3 }),
+      ...(attributesHash === zeroHash ? (["0x00"] as const) : (["0x01", attributesHash] as const)),
+      payload,
+    ]),
+  );
 
 /** 65 bytes to the two words of ERC-2098 that the gateway takes. */
 function compact(signature: Hex) {

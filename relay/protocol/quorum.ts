@@ -4,9 +4,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 
 const setParameters = parseAbiParameters([
   "uint256 originChainId, uint64 epoch, QuorumSet set",
-  "struct QuorumSet { Validator[] validators; Threshold threshold; }",
-  "struct Validator { address account; uint96 weight; }",
-  "struct Threshold { uint8 rule; uint128 value; uint128 outOf; }",
+  "struct QuorumSet { uint256[] validators; uint256 threshold; }",
 ]);
 
 const highestWeight = (1n << 96n) - 1n;
@@ -27,10 +25,12 @@ export type QuorumState = { readonly weight: bigint; readonly totalWeight: bigin
 /** Sorts addresses as the contract compares them: as numbers. */
 export const byAccount = (a: Hex, b: Hex): number => (BigInt(a) < BigInt(b) ? -1 : BigInt(a) > BigInt(b) ? 1 : 0);
 
-/** The set as the gateway's functions take it, validators sorted. */
+/** The set as the gateway's functions take it: validators sorted, each one word of account and weight. */
 export function toContractSet({ validators, threshold }: QuorumSet) {
   return {
-    validators: validators.toSorted((a, b) => byAccount(a.account, b.account)),
+    validators: validators
+      .toSorted((a, b) => byAccount(a.account, b.account))
+      .map(({ account, weight }) => (BigInt(account) << 96n) | weight),
     threshold: toContractThreshold(threshold),
   };
 }
@@ -78,7 +78,7 @@ function isReached(threshold: Threshold, weight: bigint, total: bigint): boolean
 function isSensible(threshold: Threshold, total: bigint): boolean {
   switch (threshold.rule) {
     case "absoluteWeight":
-      return threshold.weight > 0n && threshold.weight <= total;
+      return threshold.weight * 2n > total && threshold.weight <= total;
     case "simpleMajority":
       return true;
     case "superMajority":
@@ -86,13 +86,15 @@ function isSensible(threshold: Threshold, total: bigint): boolean {
   }
 }
 
-function toContractThreshold(threshold: Threshold) {
+/** One word: the rule, and the two numbers of 120 bits that it may have. */
+function toContractThreshold(threshold: Threshold): bigint {
+  const word = (rule: bigint, value: bigint, outOf: bigint) => (rule << 240n) | (value << 120n) | outOf;
   switch (threshold.rule) {
     case "absoluteWeight":
-      return { rule: 0, value: threshold.weight, outOf: 0n };
+      return word(0n, threshold.weight, 0n);
     case "simpleMajority":
-      return { rule: 1, value: 0n, outOf: 0n };
+      return word(1n, 0n, 0n);
     case "superMajority":
-      return { rule: 2, value: threshold.numerator, outOf: threshold.denominator };
+      return word(2n, threshold.numerator, threshold.denominator);
   }
 }

@@ -3,24 +3,27 @@ pragma solidity 0.8.37;
 
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IGateway, MessageId} from "../../contracts/interfaces/IGateway.sol";
+import {IValidatorSet} from "../../contracts/interfaces/IValidatorSet.sol";
+import {IInbox} from "../../contracts/interfaces/IInbox.sol";
+import {IGateway} from "../../contracts/interfaces/IGateway.sol";
+import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {QuorumSet, Signature} from "../../contracts/interfaces/IValidatorSet.sol";
 import {ReenteringRecipient} from "../../contracts/mocks/HostileRecipients.sol";
-import {GatewayFixture} from "./GatewayFixture.sol";
+import {GatewayFixture, Message} from "./GatewayFixture.sol";
 
 /// @dev The destination's side: order, overlap, gaps and what a delivery must bring.
 contract GatewayDeliverTest is GatewayFixture {
     function test_deliveryRunsTheMessage() public {
         MessageId id = send(address(recorder), "hello", 150_000);
         vm.expectEmit(address(destination));
-        emit IGateway.MessageExecuted(id, ORIGIN, 1);
+        emit IInbox.MessageExecuted(id, ORIGIN, 1);
         deliver(1, 1);
         vm.assertEq(recorder.count(), 1, "count");
         vm.assertEq(recorder.lastId(), MessageId.unwrap(id), "id");
         vm.assertEq(recorder.lastPayload(), "hello", "payload");
         vm.assertEq(recorder.lastSender(), InteroperableAddress.formatEvmV1(ORIGIN, SENDER), "sender");
         vm.assertEq(destination.inboundHead(ORIGIN).accumulator, accumulators[0], "accumulator");
-        vm.assertTrue(!destination.isRetryable(id), "nothing to retry");
+        vm.assertTrue(!destination.isRetryable(ORIGIN, id), "nothing to retry");
     }
 
     /// @dev However relayers cut the lane into deliveries, every message runs once and in order.
@@ -57,7 +60,7 @@ contract GatewayDeliverTest is GatewayFixture {
         send(address(recorder));
         deliver(1, 2);
         QuorumSet memory noSet;
-        IGateway.Checkpoint memory nonsense = IGateway.Checkpoint(ORIGIN, STRANGER, 9, 2, 0, 9);
+        IInbox.Checkpoint memory nonsense = IInbox.Checkpoint(ORIGIN, STRANGER, 9, 2, 0, 9);
         destination.deliver(nonsense, noSet, new Signature[](0), 1, messagesFrom(1, 1), new MessageId[](0));
         destination.deliver(nonsense, noSet, new Signature[](0), 3, messagesFrom(1, 2), new MessageId[](0));
         vm.assertEq(recorder.count(), 2, "nothing ran");
@@ -84,26 +87,37 @@ contract GatewayDeliverTest is GatewayFixture {
     function test_gapIsRefused() public {
         for (uint256 i = 0; i < 3; ++i) send(address(recorder));
         deliver(1, 1);
-        expectDeliveryRevert(deliveryCall(3, 3, 3), abi.encodeWithSelector(IGateway.NonceGap.selector, 2, 3));
+        expectDeliveryRevert(deliveryCall(3, 3, 3), abi.encodeWithSelector(IInbox.NonceGap.selector, 2, 3));
     }
 
     function test_listMustEndAtTheCheckpoint() public {
         for (uint256 i = 0; i < 3; ++i) send(address(recorder));
-        IGateway.Checkpoint memory checkpoint = checkpointAt(3);
+        IInbox.Checkpoint memory checkpoint = checkpointAt(3);
         QuorumSet memory set = validatorSet();
         Signature[] memory signatures = quorum(checkpoint);
-        vm.expectRevert(abi.encodeWithSelector(IGateway.WrongLength.selector, 2, 3));
+        vm.expectRevert(abi.encodeWithSelector(IInbox.TruncatedMessage.selector, messagesFrom(1, 1).length));
         destination.deliver(checkpoint, set, signatures, 1, messagesFrom(1, 1), idsFrom(2, 2));
-        IGateway.Checkpoint memory earlier = checkpointAt(2);
+        IInbox.Checkpoint memory earlier = checkpointAt(2);
         signatures = quorum(earlier);
-        vm.expectRevert(abi.encodeWithSelector(IGateway.WrongLength.selector, 3, 2));
+        vm.expectRevert(abi.encodeWithSelector(IInbox.TrailingBytes.selector, messagesFrom(1, 2).length, messagesFrom(1, 3).length));
         destination.deliver(earlier, set, signatures, 1, messagesFrom(1, 3), idsFrom(4, 3));
+    }
+
+    function test_idsMustLeavePlaceForTheMessages() public {
+        for (uint256 i = 0; i < 3; ++i) send(address(recorder));
+        IInbox.Checkpoint memory checkpoint = checkpointAt(2);
+        QuorumSet memory set = validatorSet();
+        Signature[] memory signatures = quorum(checkpoint);
+        vm.expectRevert(abi.encodeWithSelector(IInbox.WrongLength.selector, 2, 1, 2));
+        destination.deliver(checkpoint, set, signatures, 2, "", idsFrom(2, 2));
+        vm.expectRevert(abi.encodeWithSelector(IInbox.WrongLength.selector, 0, 0, 2));
+        destination.deliver(checkpoint, set, signatures, 0, "", new MessageId[](0));
     }
 
     /// @dev Whatever is changed of a message on its way, it does not lead to the signed accumulator.
     function testFuzz_changedMessageIsRefused(uint8 what, bool later) public {
         for (uint256 i = 0; i < 3; ++i) send(address(recorder));
-        IGateway.Message storage message = sent[1];
+        Message storage message = sent[1];
         what = uint8(bound(what, 0, 5));
         if (later) ids[2] = MessageId.wrap(keccak256("other"));
         else if (what == 0) message.sender = STRANGER;
@@ -114,7 +128,7 @@ contract GatewayDeliverTest is GatewayFixture {
         else sent[1] = sent[0];
         bytes memory data = deliveryCall(1, 2, 3);
         (bool success, bytes memory returned) = address(destination).call(data);
-        vm.assertTrue(!success && bytes4(returned) == IGateway.WrongAccumulator.selector, "refused");
+        vm.assertTrue(!success && bytes4(returned) == IInbox.WrongAccumulator.selector, "refused");
         vm.assertEq(destination.inboundHead(ORIGIN).nonce, 0, "nothing happened");
     }
 
@@ -124,25 +138,25 @@ contract GatewayDeliverTest is GatewayFixture {
         accumulators[0] = keccak256("another branch");
         expectDeliveryRevert(
             deliveryCall(1, 1, 1),
-            abi.encodeWithSelector(IGateway.WrongAccumulator.selector, accumulators[0], right)
+            abi.encodeWithSelector(IInbox.WrongAccumulator.selector, accumulators[0], right)
         );
     }
 
     function test_unknownOriginIsRefused() public {
         send(address(recorder));
-        IGateway.Checkpoint memory checkpoint = checkpointAt(1);
+        IInbox.Checkpoint memory checkpoint = checkpointAt(1);
         checkpoint.originGateway = STRANGER;
-        refuse(checkpoint, abi.encodeWithSelector(IGateway.UnknownOrigin.selector, ORIGIN, STRANGER));
+        refuse(checkpoint, abi.encodeWithSelector(IInbox.UnknownOrigin.selector, ORIGIN, STRANGER));
         checkpoint.originChainId = 99;
         checkpoint.originGateway = address(0);
-        refuse(checkpoint, abi.encodeWithSelector(IGateway.UnknownOrigin.selector, 99, address(0)));
+        refuse(checkpoint, abi.encodeWithSelector(IInbox.UnknownOrigin.selector, 99, address(0)));
     }
 
     function test_otherGenerationIsRefused() public {
         send(address(recorder));
-        IGateway.Checkpoint memory checkpoint = checkpointAt(1);
+        IInbox.Checkpoint memory checkpoint = checkpointAt(1);
         checkpoint.generation = 1;
-        refuse(checkpoint, abi.encodeWithSelector(IGateway.WrongGeneration.selector, 0, 1));
+        refuse(checkpoint, abi.encodeWithSelector(IInbox.WrongGeneration.selector, 0, 1));
     }
 
     /// @dev Without the guard, a recipient that delivers the next checkpoint changes the order.
@@ -153,16 +167,16 @@ contract GatewayDeliverTest is GatewayFixture {
         bytes memory guard = abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
         recipient.prepare(address(destination), deliveryCall(1, 2, 2));
         vm.expectEmit(address(destination));
-        emit IGateway.MessageFailed(id, ORIGIN, 1, guard);
+        emit IInbox.MessageFailed(id, ORIGIN, 1, guard);
         deliver(1, 1, 2);
         vm.assertEq(recorder.count(), 0, "order is kept");
 
         recipient.prepare(
             address(destination),
-            abi.encodeCall(destination.retry, (ORIGIN, address(origin), 1, sent[0]))
+            abi.encodeCall(destination.retry, (ORIGIN, address(origin), 1, packed(sent[0])))
         );
-        vm.expectRevert(abi.encodeWithSelector(IGateway.RetryFailed.selector, id, guard));
-        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+        vm.expectRevert(abi.encodeWithSelector(IInbox.RetryFailed.selector, id, guard));
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
     }
 
     function test_recipientCanAnswer() public {
@@ -177,7 +191,7 @@ contract GatewayDeliverTest is GatewayFixture {
         vm.assertEq(destination.outboundHead(ORIGIN).nonce, 1, "the answer is on its way");
     }
 
-    function refuse(IGateway.Checkpoint memory checkpoint, bytes memory why) internal {
+    function refuse(IInbox.Checkpoint memory checkpoint, bytes memory why) internal {
         QuorumSet memory set = validatorSet();
         Signature[] memory signatures = quorum(checkpoint);
         vm.expectRevert(why);

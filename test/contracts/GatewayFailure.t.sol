@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ILanes} from "../../contracts/interfaces/ILanes.sol";
+import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {IERC7786Recipient} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
-import {IGateway, MessageId} from "../../contracts/interfaces/IGateway.sol";
+import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
+import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {
     GasBurner,
     GasRecorder,
@@ -11,7 +14,7 @@ import {
     ShortAnswerer,
     WrongAnswerer
 } from "../../contracts/mocks/HostileRecipients.sol";
-import {GatewayFixture} from "./GatewayFixture.sol";
+import {GatewayFixture, Message} from "./GatewayFixture.sol";
 
 /// @dev Messages that fail, the gas that they get, and their second chance.
 contract GatewayFailureTest is GatewayFixture {
@@ -21,15 +24,15 @@ contract GatewayFailureTest is GatewayFixture {
         MessageId id = send(recipient, "", gasLimit);
         send(address(recorder));
         vm.expectEmit(address(destination));
-        emit IGateway.MessageExecuted(ids[0], ORIGIN, 1);
+        emit IInbox.MessageExecuted(ids[0], ORIGIN, 1);
         vm.expectEmit(address(destination));
-        emit IGateway.MessageFailed(id, ORIGIN, 2, reason);
+        emit IInbox.MessageFailed(id, ORIGIN, 2, reason);
         vm.expectEmit(address(destination));
-        emit IGateway.MessageExecuted(ids[2], ORIGIN, 3);
+        emit IInbox.MessageExecuted(ids[2], ORIGIN, 3);
         uint256 before = gasleft();
         deliver(1, 3);
         vm.assertTrue(before - gasleft() < gasLimit + 1_000_000, "a recipient cannot make relayers pay much more");
-        vm.assertTrue(destination.isRetryable(id), "kept");
+        vm.assertTrue(destination.isRetryable(ORIGIN, id), "kept");
         vm.assertEq(destination.inboundHead(ORIGIN).nonce, 3, "the lane goes on");
     }
 
@@ -59,7 +62,7 @@ contract GatewayFailureTest is GatewayFixture {
     }
 
     function test_megabyteOfAnswerIsNoAnswer() public {
-        bytes memory reason = abi.encodeWithSelector(IGateway.WrongAnswer.selector, new bytes(256));
+        bytes memory reason = abi.encodeWithSelector(IInbox.WrongAnswer.selector, new bytes(256));
         checkFailure(address(new MegabyteReturner(false)), 5_000_000, reason);
     }
 
@@ -68,8 +71,25 @@ contract GatewayFailureTest is GatewayFixture {
         checkFailure(
             address(new WrongAnswerer()),
             DEFAULT_GAS,
-            abi.encodeWithSelector(IGateway.WrongAnswer.selector, answer)
+            abi.encodeWithSelector(IInbox.WrongAnswer.selector, answer)
         );
+    }
+
+    /// @dev ERC-7786 asks for a revert: what such a recipient did must not stay, and a retry is its first effect.
+    function test_wrongAnswerUndoesWhatTheRecipientDid() public {
+        WrongAnswerer recipient = new WrongAnswerer();
+        send(address(recipient));
+        deliver(1, 1);
+        vm.assertEq(recipient.count(), 0, "undone");
+        recipient.setRight(true);
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
+        vm.assertEq(recipient.count(), 1, "once");
+    }
+
+    /// @dev Whoever could call it could forge messages.
+    function test_attemptIsForTheGatewayItself() public {
+        vm.expectRevert(abi.encodeWithSelector(IInbox.OnlySelf.selector, address(this)));
+        destination.attempt(address(recorder), 100_000, "");
     }
 
     function test_answerCutShortIsAFailure() public {
@@ -77,37 +97,37 @@ contract GatewayFailureTest is GatewayFixture {
         checkFailure(
             address(new ShortAnswerer()),
             DEFAULT_GAS,
-            abi.encodeWithSelector(IGateway.WrongAnswer.selector, answer)
+            abi.encodeWithSelector(IInbox.WrongAnswer.selector, answer)
         );
     }
 
     function test_recipientWithoutCodeIsAFailure() public {
-        bytes memory reason = abi.encodeWithSelector(IGateway.RecipientWithoutCode.selector, address(0xDEAD));
+        bytes memory reason = abi.encodeWithSelector(IInbox.RecipientWithoutCode.selector, address(0xDEAD));
         checkFailure(address(0xDEAD), DEFAULT_GAS, reason);
     }
 
     function test_gatewayItselfIsNoRecipient() public {
-        checkFailure(address(destination), DEFAULT_GAS, "");
+        checkFailure(address(destination), DEFAULT_GAS, abi.encodeWithSelector(Errors.FailedCall.selector));
     }
 
     function test_capsOfTheDestinationFailTheMessageOnly() public {
         send(address(recorder), "", 3_000_000);
         send(address(recorder), "12345", 200_000);
         send(address(recorder), "1234", 2_000_000);
-        destination.setLane(ORIGIN, IGateway.LaneConfig(address(origin), 2_000_000, 4, 1));
+        destination.setLane(ORIGIN, ILanes.LaneConfig(address(origin), 2_000_000, 4, 1));
         vm.expectEmit(address(destination));
-        emit IGateway.MessageFailed(
+        emit IInbox.MessageFailed(
             ids[0],
             ORIGIN,
             1,
-            abi.encodeWithSelector(IGateway.GasLimitOutOfRange.selector, 3_000_000, 2_000_000)
+            abi.encodeWithSelector(ILanes.GasLimitOutOfRange.selector, 3_000_000, 2_000_000)
         );
         vm.expectEmit(address(destination));
-        emit IGateway.MessageFailed(ids[1], ORIGIN, 2, abi.encodeWithSelector(IGateway.PayloadTooLong.selector, 5, 4));
+        emit IInbox.MessageFailed(ids[1], ORIGIN, 2, abi.encodeWithSelector(ILanes.PayloadTooLong.selector, 5, 4));
         deliver(1, 3);
         vm.assertEq(recorder.count(), 1, "the third ran");
-        destination.retry(ORIGIN, address(origin), 1, sent[0]);
-        destination.retry(ORIGIN, address(origin), 2, sent[1]);
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
+        destination.retry(ORIGIN, address(origin), 2, packed(sent[1]));
         vm.assertEq(recorder.count(), 3, "retries have no caps");
     }
 
@@ -118,7 +138,7 @@ contract GatewayFailureTest is GatewayFixture {
         bytes memory data = deliveryCall(1, 1, 1);
         (bool success, ) = address(destination).call{gas: bound(gasGiven, 100_000, 900_000)}(data);
         MessageId id = ids[0];
-        vm.assertTrue(!destination.isRetryable(id), "never recorded as failed");
+        vm.assertTrue(!destination.isRetryable(ORIGIN, id), "never recorded as failed");
         vm.assertEq(destination.inboundHead(ORIGIN).nonce, success ? 1 : 0, "all or nothing");
         if (success) {
             uint256 received = recipient.gasReceived();
@@ -129,7 +149,7 @@ contract GatewayFailureTest is GatewayFixture {
     function test_starvedDeliverySaysSo() public {
         send(address(recorder), "", 400_000);
         (bool success, bytes memory returned) = address(destination).call{gas: 400_000}(deliveryCall(1, 1, 1));
-        vm.assertTrue(!success && bytes4(returned) == IGateway.InsufficientGas.selector, "reason");
+        vm.assertTrue(!success && bytes4(returned) == IInbox.InsufficientGas.selector, "reason");
     }
 
     function test_retryRunsAFailedMessageOnce() public {
@@ -137,18 +157,18 @@ contract GatewayFailureTest is GatewayFixture {
         MessageId id = send(address(recipient));
         deliver(1, 1);
         bytes memory reason = abi.encodeWithSelector(RevertingRecipient.Rejected.selector, "no thanks");
-        vm.expectRevert(abi.encodeWithSelector(IGateway.RetryFailed.selector, id, reason));
-        destination.retry(ORIGIN, address(origin), 1, sent[0]);
-        vm.assertTrue(destination.isRetryable(id), "still kept");
+        vm.expectRevert(abi.encodeWithSelector(IInbox.RetryFailed.selector, id, reason));
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
+        vm.assertTrue(destination.isRetryable(ORIGIN, id), "still kept");
 
         recipient.setAccepting(true);
         vm.expectEmit(address(destination));
-        emit IGateway.MessageExecuted(id, ORIGIN, 1);
+        emit IInbox.MessageExecuted(id, ORIGIN, 1);
         vm.prank(STRANGER);
-        destination.retry(ORIGIN, address(origin), 1, sent[0]);
-        vm.assertTrue(!destination.isRetryable(id), "done");
-        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, id));
-        destination.retry(ORIGIN, address(origin), 1, sent[0]);
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
+        vm.assertTrue(!destination.isRetryable(ORIGIN, id), "done");
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, id));
+        destination.retry(ORIGIN, address(origin), 1, packed(sent[0]));
     }
 
     function test_onlyFailedMessagesAreRetried() public {
@@ -156,28 +176,28 @@ contract GatewayFailureTest is GatewayFixture {
         send(address(recorder));
         deliver(1, 1, 2);
         for (uint64 nonce = 1; nonce <= 2; ++nonce) {
-            vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, ids[nonce - 1]));
-            destination.retry(ORIGIN, address(origin), nonce, sent[nonce - 1]);
+            vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, ids[nonce - 1]));
+            destination.retry(ORIGIN, address(origin), nonce, packed(sent[nonce - 1]));
         }
         RevertingRecipient recipient = new RevertingRecipient();
         send(address(recipient));
         deliver(2, 3);
-        IGateway.Message memory changed = sent[2];
+        Message memory changed = sent[2];
         changed.payload = "other";
-        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, idOf(changed, 3)));
-        destination.retry(ORIGIN, address(origin), 3, changed);
-        vm.expectRevert(abi.encodeWithSelector(IGateway.NotRetryable.selector, idOf(sent[2], 2)));
-        destination.retry(ORIGIN, address(origin), 2, sent[2]);
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, idOf(changed, 3)));
+        destination.retry(ORIGIN, address(origin), 3, packed(changed));
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, idOf(sent[2], 2)));
+        destination.retry(ORIGIN, address(origin), 2, packed(sent[2]));
     }
 
     function testFuzz_retryGivesAtLeastTheGasLimit(uint256 gasGiven) public {
         GasRecorder recipient = new GasRecorder();
         send(address(recipient), "", 400_000);
-        destination.setLane(ORIGIN, IGateway.LaneConfig(address(origin), 300_000, 100, 1));
+        destination.setLane(ORIGIN, ILanes.LaneConfig(address(origin), 300_000, 100, 1));
         deliver(1, 1);
-        bytes memory data = abi.encodeCall(destination.retry, (ORIGIN, address(origin), 1, sent[0]));
+        bytes memory data = abi.encodeCall(destination.retry, (ORIGIN, address(origin), 1, packed(sent[0])));
         (bool success, ) = address(destination).call{gas: bound(gasGiven, 100_000, 900_000)}(data);
-        vm.assertTrue(success != destination.isRetryable(ids[0]), "all or nothing");
+        vm.assertTrue(success != destination.isRetryable(ORIGIN, ids[0]), "all or nothing");
         if (success) vm.assertTrue(recipient.gasReceived() > 399_000, "at least the gas limit");
     }
 }

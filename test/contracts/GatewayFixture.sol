@@ -4,11 +4,22 @@ pragma solidity 0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
-import {Gateway} from "../../contracts/Gateway.sol";
-import {IGateway, MessageId} from "../../contracts/interfaces/IGateway.sol";
+import {IValidatorSet} from "../../contracts/interfaces/IValidatorSet.sol";
+import {ILanes} from "../../contracts/interfaces/ILanes.sol";
+import {IInbox} from "../../contracts/interfaces/IInbox.sol";
+import {IGateway} from "../../contracts/interfaces/IGateway.sol";
+import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {QuorumSet, Rule, Signature, Threshold, Validator} from "../../contracts/interfaces/IValidatorSet.sol";
 import {MessageRecorder} from "../../contracts/mocks/MessageRecorder.sol";
 import {TestBase} from "./Vm.sol";
+
+struct Message {
+    address sender;
+    address recipient;
+    uint256 gasLimit;
+    bytes32 attributesHash;
+    bytes payload;
+}
 
 /**
  * @dev A gateway as two chains have it: the origin's and the destination's proxy, three validators of weight 1 with a
@@ -23,14 +34,14 @@ abstract contract GatewayFixture is TestBase {
     address internal constant STRANGER = address(0x57A);
 
     AccessManager internal manager;
-    Gateway internal origin;
-    Gateway internal destination;
+    IGateway internal origin;
+    IGateway internal destination;
     MessageRecorder internal recorder;
     /// @dev Private keys in the order of their addresses.
     uint256[] internal keys;
 
     /// @dev The lane's messages so far; nonces are one more than the index.
-    IGateway.Message[] internal sent;
+    Message[] internal sent;
     bytes32[] internal accumulators;
     MessageId[] internal ids;
 
@@ -39,8 +50,8 @@ abstract contract GatewayFixture is TestBase {
         manager = new AccessManager(address(this));
         address implementation = deployGateway();
         bytes memory initialize = abi.encodeCall(IGateway.initialize, (address(manager)));
-        origin = Gateway(address(new ERC1967Proxy(implementation, initialize)));
-        destination = Gateway(address(new ERC1967Proxy(implementation, initialize)));
+        origin = IGateway(address(new ERC1967Proxy(implementation, initialize)));
+        destination = IGateway(address(new ERC1967Proxy(implementation, initialize)));
         recorder = new MessageRecorder(address(destination));
         keys = sortedKeys(3);
         vm.chainId(ORIGIN);
@@ -50,8 +61,8 @@ abstract contract GatewayFixture is TestBase {
         destination.setValidators(ORIGIN, 0, validatorSet(), 0);
     }
 
-    function lane(address gateway) internal pure returns (IGateway.LaneConfig memory) {
-        return IGateway.LaneConfig(gateway, 5_000_000, 16_384, DEFAULT_GAS);
+    function lane(address gateway) internal pure returns (ILanes.LaneConfig memory) {
+        return ILanes.LaneConfig(gateway, 5_000_000, 16_384, DEFAULT_GAS);
     }
 
     function sortedKeys(uint256 count) internal pure returns (uint256[] memory sorted) {
@@ -66,8 +77,16 @@ abstract contract GatewayFixture is TestBase {
 
     function validatorSet() internal view returns (QuorumSet memory set) {
         set.validators = new Validator[](keys.length);
-        for (uint256 i = 0; i < keys.length; ++i) set.validators[i] = Validator(vm.addr(keys[i]), 1);
-        set.threshold = Threshold(Rule.SimpleMajority, 0, 0);
+        for (uint256 i = 0; i < keys.length; ++i) set.validators[i] = validator(vm.addr(keys[i]), 1);
+        set.threshold = threshold(Rule.SimpleMajority, 0, 0);
+    }
+
+    function validator(address account, uint96 weight) internal pure returns (Validator) {
+        return Validator.wrap((uint256(uint160(account)) << 96) | weight);
+    }
+
+    function threshold(Rule rule, uint256 value, uint256 outOf) internal pure returns (Threshold) {
+        return Threshold.wrap((uint256(rule) << 240) | (value << 120) | outOf);
     }
 
     function interoperable(address account) internal pure returns (bytes memory) {
@@ -87,14 +106,14 @@ abstract contract GatewayFixture is TestBase {
         origin.sendMessage(interoperable(recipient), payload, attributes);
         vm.chainId(DESTINATION);
         bytes32 attributesHash = keccak256(abi.encodePacked(keccak256(attributes[0])));
-        return remember(IGateway.Message(SENDER, recipient, gasLimit, attributesHash, payload));
+        return remember(Message(SENDER, recipient, gasLimit, attributesHash, payload));
     }
 
     function send(address recipient) internal returns (MessageId) {
         return send(recipient, abi.encode(sent.length), DEFAULT_GAS);
     }
 
-    function remember(IGateway.Message memory message) internal returns (MessageId id) {
+    function remember(Message memory message) internal returns (MessageId id) {
         sent.push(message);
         id = idOf(message, uint64(sent.length));
         bytes32 previous = sent.length == 1 ? bytes32(0) : accumulators[sent.length - 2];
@@ -103,7 +122,7 @@ abstract contract GatewayFixture is TestBase {
     }
 
     /// @dev The formula of ids, written out once more.
-    function idOf(IGateway.Message memory message, uint64 nonce) internal view returns (MessageId) {
+    function idOf(Message memory message, uint64 nonce) internal view returns (MessageId) {
         bytes memory route = abi.encode(uint8(1), ORIGIN, address(origin), DESTINATION, address(destination));
         bytes memory rest = abi.encode(
             nonce,
@@ -116,11 +135,11 @@ abstract contract GatewayFixture is TestBase {
         return MessageId.wrap(keccak256(bytes.concat(route, rest)));
     }
 
-    function checkpointAt(uint64 nonce) internal view returns (IGateway.Checkpoint memory) {
-        return IGateway.Checkpoint(ORIGIN, address(origin), 0, nonce, accumulators[nonce - 1], 1);
+    function checkpointAt(uint64 nonce) internal view returns (IInbox.Checkpoint memory) {
+        return IInbox.Checkpoint(ORIGIN, address(origin), 0, nonce, accumulators[nonce - 1], 1);
     }
 
-    function sign(uint256 key, IGateway.Checkpoint memory checkpoint) internal view returns (Signature memory) {
+    function sign(uint256 key, IInbox.Checkpoint memory checkpoint) internal view returns (Signature memory) {
         return signDigest(key, destination.checkpointDigest(checkpoint));
     }
 
@@ -130,15 +149,30 @@ abstract contract GatewayFixture is TestBase {
     }
 
     /// @dev Two of the three validators.
-    function quorum(IGateway.Checkpoint memory checkpoint) internal view returns (Signature[] memory signatures) {
+    function quorum(IInbox.Checkpoint memory checkpoint) internal view returns (Signature[] memory signatures) {
         signatures = new Signature[](2);
         signatures[0] = sign(keys[0], checkpoint);
         signatures[1] = sign(keys[2], checkpoint);
     }
 
-    function messagesFrom(uint64 first, uint64 last) internal view returns (IGateway.Message[] memory messages) {
-        messages = new IGateway.Message[](last + 1 - first);
-        for (uint256 i = 0; i < messages.length; ++i) messages[i] = sent[first + i - 1];
+    function messagesFrom(uint64 first, uint64 last) internal view returns (bytes memory messages) {
+        for (uint64 nonce = first; nonce <= last; ++nonce) messages = bytes.concat(messages, packed(sent[nonce - 1]));
+    }
+
+    /// @dev The encoding of deliveries, written out once more.
+    function packed(Message memory message) internal pure returns (bytes memory) {
+        bytes memory attributes = message.attributesHash == 0
+            ? bytes(hex"00")
+            : abi.encodePacked(uint8(1), message.attributesHash);
+        return
+            abi.encodePacked(
+                message.sender,
+                message.recipient,
+                uint32(message.gasLimit),
+                uint24(message.payload.length),
+                attributes,
+                message.payload
+            );
     }
 
     function idsFrom(uint64 first, uint64 last) internal view returns (MessageId[] memory some) {
@@ -148,7 +182,7 @@ abstract contract GatewayFixture is TestBase {
 
     /// @dev Calldata of a delivery of `first` to `last` under the checkpoint at `signedAt`.
     function deliveryCall(uint64 first, uint64 last, uint64 signedAt) internal view returns (bytes memory) {
-        IGateway.Checkpoint memory checkpoint = checkpointAt(signedAt);
+        IInbox.Checkpoint memory checkpoint = checkpointAt(signedAt);
         return
             abi.encodeCall(
                 destination.deliver,

@@ -29,8 +29,12 @@ abstract contract TestBase {
      * @dev Deploys what the build made, the very code that goes on chain: `new` would compile it once more with the
      * settings of the tests.
      */
-    function deploy(string memory artifact) internal returns (address deployed) {
-        bytes memory code = vm.getCode(artifact);
+    function deploy(string memory artifact) internal returns (address) {
+        return deploy(artifact, "");
+    }
+
+    function deploy(string memory artifact, bytes memory arguments) internal returns (address deployed) {
+        bytes memory code = bytes.concat(vm.getCode(artifact), arguments);
         assembly ("memory-safe") {
             deployed := create(0, add(code, 0x20), mload(code))
         }
@@ -38,7 +42,7 @@ abstract contract TestBase {
     }
 
     function deployGateway() internal returns (address) {
-        return deploy("Gateway.sol:Gateway");
+        return deploy("Gateway.sol:Gateway", abi.encode(deploy("GatewayControl.sol:GatewayControl")));
     }
 
     function deployTimelock() internal returns (address) {

@@ -28,7 +28,7 @@ async function measureMessages(alpha: TestChain, beta: TestChain): Promise<GasRo
   const destination = { chainId: beta.chainId, gateway: await deployGateway(beta, accounts[0]!.address) };
   await connectGateway(alpha, origin.gateway, destination);
   await connectGateway(beta, destination.gateway, origin);
-  const sink = await beta.deploy("contracts/mocks/MessageSink.sol/MessageSink");
+  const sink = await beta.deploy("contracts/mocks/MessageCounter.sol/MessageCounter");
   const rows: GasRow[] = [];
   const send = async (gasLimit?: bigint): Promise<[Appended, bigint]> => {
     const data = encodeSendMessage({ chainId: beta.chainId, address: sink }, payload, gasLimit);
@@ -43,7 +43,7 @@ async function measureMessages(alpha: TestChain, beta: TestChain): Promise<GasRo
   const [first, gas] = await send();
   rows.push({ what: "send 32 bytes", gas: Number(gas) });
   rows.push({ what: "deliver 1, 2 of 3 validators", gas: Number(await deliver([first])) });
-  for (const count of [10, 50]) {
+  for (const count of [10, 50, 100]) {
     const messages: Appended[] = [];
     for (let n = 0; n < count; n++) messages.push((await send())[0]);
     const total = Number(await deliver(messages));

@@ -22,7 +22,8 @@ export const validatorSet: QuorumSet = {
 /** A gateway behind its proxy, governed by the first account. */
 export async function deployGateway(chain: TestChain, admin: Hex): Promise<Hex> {
   const manager = await chain.deploy(managerPath, [admin]);
-  const implementation = await chain.deploy("contracts/Gateway.sol/Gateway");
+  const control = await chain.deploy("contracts/GatewayControl.sol/GatewayControl");
+  const implementation = await chain.deploy("contracts/Gateway.sol/Gateway", [control]);
   const data = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [manager] });
   return chain.deploy(proxyPath, [implementation, data]);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { bytesToHex, encodeFunctionData, erc20Abi, type Hex, zeroAddress } from "viem";
+import { bytesToHex, encodeFunctionData, erc20Abi, type Hex, slice, zeroAddress } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import { messageRecorderAbi } from "#core/abi/messageRecorder.ts";
@@ -35,7 +35,7 @@ describe("contracts on two chains", () => {
     before(async () => {
       origin = { chainId: alpha.chainId, gateway: await deployGateway(alpha, accounts[0]!.address) };
       // One more contract on beta first, so that the two gateways have different addresses.
-      await beta.deploy("contracts/mocks/MessageSink.sol/MessageSink");
+      await beta.deploy("contracts/mocks/MessageCounter.sol/MessageCounter");
       destination = { chainId: beta.chainId, gateway: await deployGateway(beta, accounts[0]!.address) };
       await connectGateway(alpha, origin.gateway, destination);
       await connectGateway(beta, destination.gateway, origin);
@@ -89,7 +89,7 @@ describe("contracts on two chains", () => {
         functionName: "epochInfo",
         args: [BigInt(origin.chainId), 1n],
       });
-      assert.equal(setHash, validatorSetHash(origin.chainId, 1n, validatorSet));
+      assert.equal(setHash, slice(validatorSetHash(origin.chainId, 1n, validatorSet), 0, 26));
       for (const { signer, signature } of delivery.signatures) {
         assert.equal(await recoverCheckpointSigner(destination, delivery.checkpoint, signature), signer);
       }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { decodeFunctionData, encodeFunctionResult } from "viem";
+import { decodeFunctionData, encodeFunctionResult, slice } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
@@ -54,7 +54,7 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
       return encodeFunctionResult({
         abi: gatewayAbi,
         functionName: "epochInfo",
-        result: [scene.setHash, 2n ** 64n - 1n],
+        result: [slice(scene.setHash, 0, 26), 2n ** 40n - 1n, 0n],
       });
     },
   };

@@ -60,7 +60,7 @@ describe("gas of a delivery", () => {
       t.diagnostic(`limit ${gas}, used ${receipt.gasUsed}`);
       const unusedByRejecter = count > 1 ? gasLimit : 0n;
       const spare = gas - receipt.gasUsed - unusedByRejecter;
-      assert.ok(spare < 100_000n + BigInt(count) * 15_000n + gas / 20n, `${spare} of ${gas} to spare`);
+      assert.ok(spare < 100_000n + BigInt(count) * 15_000n + gas / 10n, `${spare} of ${gas} to spare`);
     });
   }
 

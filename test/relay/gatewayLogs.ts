@@ -57,7 +57,8 @@ const logAt = ({ at, transaction, index }: Place, address: Hex, topics: readonly
 const unindexed = {
   MessageSent: parseAbiParameters("bytes sender, bytes recipient, bytes payload, uint256 value, bytes[] attributes"),
   LaneAppended: parseAbiParameters("bytes32 accumulator, uint256 gasLimit"),
-  MessageFailed: parseAbiParameters("bytes reason"),
+  MessageExecuted: parseAbiParameters("uint64 nonce"),
+  MessageFailed: parseAbiParameters("uint64 nonce, bytes reason"),
 };
 
 /** The two logs of a sent message. */
@@ -87,8 +88,11 @@ export function sentLogs(sample: Sample, place: Place, sender = addressOf(1)): C
 /** The log of a message's first attempt or retry at the destination. */
 export function attemptLog(sample: Sample, place: Place, kind: "MessageExecuted" | "MessageFailed"): ChainLog {
   const { id, nonce } = sample;
-  const topics = encodeEventTopics({ abi: gatewayAbi, eventName: kind, args: { id, origin: 1n, nonce } });
-  const data = kind === "MessageFailed" ? encodeAbiParameters(unindexed.MessageFailed, ["0x1234"]) : "0x";
+  const topics = encodeEventTopics({ abi: gatewayAbi, eventName: kind, args: { id, origin: 1n } });
+  const data =
+    kind === "MessageFailed"
+      ? encodeAbiParameters(unindexed.MessageFailed, [nonce, "0x1234"])
+      : encodeAbiParameters(unindexed.MessageExecuted, [nonce]);
   return logAt(place, sites.beta.gateway, topics, data);
 }
 

@@ -78,13 +78,13 @@ export const checkpointDigest = ({ destination, ...checkpoint }: CheckpointVecto
     checkpoint,
   );
 
-export const setHash = ({ originChainId, epoch, rule, value, outOf, validators }: SetVector): string =>
-  keccak256(
-    coder.encode(
-      ["uint256", "uint64", "tuple(tuple(address,uint96)[],tuple(uint8,uint128,uint128))"],
-      [originChainId, epoch, [validators.map(({ account, weight }) => [account, weight]), [rule, value, outOf]]],
-    ),
+export const setHash = ({ originChainId, epoch, rule, value, outOf, validators }: SetVector): string => {
+  const words = validators.map(({ account, weight }) => concat([account, toBeHex(weight, 12)]));
+  const threshold = concat([toBeHex(rule, 2), toBeHex(value, 15), toBeHex(outOf, 15)]);
+  return keccak256(
+    coder.encode(["uint256", "uint64", "tuple(bytes32[],bytes32)"], [originChainId, epoch, [words, threshold]]),
   );
+};
 
 export const interoperable = (chainId: number, address: string): string => {
   const reference = getBytes(toBeHex(chainId));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { BaseError, ContractFunctionRevertedError, getAddress, type Hex } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
+import { packMessages } from "#relay/protocol/calls.ts";
 import { type Checkpoint, checkpointDigest } from "#relay/protocol/checkpoint.ts";
 import { decodeInteroperable, encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import { hashAttributes, messageId, nextAccumulator } from "#relay/protocol/message.ts";
@@ -12,11 +13,16 @@ import vectors from "#test/vectors/messages.json" with { type: "json" };
 
 const hex = (text: string): Hex => `0x${text.slice(2)}`;
 
-/** The gateway's code at an address of our choice on the chain with the given id. */
-async function gatewayAt(chains: readonly TestChain[], chainId: number, gateway: Hex) {
+/** One half of a gateway's code at an address of our choice on the chain with the given id. */
+async function gatewayAt(
+  chains: readonly TestChain[],
+  chainId: number,
+  gateway: Hex,
+  half: "Gateway" | "GatewayControl" = "GatewayControl",
+) {
   const chain = chains.find((some) => some.chainId === chainId);
   assert.ok(chain, `a chain with id ${chainId}`);
-  await chain.place("contracts/Gateway.sol/Gateway", gateway);
+  await chain.place(`contracts/${half}.sol/${half}`, gateway);
   return { reader: chain.reader, contract: { address: gateway, abi: gatewayAbi } as const };
 }
 
@@ -51,11 +57,16 @@ describe("message vectors: contract, viem and ethers agree", () => {
       assert.equal(byEthers.nextAccumulator(vector.previousAccumulator, expected.id), expected.accumulator);
 
       // The contract says an id when it refuses to retry a message that never failed.
-      const { reader, contract } = await gatewayAt(chains, route.destinationChainId, route.destinationGateway);
+      const { reader, contract } = await gatewayAt(
+        chains,
+        route.destinationChainId,
+        route.destinationGateway,
+        "Gateway",
+      );
       const retry = reader.simulateContract({
         ...contract,
         functionName: "retry",
-        args: [BigInt(route.originChainId), route.originGateway, BigInt(vector.nonce), message],
+        args: [BigInt(route.originChainId), route.originGateway, BigInt(vector.nonce), packMessages([message])],
       });
       const error = await retry.then(
         () => undefined,
