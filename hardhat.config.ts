@@ -28,9 +28,10 @@ export default defineConfig({
       "contracts/Gateway.sol": compiler({ viaIR: true }),
       "contracts/HashedTimelock.sol": compiler({ viaIR: true }),
     },
-    // What a deployment needs besides our own contracts.
+    // What a deployment, or a test, needs besides our own contracts.
     npmFilesToBuild: [
       "@openzeppelin/contracts/access/manager/AccessManager.sol",
+      "@openzeppelin/contracts/crosschain/CrosschainRemoteExecutor.sol",
       "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
     ],
   },
