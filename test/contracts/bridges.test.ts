@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {
-  BaseError,
   concatHex,
   encodeErrorResult,
   encodeFunctionData,
@@ -17,6 +16,7 @@ import { encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import type { Appended } from "#relay/protocol/logs.ts";
 import { accounts } from "./chains.ts";
 import { appendedBy, carry, carryAgain, openPair, type Side } from "./gatewayPair.ts";
+import { revertData } from "./reverts.ts";
 
 const [, alice, bob] = accounts.map(({ address }) => address) as [Hex, Hex, Hex];
 const [ALICE, BOB] = [1, 2];
@@ -67,13 +67,6 @@ const upcoming = async ({ chain }: Side, later = 0): Promise<Hex> => {
 const linkTo = (here: Side, there: Side, counterpart: Hex) => [
   { gateway: here.gateway, counterpart: accountOn(there, counterpart) },
 ];
-
-/** The bytes with which a call that viem made reverted. */
-const revertData = (error: unknown): unknown => {
-  const cause =
-    error instanceof BaseError ? error.walk((inner) => typeof (inner as { data?: unknown }).data === "string") : null;
-  return (cause as { data?: unknown } | null)?.data;
-};
 
 /** Deploys a bridge on each side, linked to each other; `home` is the side where tokens are locked. */
 async function deployBridges(
