@@ -6,7 +6,6 @@ import {BridgeERC20} from "@openzeppelin/contracts/crosschain/bridges/BridgeERC2
 import {BridgeERC721} from "@openzeppelin/contracts/crosschain/bridges/BridgeERC721.sol";
 import {BridgeERC7802} from "@openzeppelin/contracts/crosschain/bridges/BridgeERC7802.sol";
 import {CrosschainLinked} from "@openzeppelin/contracts/crosschain/CrosschainLinked.sol";
-import {ERC7786Recipient} from "@openzeppelin/contracts/crosschain/ERC7786Recipient.sol";
 import {IERC7802} from "@openzeppelin/contracts/interfaces/draft-IERC7802.sol";
 import {ERC1155} from "@openzeppelin/contracts/token/ERC1155/ERC1155.sol";
 import {ERC1155Crosschain} from "@openzeppelin/contracts/token/ERC1155/extensions/ERC1155Crosschain.sol";
@@ -92,24 +91,5 @@ contract ReluctantHolder is ERC1155Holder {
     ) public override returns (bytes4) {
         require(_willing, NotYet());
         return super.onERC1155BatchReceived(operator, from, ids, values, data);
-    }
-}
-
-/// @dev The smallest recipient: one gateway, any sender.
-contract Mailbox is ERC7786Recipient {
-    address private immutable _gateway;
-
-    event Received(bytes32 indexed id, bytes sender, bytes payload);
-
-    constructor(address gateway) {
-        _gateway = gateway;
-    }
-
-    function _isAuthorizedGateway(address gateway, bytes calldata) internal view override returns (bool) {
-        return gateway == _gateway;
-    }
-
-    function _processMessage(address, bytes32 id, bytes calldata sender, bytes calldata payload) internal override {
-        emit Received(id, sender, payload);
     }
 }

@@ -13,6 +13,7 @@ import { accessManagerAbi } from "#core/abi/accessManager.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { accounts, openChain, type TestChain } from "../contracts/chains.ts";
 import { authorityOf } from "../contracts/gatewayPair.ts";
+import { encodeSchedule, encodeUpgrade, implementationOf, wait } from "../contracts/governed.ts";
 import { deployGateway } from "../contracts/lane.ts";
 import { refusalOf } from "../contracts/reverts.ts";
 
@@ -68,19 +69,9 @@ describe("the roles of a gateway", () => {
       data: encodeAccessPlan({ gateway, deployer, holders, delay }),
     });
   };
-  const upgrade = () => encodeFunctionData({ abi: gatewayAbi, functionName: "upgradeToAndCall", args: [next, "0x"] });
-  const implementation = async () => {
-    const slot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
-    return `0x${(await chain.reader.getStorageAt({ address: gateway, slot }))?.slice(26)}`;
-  };
+  const upgrade = () => encodeUpgrade(next);
   const refusal = (who: Who, to: Hex, data: Hex) => refusalOf(chain, addressOf(who), to, data);
   const send = (who: Who, to: Hex, data: Hex) => chain.send(numbers[who], { to, data });
-  const wait = async (seconds: number) => {
-    await chain.cheat.increaseTime({ seconds });
-    await chain.cheat.mine({ blocks: 1 });
-  };
-  const scheduling = (target: Hex, data: Hex) =>
-    encodeFunctionData({ abi: accessManagerAbi, functionName: "schedule", args: [target, data, 0] });
   const cancelling = (caller: Who, target: Hex, data: Hex) =>
     encodeFunctionData({ abi: accessManagerAbi, functionName: "cancel", args: [addressOf(caller), target, data] });
   const granting = (role: Role | "administrator", who: Who, delay: number) =>
@@ -124,35 +115,35 @@ describe("the roles of a gateway", () => {
     });
 
     it("upgrade only what was scheduled, and not before its time", async () => {
-      const old = await implementation();
+      const old = await implementationOf(chain, gateway);
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotScheduled");
       for (const who of ["guardian", "operator", "administrator", "deployer", "stranger"] as const) {
         assert.equal(await refusal(who, gateway, upgrade()), "AccessManagedUnauthorized", who);
         assert.equal(
-          await refusal(who, authority, scheduling(gateway, upgrade())),
+          await refusal(who, authority, encodeSchedule(gateway, upgrade())),
           "AccessManagerUnauthorizedCall",
           who,
         );
       }
-      await send("governance", authority, scheduling(gateway, upgrade()));
+      await send("governance", authority, encodeSchedule(gateway, upgrade()));
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotReady");
-      await wait(DELAY - 60);
+      await wait(chain, DELAY - 60);
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotReady");
-      assert.equal(await implementation(), old);
-      await wait(60);
+      assert.equal(await implementationOf(chain, gateway), old);
+      await wait(chain, 60);
       await send("governance", gateway, upgrade());
-      assert.equal(await implementation(), next.toLowerCase());
+      assert.equal(await implementationOf(chain, gateway), next);
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotScheduled", "once only");
     });
 
     it("keep cancelled what the guardian cancelled", async () => {
-      await send("governance", authority, scheduling(gateway, upgrade()));
+      await send("governance", authority, encodeSchedule(gateway, upgrade()));
       const cancel = cancelling("governance", gateway, upgrade());
       for (const who of ["operator", "stranger", "deployer"] as const) {
         assert.equal(await refusal(who, authority, cancel), "AccessManagerUnauthorizedCancel", who);
       }
       await send("guardian", authority, cancel);
-      await wait(DELAY);
+      await wait(chain, DELAY);
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotScheduled");
     });
 
@@ -165,12 +156,12 @@ describe("the roles of a gateway", () => {
       assert.equal(await refusal("governance", authority, dismiss), "AccessManagerUnauthorizedAccount");
       assert.equal(await refusal("deployer", authority, dismiss), "AccessManagerUnauthorizedAccount");
       assert.equal(await refusal("administrator", authority, dismiss), "AccessManagerNotScheduled");
-      await send("administrator", authority, scheduling(authority, dismiss));
+      await send("administrator", authority, encodeSchedule(authority, dismiss));
       const cancel = cancelling("administrator", authority, dismiss);
       assert.equal(await refusal("guardian", authority, cancel), "AccessManagerUnauthorizedCancel");
-      await wait(DELAY);
+      await wait(chain, DELAY);
       await send("administrator", authority, dismiss);
-      await send("governance", authority, scheduling(gateway, upgrade()));
+      await send("governance", authority, encodeSchedule(gateway, upgrade()));
       const veto = cancelling("governance", gateway, upgrade());
       assert.equal(await refusal("guardian", authority, veto), "AccessManagerUnauthorizedCancel");
     });
@@ -181,13 +172,13 @@ describe("the roles of a gateway", () => {
       for (const data of [shorten, shortenOwn]) {
         assert.equal(await refusal("administrator", authority, data), "AccessManagerNotScheduled");
         assert.equal(await refusal("governance", authority, data), "AccessManagerUnauthorizedAccount");
-        await send("administrator", authority, scheduling(authority, data));
+        await send("administrator", authority, encodeSchedule(authority, data));
       }
-      await wait(DELAY);
+      await wait(chain, DELAY);
       await send("administrator", authority, shorten);
       assert.deepEqual(await may("governance", { name: "upgradeToAndCall" }), [false, DELAY], "still the old delay");
       assert.equal(await refusal("governance", gateway, upgrade()), "AccessManagerNotScheduled");
-      await wait(DELAY - 60);
+      await wait(chain, DELAY - 60);
       assert.deepEqual(await may("governance", { name: "upgradeToAndCall" }), [false, 60]);
     });
 
@@ -200,7 +191,7 @@ describe("the roles of a gateway", () => {
           args: [gateway],
         });
       assert.equal(await adminDelay(), 0);
-      await wait(FIVE_DAYS);
+      await wait(chain, FIVE_DAYS);
       assert.equal(await adminDelay(), DELAY);
     });
   });
@@ -211,6 +202,6 @@ describe("the roles of a gateway", () => {
     const back = granting("governance", "deployer", 0);
     assert.equal(await refusal("deployer", authority, back), "AccessManagerUnauthorizedAccount");
     await send("governance", gateway, upgrade());
-    assert.equal(await implementation(), next.toLowerCase());
+    assert.equal(await implementationOf(chain, gateway), next);
   });
 });

@@ -16,7 +16,7 @@ function dataOf(error: unknown): Hex | undefined {
 
 /**
  * The name of the error with which a call would revert now, of a gateway's errors and its AccessManager's; undefined
- * when it would succeed. The call is made in the next block.
+ * when it would succeed, "nothing said" when it reverts without one. The call is made in the next block.
  */
 export async function refusalOf(chain: TestChain, from: Hex, to: Hex, data: Hex): Promise<string | undefined> {
   try {
@@ -25,6 +25,7 @@ export async function refusalOf(chain: TestChain, from: Hex, to: Hex, data: Hex)
   } catch (error) {
     const reverted = revertData(error);
     if (!reverted) throw error;
+    if (reverted === "0x") return "nothing said";
     return decodeErrorResult({ abi: errors, data: reverted }).errorName;
   }
 }
