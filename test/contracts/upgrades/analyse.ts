@@ -32,8 +32,9 @@ export const validationOptions: Required<ValidationOptions> = withValidationDefa
 
 /**
  * Validates contracts ("source:contract", each with its libraries to link, if any) of one compiler input. Only syntax
- * trees and layouts are asked of the compiler, which makes no code and is quick. Structs in ERC-7201 namespaces have no
- * layout unless a variable has their type, so the sources are compiled once more as OpenZeppelin rewrites them for that.
+ * trees and layouts are asked of the compiler, which makes no code and is quick. It gives slots and value types of
+ * ERC-7201 namespaces only where a variable has their type, so the sources are compiled once more as OpenZeppelin
+ * rewrites them for that.
  * Throws when they do not compile.
  */
 export function analyse(input: CompilerInput, contracts: Readonly<Record<string, LinkReferences>>): Analysis[] {
