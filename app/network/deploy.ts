@@ -8,6 +8,7 @@ import { testTokenAbi } from "#core/abi/testToken.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type QuorumSet, toContractSet } from "#relay";
 import type { Deployer } from "./deployer.ts";
+import { encodeAccessPlan, type Holders } from "./roles.ts";
 
 /** The contracts of one chain of a local network. */
 export type Deployment = {
@@ -48,6 +49,24 @@ export async function connectGateway(
   await deployer.send(gateway, encodeFunctionData({ abi: gatewayAbi, functionName: "setLane", args: [chainId, lane] }));
   const args = [chainId, 0n, toContractSet(set), 0n] as const;
   await deployer.send(gateway, encodeFunctionData({ abi: gatewayAbi, functionName: "setValidators", args }));
+}
+
+/**
+ * Puts a gateway under its roles. On a local network the deployer keeps them all and nothing is delayed, unless told
+ * otherwise; elsewhere the deployer names others, gives a delay in seconds, and has no say afterwards.
+ */
+export async function assignRoles(
+  deployer: Deployer,
+  { authority, gateway }: Pick<Deployment, "authority" | "gateway">,
+  holders: Holders = {
+    administrator: deployer.address,
+    governance: deployer.address,
+    guardian: deployer.address,
+    operator: deployer.address,
+  },
+  delay = 0,
+): Promise<void> {
+  await deployer.send(authority, encodeAccessPlan({ gateway, deployer: deployer.address, holders, delay }));
 }
 
 /** Mints test tokens to each holder, in the token's smallest unit. */

@@ -7,7 +7,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { QuorumSet } from "#relay";
 import { startChild, untilReady } from "./children.ts";
-import { connectGateway, deployContracts, mintTokens } from "./deploy.ts";
+import { assignRoles, connectGateway, deployContracts, mintTokens } from "./deploy.ts";
 import { ensureKey, type KeyFile } from "./keys.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import { startLocalChain } from "./localChain.ts";
@@ -165,6 +165,7 @@ async function prepare(
       set,
     );
   }
+  await assignRoles(deployer, deployment);
   for (const { address } of accounts) await deployer.fund(address, 1_000n * coin);
   await mintTokens(
     deployer,
