@@ -63,6 +63,17 @@ abstract contract ValidatorSet is IValidatorSet, AccessManagedUpgradeable {
     }
 
     /// @inheritdoc IValidatorSet
+    function requireQuorum(
+        uint256 originChainId,
+        uint64 epoch,
+        QuorumSet calldata set,
+        Signature[] calldata signatures,
+        bytes32 digest
+    ) external view {
+        _requireQuorum(originChainId, epoch, set, signatures, digest);
+    }
+
+    /// @inheritdoc IValidatorSet
     function setHashOf(uint256 originChainId, uint64 epoch, QuorumSet calldata set) public pure returns (bytes32) {
         return keccak256(abi.encode(originChainId, epoch, set));
     }

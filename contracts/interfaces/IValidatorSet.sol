@@ -82,6 +82,21 @@ interface IValidatorSet {
     /// @notice The hash of an epoch's set and the second at which it stops counting (2^64 - 1 for the newest one).
     function epochInfo(uint256 originChainId, uint64 epoch) external view returns (bytes32 setHash, uint64 validUntil);
 
+    /**
+     * @notice Reverts unless a quorum of a valid epoch of the origin chain signed the digest. For contracts that believe
+     * the same validators.
+     * @dev What the digest means is for the caller to know: it has to be EIP-712 data of a type of the caller's own, under
+     * a domain with the caller's address.
+     * @param signatures over the digest, sorted by signer
+     */
+    function requireQuorum(
+        uint256 originChainId,
+        uint64 epoch,
+        QuorumSet calldata set,
+        Signature[] calldata signatures,
+        bytes32 digest
+    ) external view;
+
     /// @notice keccak256(abi.encode(originChainId, epoch, set)).
     function setHashOf(uint256 originChainId, uint64 epoch, QuorumSet calldata set) external pure returns (bytes32);
 }

@@ -10,6 +10,7 @@ const sources = {
   gateway: "contracts/Gateway.sol/Gateway",
   hashedTimelock: "contracts/HashedTimelock.sol/HashedTimelock",
   messageRecorder: "contracts/mocks/MessageRecorder.sol/MessageRecorder",
+  stateOracle: "contracts/StateOracle.sol/StateOracle",
   testToken: "contracts/mocks/TestToken.sol/TestToken",
 } as const;
 
