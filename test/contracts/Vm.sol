@@ -11,12 +11,14 @@ interface Vm {
     function assertTrue(bool condition, string calldata what) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 newChainId) external;
+    function clearMockedCalls() external;
     function deal(address account, uint256 balance) external;
     function expectEmit(address emitter) external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
     function getCode(string calldata artifact) external view returns (bytes memory);
     function load(address account, bytes32 slot) external view returns (bytes32);
+    function mockCall(address callee, bytes calldata data, bytes calldata returned) external;
     function prank(address sender) external;
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
@@ -39,6 +41,10 @@ abstract contract TestBase {
 
     function deployGateway() internal returns (address) {
         return deploy("Gateway.sol:Gateway");
+    }
+
+    function deployStateOracle() internal returns (address) {
+        return deploy("StateOracle.sol:StateOracle");
     }
 
     function deployTimelock() internal returns (address) {
