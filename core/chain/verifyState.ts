@@ -114,8 +114,8 @@ function decodeSlot(encoded: Hex | undefined): bigint {
 
 type Decoded = ReturnType<typeof decode>;
 
-/** At most 32 bytes, and none of them a leading zero. */
+/** Without leading zeros. That it has 32 bytes at most shows when it is compared with the node's claim. */
 const isNumber = (item: Decoded | undefined): item is Hex =>
-  typeof item === "string" && item.length <= 66 && scalar(toNumber(item)) === item;
+  typeof item === "string" && scalar(toNumber(item)) === item;
 const isHash = (item: Decoded | undefined): item is Hex => typeof item === "string" && item.length === 66;
 const toNumber = (item: Hex): bigint => (item === "0x" ? 0n : BigInt(item));

@@ -10,7 +10,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 import {IGateway} from "../../contracts/interfaces/IGateway.sol";
 import {IStateOracle} from "../../contracts/interfaces/IStateOracle.sol";
-import {IValidatorSet, Signature} from "../../contracts/interfaces/IValidatorSet.sol";
+import {IValidatorSet, QuorumSet, Signature} from "../../contracts/interfaces/IValidatorSet.sol";
 import {StateOracle} from "../../contracts/StateOracle.sol";
 import {StateOracleFixture} from "./StateOracleFixture.sol";
 
@@ -221,6 +221,31 @@ contract StateOracleTest is StateOracleFixture {
         IStateOracle.Header memory header = headerOf(rlp, 0, 1);
         bytes memory few = abi.encodeWithSelector(IValidatorSet.NoQuorum.selector, 1, 3);
         expectAttestRevert(header, rlp, signedBy(1, oracle.headerDigest(header)), few);
+    }
+
+    function test_anotherSetThanTheEpochsIsRefused() public {
+        bytes memory rlp = rlpHeader(NUMBER, STATE_ROOT);
+        IStateOracle.Header memory header = headerOf(rlp, 0, 1);
+        Signature[] memory signed = signatures(header);
+        QuorumSet memory set = validatorSet();
+        bytes32 right = destination.setHashOf(ORIGIN, 1, set);
+        set.validators[0].weight = 3;
+        bytes32 wrong = destination.setHashOf(ORIGIN, 1, set);
+        bytes memory reason = abi.encodeWithSelector(IValidatorSet.WrongSet.selector, ORIGIN, uint64(1), right, wrong);
+        vm.expectRevert(reason);
+        oracle.attestHeader(header, rlp, set, signed);
+    }
+
+    /// @dev What the oracle asks of the gateway, anyone may ask.
+    function test_gatewayAnswersWhetherADigestHasAQuorum() public {
+        bytes32 digest = keccak256("anything");
+        vm.prank(STRANGER);
+        destination.requireQuorum(ORIGIN, 1, validatorSet(), signedBy(2, digest), digest);
+        Signature[] memory few = signedBy(1, digest);
+        vm.expectRevert(abi.encodeWithSelector(IValidatorSet.NoQuorum.selector, 1, 3));
+        destination.requireQuorum(ORIGIN, 1, validatorSet(), few, digest);
+        vm.expectRevert(abi.encodeWithSelector(IValidatorSet.EpochNotValid.selector, ORIGIN, uint64(2)));
+        destination.requireQuorum(ORIGIN, 2, validatorSet(), few, digest);
     }
 
     function test_unknownEpochsAndOriginsAreRefused() public {

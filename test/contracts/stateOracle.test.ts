@@ -42,6 +42,7 @@ describe("the state of one chain, proven on another", () => {
   let token: Hex;
   let block: BlockHeader;
   let fork: BlockHeader;
+  let attestGas: bigint;
 
   before(async () => {
     [alpha, beta] = await Promise.all([openChain("alpha"), openChain("beta")]);
@@ -65,7 +66,7 @@ describe("the state of one chain, proven on another", () => {
     await alpha.cheat.revert({ id: snapshot });
     await alpha.send(1, { to: origin.gateway, data });
     block = await headerAt(alpha, await alpha.reader.getBlockNumber());
-    await attest(headerOf(block), block.rlp);
+    attestGas = (await attest(headerOf(block), block.rlp)).gasUsed;
   });
   after(() => Promise.all([alpha?.close(), beta?.close()]));
 
@@ -249,6 +250,19 @@ describe("the state of one chain, proven on another", () => {
     assert.equal(await refusedWith({ ...headerOf(block), number: block.number + 1n }, block.rlp), "WrongBlockNumber");
     await simulate(headerOf(block), "0x");
     await simulate(headerOf(earlier), earlier.rlp);
+  });
+
+  it("costs no more gas than it did", async () => {
+    const again = await attest(headerOf(block), block.rlp);
+    const slot = mappingSlot("uint256", BigInt(beta.chainId), gatewayBase);
+    const { account, accountProof, storageProof } = await proofOf(origin.gateway, slot);
+    const args = [BigInt(origin.chainId), block.number, account, slot, accountProof, storageProof] as const;
+    const data = encodeFunctionData({ abi: stateOracleAbi, functionName: "storageAt", args });
+    const reading = await beta.reader.estimateGas({ to: oracle, data });
+    assert.deepEqual([accountProof.length, storageProof.length], [3, 3]);
+    assert.ok(attestGas <= 194_600n, `attest: ${attestGas}`);
+    assert.ok(again.gasUsed <= 66_800n, `attest what is known: ${again.gasUsed}`);
+    assert.ok(reading <= 279_500n, `prove a slot in a transaction of its own: ${reading}`);
   });
 
   for (const { name, expected, ...vector } of vectors.headers) {
