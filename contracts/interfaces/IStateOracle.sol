@@ -87,7 +87,8 @@ interface IStateOracle {
     /**
      * @notice Stores the state root of a block that a quorum attests. Anyone may call.
      * @dev A header that is stored already and counts is not checked again, so that callers that overlap do not fail.
-     * Another one of the same number is refused until the first one counts no longer.
+     * Another one of the same number is refused until the first one counts no longer. Signatures that make no quorum
+     * are refused with the gateway's errors ({IValidatorSet}).
      * @param rlpHeader the block's header, RLP-encoded
      * @param set the validators of the header's epoch
      * @param signatures over the header's digest, sorted by signer
@@ -109,7 +110,9 @@ interface IStateOracle {
     function stateRootAt(uint256 originChainId, uint64 number) external view returns (bytes32);
 
     /**
-     * @notice An account of the origin after an attested block. Reverts for an account that does not exist.
+     * @notice An account of the origin after an attested block. Reverts for an account that does not exist, and for
+     * any other proof that does not lead to it (with an error above, OpenZeppelin's `TrieProofTraversalError`, or
+     * `RLPInvalidEncoding`, which is also what the proof of an absence ends in).
      * @param accountProof the nodes of the state trie from its root to the account, RLP-encoded
      */
     function accountAt(
@@ -120,7 +123,7 @@ interface IStateOracle {
     ) external view returns (Account memory);
 
     /**
-     * @notice A storage slot of the origin after an attested block; never zero.
+     * @notice A storage slot of the origin after an attested block; never zero. Reverts as {accountAt} does.
      * @param accountProof the nodes of the state trie from its root to the account, RLP-encoded
      * @param storageProof the nodes of the account's storage trie from its root to the slot, RLP-encoded
      */

@@ -22,7 +22,7 @@ const wireProof = z.object({
 
 type WireProof = z.output<typeof wireProof>;
 
-export type ProvenAccount = {
+type ProvenAccount = {
   readonly nonce: bigint;
   /** In wei. */
   readonly balance: bigint;
