@@ -9,6 +9,7 @@ import {QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
 import {MessageId} from "./interfaces/MessageId.sol";
 import {LaneState} from "./libraries/LaneState.sol";
 import {SignedData} from "./libraries/SignedData.sol";
+import {TypedData} from "./libraries/TypedData.sol";
 import {FeeControl} from "./FeeControl.sol";
 import {LaneControl} from "./LaneControl.sol";
 import {ValidatorSet} from "./ValidatorSet.sol";
@@ -84,7 +85,7 @@ contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, Validat
         view
         returns (bytes1, string memory, string memory, uint256, address, bytes32, uint256[] memory)
     {
-        return (0x0f, SignedData.NAME, SignedData.VERSION, block.chainid, address(this), 0, new uint256[](0));
+        return (0x0f, SignedData.NAME, TypedData.VERSION, block.chainid, address(this), 0, new uint256[](0));
     }
 
     function _setDeferred(uint256 originChainId, MessageId[] calldata ids, bool value) private {

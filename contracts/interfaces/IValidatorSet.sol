@@ -110,6 +110,21 @@ interface IValidatorSet {
         uint64 epoch
     ) external view returns (bytes26 setHash, uint64 validUntil, uint256 excluded);
 
+    /**
+     * @notice Reverts unless a quorum of a valid epoch of the origin chain signed the digest. For contracts that believe
+     * the same validators.
+     * @dev What the digest means is for the caller to know: it has to be EIP-712 data of a type of the caller's own, under
+     * a domain with the caller's address.
+     * @param signatures over the digest, sorted by signer
+     */
+    function requireQuorum(
+        uint256 originChainId,
+        uint64 epoch,
+        QuorumSet calldata set,
+        Signature[] calldata signatures,
+        bytes32 digest
+    ) external view;
+
     /// @notice keccak256(abi.encode(originChainId, epoch, set)).
     function setHashOf(uint256 originChainId, uint64 epoch, QuorumSet calldata set) external pure returns (bytes32);
 
@@ -118,15 +133,6 @@ interface IValidatorSet {
      * newSetHash)` with newEpoch = oldEpoch + 1 and newSetHash = {setHashOf} of the set under the new epoch.
      */
     function rotationDigest(uint256 originChainId, uint64 oldEpoch, bytes32 newSetHash) external view returns (bytes32);
-
-    /// @notice Reverts unless a quorum of a valid epoch of the origin chain signed the digest.
-    function requireQuorum(
-        uint256 originChainId,
-        uint64 epoch,
-        QuorumSet calldata set,
-        Signature[] calldata signatures,
-        bytes32 digest
-    ) external view;
 
     /// @notice The EIP-712 digest that validators sign for this gateway as destination.
     function checkpointDigest(IInbox.Checkpoint calldata checkpoint) external view returns (bytes32);

@@ -2,24 +2,17 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IValidatorSet} from "../interfaces/IValidatorSet.sol";
 import {IRecovery} from "../interfaces/IRecovery.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
 import {Signature} from "../interfaces/IValidatorSet.sol";
+import {TypedData} from "./TypedData.sol";
 
-/**
- * @dev What validators sign for the calling gateway as destination, as EIP-712 data. The domain is made anew every
- * time: a proxy's address differs from its implementation's, and reading the name from storage costs more than hashing.
- */
+/// @dev What validators sign for the calling gateway as destination, as EIP-712 data.
 library SignedData {
     string internal constant NAME = "Lockstep Gateway";
-    string internal constant VERSION = "1";
 
     bytes32 private constant NAME_HASH = keccak256("Lockstep Gateway");
-    bytes32 private constant VERSION_HASH = keccak256("1");
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant CHECKPOINT_TYPEHASH =
         keccak256(
             "Checkpoint(uint256 originChainId,address originGateway,uint32 generation,uint64 nonce,bytes32 accumulator,uint64 epoch)"
@@ -41,12 +34,12 @@ library SignedData {
             calldatacopy(add(free, 0x20), data, CHECKPOINT_SIZE)
             structHash := keccak256(free, add(CHECKPOINT_SIZE, 0x20))
         }
-        return _digest(structHash);
+        return TypedData.digest(NAME_HASH, structHash);
     }
 
     /// @dev The digest of a hand-over to the next epoch.
     function rotation(uint256 originChainId, uint64 oldEpoch, bytes32 newSetHash) internal view returns (bytes32) {
-        return _digest(keccak256(abi.encode(ROTATION_TYPEHASH, originChainId, oldEpoch, oldEpoch + 1, newSetHash)));
+        return TypedData.digest(NAME_HASH, keccak256(abi.encode(ROTATION_TYPEHASH, originChainId, oldEpoch, oldEpoch + 1, newSetHash)));
     }
 
     /// @dev Who signed both checkpoints. Reverts unless they are about one place in one lane and contradict each other.
@@ -67,12 +60,5 @@ library SignedData {
         signer = ECDSA.recover(checkpoint(first), firstSignature.r, firstSignature.vs);
         address other = ECDSA.recover(checkpoint(second), secondSignature.r, secondSignature.vs);
         require(signer == other, IRecovery.DifferentSigners(signer, other));
-    }
-
-    function _digest(bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPEHASH, NAME_HASH, VERSION_HASH, block.chainid, address(this))
-        );
-        return MessageHashUtils.toTypedDataHash(domain, structHash);
     }
 }

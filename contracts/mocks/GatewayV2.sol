@@ -13,6 +13,9 @@ contract GatewayV2 is Gateway {
     // keccak256(abi.encode(uint256(keccak256("lockstep.storage.GatewayV2")) - 1)) & ~bytes32(uint256(0xff))
     bytes32 private constant GATEWAY_V2_STORAGE = 0xeb930122f7b8f06283756276189faeefae963040dccbfe4bc20d45d51c086900;
 
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor(address control) Gateway(control) {}
+
     function initializeV2(uint256 motto_) external reinitializer(2) {
         _gatewayV2Storage().motto = motto_;
     }

@@ -10,6 +10,7 @@ const sources = {
   gateway: ["contracts/interfaces/IGateway.sol/IGateway", "contracts/Gateway.sol/Gateway", "contracts/GatewayControl.sol/GatewayControl"],
   hashedTimelock: "contracts/HashedTimelock.sol/HashedTimelock",
   messageRecorder: "contracts/mocks/MessageRecorder.sol/MessageRecorder",
+  stateOracle: "contracts/StateOracle.sol/StateOracle",
   testToken: "contracts/mocks/TestToken.sol/TestToken",
 } as const;
 

@@ -45,6 +45,10 @@ abstract contract TestBase {
         return deploy("Gateway.sol:Gateway", abi.encode(deploy("GatewayControl.sol:GatewayControl")));
     }
 
+    function deployStateOracle() internal returns (address) {
+        return deploy("StateOracle.sol:StateOracle");
+    }
+
     function deployTimelock() internal returns (address) {
         return deploy("HashedTimelock.sol:HashedTimelock");
     }

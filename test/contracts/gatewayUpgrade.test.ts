@@ -7,6 +7,7 @@ import { messageRecorderAbi } from "#core/abi/messageRecorder.ts";
 import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import { type Appended, decodeGatewayLogs } from "#relay/protocol/logs.ts";
 import { toContractSet } from "#relay/protocol/quorum.ts";
+import type { TestChain } from "./chains.ts";
 import { accounts, chainLogs } from "./chains.ts";
 import { appendedBy, authorityOf, carry, carryAgain, openPair, type Side } from "./gatewayPair.ts";
 import { encodeSchedule, encodeUpgrade, implementationOf, wait } from "./governed.ts";
@@ -20,6 +21,9 @@ const DELAY = 172_800;
 const secondVersion = "contracts/mocks/GatewayV2.sol/GatewayV2";
 const v2Abi = parseAbi(["function initializeV2(uint256 motto)", "function motto() view returns (uint256)"]);
 const fickleAbi = parseAbi(["function setAccepting(bool accepting)"]);
+
+const deploySecond = async (chain: TestChain) =>
+  chain.deploy(secondVersion, [await chain.deploy("contracts/GatewayControl.sol/GatewayControl")]);
 
 const beginning = (motto: bigint) => encodeFunctionData({ abi: v2Abi, functionName: "initializeV2", args: [motto] });
 const mottoOf = ({ chain, gateway }: Side) =>
@@ -52,7 +56,7 @@ async function stateOf({ chain, gateway }: Side, peer: Side, failed: readonly Ap
       [1n, 2n].map((epoch) => chain.reader.readContract({ ...read, functionName: "epochInfo", args: [peerId, epoch] })),
     ),
     retryable: await Promise.all(
-      failed.map(({ id }) => chain.reader.readContract({ ...read, functionName: "isRetryable", args: [id] })),
+      failed.map(({ id }) => chain.reader.readContract({ ...read, functionName: "isRetryable", args: [peerId, id] })),
     ),
   };
 }
@@ -64,13 +68,13 @@ describe("an upgrade of a gateway", () => {
   let second: Hex;
   before(async () => {
     ({ alpha, beta, close } = await openPair());
-    second = await beta.chain.deploy(secondVersion);
+    second = await deploySecond(beta.chain);
   });
   after(() => close?.());
   const refusal = (to: Hex, data: Hex) => refusalOf(beta.chain, deployer!, to, data);
 
   it("is refused to anything that is no UUPS implementation", async () => {
-    const sink = await beta.chain.deploy("contracts/mocks/MessageSink.sol/MessageSink");
+    const sink = await beta.chain.deploy("contracts/mocks/MessageCounter.sol/MessageCounter");
     for (const target of [sink, beta.gateway]) {
       assert.equal(await refusal(beta.gateway, encodeUpgrade(target)), "ERC1967InvalidImplementation");
     }
@@ -184,7 +188,7 @@ describe("upgrading both gateways, one after the other, while messages flow both
     };
   };
   const upgrade = async (side: Side, motto: bigint) => {
-    const data = encodeUpgrade(await side.chain.deploy(secondVersion), beginning(motto));
+    const data = encodeUpgrade(await deploySecond(side.chain), beginning(motto));
     const authority = await authorityOf(side);
     await side.chain.send(GOVERNANCE, { to: authority, data: encodeSchedule(side.gateway, data) });
     const bring = await traffic();
