@@ -16,15 +16,16 @@ export function encodeInteroperable({ chainId, address }: InteroperableAddress):
 
 /**
  * The account that an ERC-7930 interoperable address of an EVM chain names. As strict as the gateway is about what it
- * accepts, and stricter about spelling: trailing bytes are refused. Throws `request-invalid`.
+ * accepts: one account has one spelling, without trailing bytes or zeros before the chain id. Throws `request-invalid`.
  */
 export function decodeInteroperable(encoded: Hex): InteroperableAddress {
   const match = /^0x00010000(?<length>[0-9a-f]{2})(?<rest>(?:[0-9a-f]{2})*)$/i.exec(encoded);
   const length = Number.parseInt(match?.groups?.length ?? "", 16);
   const rest: Hex = `0x${match?.groups?.rest ?? ""}`;
-  const chainId = length > 0 && size(rest) >= length ? Number(BigInt(slice(rest, 0, length))) : Number.NaN;
-  if (!Number.isSafeInteger(chainId) || size(rest) !== length + 21 || slice(rest, length, length + 1) !== "0x14") {
+  const chainId = length > 0 && size(rest) === length + 21 ? Number(BigInt(slice(rest, 0, length))) : Number.NaN;
+  const account = Number.isSafeInteger(chainId) && { chainId, address: getAddress(slice(rest, length + 1)) };
+  if (!account || encodeInteroperable(account).toLowerCase() !== encoded.toLowerCase()) {
     throw new LockstepError("request-invalid", "expected an ERC-7930 address of an account on an EVM chain");
   }
-  return { chainId, address: getAddress(slice(rest, length + 1)) };
+  return account;
 }

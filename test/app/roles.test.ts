@@ -13,7 +13,7 @@ import { accessManagerAbi } from "#core/abi/accessManager.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { accounts, openChain, type TestChain } from "../contracts/chains.ts";
 import { authorityOf } from "../contracts/gatewayPair.ts";
-import { encodeSchedule, encodeUpgrade, implementationOf, wait } from "../contracts/governed.ts";
+import { deploySecond, encodeSchedule, encodeUpgrade, implementationOf, wait } from "../contracts/governed.ts";
 import { deployGateway } from "../contracts/lane.ts";
 import { refusalOf } from "../contracts/reverts.ts";
 
@@ -56,7 +56,7 @@ describe("the roles of a gateway", () => {
   let next: Hex;
   before(async () => {
     chain = await openChain("alpha");
-    next = await chain.deploy("contracts/mocks/GatewayV2.sol/GatewayV2");
+    next = await deploySecond(chain);
   });
   after(() => chain?.close());
 

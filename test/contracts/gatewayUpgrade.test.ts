@@ -7,10 +7,9 @@ import { messageRecorderAbi } from "#core/abi/messageRecorder.ts";
 import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import { type Appended, decodeGatewayLogs } from "#relay/protocol/logs.ts";
 import { toContractSet } from "#relay/protocol/quorum.ts";
-import type { TestChain } from "./chains.ts";
 import { accounts, chainLogs } from "./chains.ts";
 import { appendedBy, authorityOf, carry, carryAgain, openPair, type Side } from "./gatewayPair.ts";
-import { encodeSchedule, encodeUpgrade, implementationOf, wait } from "./governed.ts";
+import { deploySecond, encodeSchedule, encodeUpgrade, implementationOf, wait } from "./governed.ts";
 import { deliveryOf, validatorSet } from "./lane.ts";
 import { refusalOf } from "./reverts.ts";
 
@@ -18,12 +17,8 @@ const [deployer, governance, guardian, operator, administrator] = accounts.map((
 const [DEPLOYER, GOVERNANCE, SENDER] = [0, 1, 5];
 const DELAY = 172_800;
 
-const secondVersion = "contracts/mocks/GatewayV2.sol/GatewayV2";
 const v2Abi = parseAbi(["function initializeV2(uint256 motto)", "function motto() view returns (uint256)"]);
 const fickleAbi = parseAbi(["function setAccepting(bool accepting)"]);
-
-const deploySecond = async (chain: TestChain) =>
-  chain.deploy(secondVersion, [await chain.deploy("contracts/GatewayControl.sol/GatewayControl")]);
 
 const beginning = (motto: bigint) => encodeFunctionData({ abi: v2Abi, functionName: "initializeV2", args: [motto] });
 const mottoOf = ({ chain, gateway }: Side) =>

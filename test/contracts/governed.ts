@@ -24,3 +24,9 @@ export async function wait(chain: TestChain, seconds: number): Promise<void> {
   await chain.cheat.increaseTime({ seconds });
   await chain.cheat.mine({ blocks: 1 });
 }
+
+/** A later gateway, not behind a proxy yet. */
+export const deploySecond = async (chain: TestChain): Promise<Hex> =>
+  chain.deploy("contracts/mocks/GatewayV2.sol/GatewayV2", [
+    await chain.deploy("contracts/GatewayControl.sol/GatewayControl"),
+  ]);

@@ -34,6 +34,8 @@ describe("an interoperable address", () => {
       `0x00010000010114${"11".repeat(19)}`,
       `0x0001000008ffffffffffffffff14${account}`,
       `0x00010000ff0114${account}`,
+      // Another spelling of chain 1.
+      `0x0001000002000114${account}`,
     ];
     for (const encoded of refused) {
       assert.throws(
