@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {HashedTimelock} from "../../contracts/HashedTimelock.sol";
-import {IHashedTimelock} from "../../contracts/interfaces/IHashedTimelock.sol";
+import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
 import {CoinRejecter} from "../../contracts/mocks/HostileRecipients.sol";
 import {TestToken} from "../../contracts/mocks/TestToken.sol";
 import {TestBase} from "./Vm.sol";
@@ -17,12 +17,12 @@ contract TimelockHandler is TestBase {
 
     uint256 private _time = 1_800_000_000;
     bytes32[] private _secrets;
-    IHashedTimelock.Terms[] private _open;
+    IPaymentLocks.Terms[] private _open;
 
     function lock(uint256 amount, uint96 tip, uint32 duration, bool native, bool rejected) external {
         amount = bound(amount, 1, 1e24);
         bytes32 secret = keccak256(abi.encode(_secrets.length, _time));
-        IHashedTimelock.Terms memory terms = IHashedTimelock.Terms({
+        IPaymentLocks.Terms memory terms = IPaymentLocks.Terms({
             sender: address(this),
             recipient: rejected ? address(rejecter) : address(0xB0B),
             token: native ? address(0) : address(token),
@@ -35,7 +35,7 @@ contract TimelockHandler is TestBase {
         vm.deal(address(this), amount + tip);
         token.mint(address(this), amount);
         token.approve(address(timelock), amount);
-        timelock.lock{value: native ? amount + tip : tip}(terms);
+        timelock.createLock{value: native ? amount + tip : tip}(terms);
         _secrets.push(secret);
         _open.push(terms);
         coinOwed += native ? amount + tip : tip;
@@ -45,7 +45,7 @@ contract TimelockHandler is TestBase {
     function close(uint256 index, uint32 later) external {
         if (_open.length == 0) return;
         index %= _open.length;
-        IHashedTimelock.Terms memory terms = _open[index];
+        IPaymentLocks.Terms memory terms = _open[index];
         _time += later % 1 hours;
         vm.warp(_time);
         uint256 creditBefore = timelock.creditOf(address(rejecter));
