@@ -53,7 +53,25 @@ library LockHash {
         uint256 tip;
     }
 
+    /// @dev The same for the terms of an item.
+    struct ItemWords {
+        uint256 sender;
+        uint256 recipient;
+        uint256 token;
+        uint256 tokenId;
+        uint256 amount;
+        bytes32 hashlock;
+        uint256 timelock;
+        uint256 tip;
+    }
+
     function words(IPaymentLocks.Terms calldata terms) internal pure returns (Words calldata raw) {
+        assembly ("memory-safe") {
+            raw := terms
+        }
+    }
+
+    function words(IItemLocks.ItemTerms calldata terms) internal pure returns (ItemWords calldata raw) {
         assembly ("memory-safe") {
             raw := terms
         }
@@ -61,6 +79,11 @@ library LockHash {
 
     /// @dev True when addresses, timelock and tip fit their types.
     function isClean(Words calldata raw) internal pure returns (bool) {
+        return ((raw.sender | raw.recipient | raw.token) >> 160) | (raw.timelock >> 64) | (raw.tip >> 96) == 0;
+    }
+
+    /// @dev True when addresses, timelock and tip fit their types.
+    function isClean(ItemWords calldata raw) internal pure returns (bool) {
         return ((raw.sender | raw.recipient | raw.token) >> 160) | (raw.timelock >> 64) | (raw.tip >> 96) == 0;
     }
 

@@ -94,3 +94,52 @@ contract HookToken is PlainToken("Hook", "HOOK") {
         return super.transferFrom(from, to, value);
     }
 }
+
+/// @dev Pays out as it is told to: not at all, never ending, at great length, or after a prepared call.
+contract MoodyToken is PlainToken("Moody", "MOOD") {
+    enum Mood {
+        Kind,
+        Revert,
+        ReturnFalse,
+        BurnGas,
+        RevertWithMegabyte,
+        ReturnMegabyte,
+        CallThenFalse
+    }
+
+    Mood public mood;
+    address public target;
+    bytes public data;
+    bool public called;
+
+    function setMood(Mood mood_) external {
+        mood = mood_;
+    }
+
+    function prepare(address target_, bytes calldata data_) external {
+        (mood, target, data) = (Mood.CallThenFalse, target_, data_);
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        if (mood == Mood.Kind) return super.transfer(to, value);
+        if (mood == Mood.Revert) revert("not today");
+        if (mood == Mood.ReturnFalse) return false;
+        if (mood == Mood.CallThenFalse) {
+            (called, ) = target.call(data);
+            return false;
+        }
+        if (mood == Mood.RevertWithMegabyte) {
+            assembly {
+                revert(0x10000, 1048576)
+            }
+        }
+        if (mood == Mood.ReturnMegabyte) {
+            assembly {
+                return(0x10000, 1048576)
+            }
+        }
+        assembly {
+            invalid()
+        }
+    }
+}

@@ -15,13 +15,13 @@ import {LockStore} from "./LockStore.sol";
 /// @dev Locks of ERC-721 and ERC-1155 tokens.
 abstract contract ItemLocks is IItemLocks, IERC1155Receiver, LockStore {
     using LockHash for ItemTerms;
+    using LockHash for LockHash.ItemWords;
     using LockSignatures for ItemTerms;
 
     /// @inheritdoc IItemLocks
     function lockItem(ItemTerms calldata terms) external payable returns (LockId) {
-        LockId id = terms.id();
-        require(msg.sender == terms.sender, NotSender(terms.sender, msg.sender));
-        return _lockItem(id, terms);
+        _requireSender(terms.words().sender);
+        return _lockItem(terms);
     }
 
     /// @inheritdoc IItemLocks
@@ -29,34 +29,36 @@ abstract contract ItemLocks is IItemLocks, IERC1155Receiver, LockStore {
         ItemTerms calldata terms,
         Authorization calldata authorization
     ) external payable returns (LockId) {
-        LockId id = terms.id();
         _authorize(terms.sender, terms.itemLockDigest(authorization.nonce, authorization.deadline), authorization);
-        return _lockItem(id, terms);
+        return _lockItem(terms);
     }
 
     /// @inheritdoc IItemLocks
     function claimItem(ItemTerms calldata terms, bytes32 secret) external {
         LockId id = terms.id();
         _close(id);
-        _requireClaimable(terms.hashlock, terms.timelock, secret);
+        LockHash.ItemWords calldata raw = terms.words();
+        _requireClaimable(raw.hashlock, raw.timelock, secret);
         emit Claimed(id, secret);
-        _handOver(terms, terms.recipient);
+        _handOver(raw, raw.recipient);
     }
 
     /// @inheritdoc IItemLocks
     function refundItem(ItemTerms calldata terms) external {
         LockId id = terms.id();
         _close(id);
-        _requireExpired(terms.timelock);
+        LockHash.ItemWords calldata raw = terms.words();
+        _requireExpired(raw.timelock);
         emit Refunded(id);
-        _handOver(terms, terms.sender);
+        _handOver(raw, raw.sender);
     }
 
     /// @inheritdoc IItemLocks
     function refundItemEarly(ItemTerms calldata terms, Authorization calldata authorization) external {
         LockId id = terms.id();
         _authorizeRefund(id, _close(id), terms.recipient, authorization);
-        _handOver(terms, terms.sender);
+        LockHash.ItemWords calldata raw = terms.words();
+        _handOver(raw, raw.sender);
     }
 
     /// @inheritdoc IERC1155Receiver
@@ -103,23 +105,24 @@ abstract contract ItemLocks is IItemLocks, IERC1155Receiver, LockStore {
         return LockSignatures.itemLockDigest(terms, nonce, deadline);
     }
 
-    /// @dev Reads every term that has dirty bits to hide; see {PaymentLocks}.
-    function _lockItem(LockId id, ItemTerms calldata terms) private returns (LockId) {
-        _requirePayable(uint160(terms.recipient), terms.timelock);
-        StorageSlot.Uint256Slot storage slot = _newSlot(id, terms.tip);
-        _pullItem(terms);
+    /// @dev What is locked is clean, so whoever closes a lock with a dirty word finds that there is no such lock.
+    function _lockItem(ItemTerms calldata terms) private returns (LockId id) {
+        id = terms.id();
+        LockHash.ItemWords calldata raw = terms.words();
+        if (!raw.isClean()) revert DirtyTerms();
+        _requirePayable(raw.recipient, raw.timelock);
+        StorageSlot.Uint256Slot storage slot = _newSlot(id, raw.tip);
+        _pullItem(address(uint160(raw.token)), address(uint160(raw.sender)), raw.tokenId, raw.amount);
         slot.value = block.timestamp;
         terms.emitLocked(id);
-        return id;
     }
 
     /// @dev As exact as with an ERC-20: what is here before does not count as received.
-    function _pullItem(ItemTerms calldata terms) private nonReentrant {
-        (address token, uint256 tokenId, uint256 amount) = (terms.token, terms.tokenId, terms.amount);
+    function _pullItem(address token, address from, uint256 tokenId, uint256 amount) private nonReentrant {
         require(token.code.length > 0, TokenWithoutCode(token));
         uint256 before = _held(token, tokenId, amount);
-        if (amount == 0) IERC721(token).transferFrom(terms.sender, address(this), tokenId);
-        else IERC1155(token).safeTransferFrom(terms.sender, address(this), tokenId, amount, "");
+        if (amount == 0) IERC721(token).transferFrom(from, address(this), tokenId);
+        else IERC1155(token).safeTransferFrom(from, address(this), tokenId, amount, "");
         uint256 received = _held(token, tokenId, amount) - before;
         uint256 expected = amount == 0 ? 1 : amount;
         require(received == expected, WrongReceipt(token, expected, received));
@@ -130,9 +133,11 @@ abstract contract ItemLocks is IItemLocks, IERC1155Receiver, LockStore {
         return IERC1155(token).balanceOf(address(this), tokenId);
     }
 
-    function _handOver(ItemTerms calldata terms, address receiver) private {
-        if (terms.amount == 0) IERC721(terms.token).transferFrom(address(this), receiver, terms.tokenId);
-        else IERC1155(terms.token).safeTransferFrom(address(this), receiver, terms.tokenId, terms.amount, "");
-        _payTip(terms.tip);
+    function _handOver(LockHash.ItemWords calldata raw, uint256 to) private {
+        (address token, address receiver) = (address(uint160(raw.token)), address(uint160(to)));
+        (uint256 tokenId, uint256 amount) = (raw.tokenId, raw.amount);
+        if (amount == 0) IERC721(token).transferFrom(address(this), receiver, tokenId);
+        else IERC1155(token).safeTransferFrom(address(this), receiver, tokenId, amount, "");
+        _payTip(raw.tip);
     }
 }

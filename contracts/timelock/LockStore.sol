@@ -91,6 +91,10 @@ abstract contract LockStore is ITimelock, ReentrancyGuardTransient {
         return StorageSlot.getUint256Slot(LockId.unwrap(id));
     }
 
+    function _requireSender(uint256 sender) internal view {
+        if (sender != uint160(msg.sender)) revert NotSender(address(uint160(sender)), msg.sender);
+    }
+
     /// @dev Refuses what could never be paid out.
     function _requirePayable(uint256 recipient, uint256 timelock) internal view {
         if (recipient == 0) revert InvalidRecipient(address(0));

@@ -109,14 +109,16 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
     function claimBatch(Claim[] calldata claims) external nonReentrant {
         Due memory due;
         for (uint256 i = 0; i < claims.length; ++i) {
-            LockId id = claims[i].terms.id();
-            LockHash.Words calldata raw = claims[i].terms.words();
-            bytes32 secret = claims[i].secret;
+            Claim calldata entry = claims[i];
+            LockId id = entry.terms.id();
+            LockHash.Words calldata raw = entry.terms.words();
+            bytes32 secret = entry.secret;
+            uint256 time = _slot(id).value;
             bytes4 problem = 0;
-            if (_slot(id).value == 0) problem = LockNotOpen.selector;
+            if (time == 0) problem = LockNotOpen.selector;
             else if (block.timestamp >= raw.timelock) problem = ClaimWindowClosed.selector;
             else if (LockHash.ofSecret(secret) != raw.hashlock) problem = WrongSecret.selector;
-            else if (!_closeInBatch(id, raw, raw.recipient, due)) problem = TokenPayoutFailed.selector;
+            else if (!_closeInBatch(_slot(id), time, raw, raw.recipient, due)) problem = TokenPayoutFailed.selector;
             if (problem == 0) emit Claimed(id, secret);
             else emit Skipped(id, problem);
         }
@@ -127,12 +129,14 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
     function refundBatch(Terms[] calldata terms) external nonReentrant {
         Due memory due;
         for (uint256 i = 0; i < terms.length; ++i) {
-            LockId id = terms[i].id();
-            LockHash.Words calldata raw = terms[i].words();
+            Terms calldata entry = terms[i];
+            LockId id = entry.id();
+            LockHash.Words calldata raw = entry.words();
+            uint256 time = _slot(id).value;
             bytes4 problem = 0;
-            if (_slot(id).value == 0) problem = LockNotOpen.selector;
+            if (time == 0) problem = LockNotOpen.selector;
             else if (block.timestamp < raw.timelock) problem = RefundWindowNotOpen.selector;
-            else if (!_closeInBatch(id, raw, raw.sender, due)) problem = TokenPayoutFailed.selector;
+            else if (!_closeInBatch(_slot(id), time, raw, raw.sender, due)) problem = TokenPayoutFailed.selector;
             if (problem == 0) emit Refunded(id);
             else emit Skipped(id, problem);
         }
@@ -158,10 +162,6 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         StorageSlot.Uint256Slot storage slot = _requireLockable(id, terms);
         if (terms.words().token != 0) _pull(terms.token, terms.sender, terms.amount);
         _record(id, terms, slot);
-    }
-
-    function _requireSender(uint256 sender) private view {
-        if (sender != uint160(msg.sender)) revert NotSender(address(uint160(sender)), msg.sender);
     }
 
     /// @dev Also before a permit is tried, because Solidity's `try` does not catch a call to nothing.
@@ -211,13 +211,12 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
      * closed, and the batch's guard keeps the same terms from being locked before it is put back.
      */
     function _closeInBatch(
-        LockId id,
+        StorageSlot.Uint256Slot storage slot,
+        uint256 time,
         LockHash.Words calldata raw,
         uint256 to,
         Due memory due
     ) private returns (bool) {
-        StorageSlot.Uint256Slot storage slot = _slot(id);
-        uint256 time = slot.value;
         slot.value = 0;
         address receiver = address(uint160(to));
         if (raw.token == 0) {

@@ -47,6 +47,23 @@ abstract contract TimelockFixture is TestBase {
             });
     }
 
+    /// @dev A signature over a digest that was made for the same nonce and deadline.
+    function authorization(
+        uint256 key,
+        bytes32 digest,
+        uint256 nonce,
+        uint256 deadline
+    ) internal pure returns (ITimelock.Authorization memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return ITimelock.Authorization(nonce, deadline, abi.encodePacked(r, s, v));
+    }
+
+    /// @dev The recipient's consent to the early refund of the lock that is open now.
+    function consent(uint256 key, LockId id, uint256 nonce) internal view returns (ITimelock.Authorization memory) {
+        bytes32 digest = timelock.earlyRefundDigest(id, timelock.lockedAt(id), nonce, TIMELOCK);
+        return authorization(key, digest, nonce, TIMELOCK);
+    }
+
     /// @dev Gives the sender what it needs and locks.
     function lockNative(IPaymentLocks.Terms memory terms) internal returns (LockId) {
         vm.deal(terms.sender, terms.amount + terms.tip);
