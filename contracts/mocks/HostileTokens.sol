@@ -58,7 +58,7 @@ contract SilentToken {
         allowance[msg.sender][spender] = amount;
     }
 
-    function transfer(address to, uint256 amount) external {
+    function transfer(address to, uint256 amount) public virtual {
         _move(msg.sender, to, amount);
     }
 

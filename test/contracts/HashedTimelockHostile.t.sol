@@ -5,7 +5,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
 import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
-import {CoinRejecter, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
+import {CoinRejecter, PickyWallet, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
 import {FalseToken, FeeToken, HookToken, LyingToken, SilentToken} from "../../contracts/mocks/HostileTokens.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
@@ -176,6 +176,23 @@ contract HashedTimelockHostileTest is TimelockFixture {
         vm.assertEq(timelock.creditOf(address(wallet)), 0, "never credited");
         vm.assertTrue(success != timelock.isOpen(id), "all or nothing");
         vm.assertEq(address(wallet).balance, success ? 1 ether : 0, "paid");
+    }
+
+    /// @dev The edge: from one gas limit to the next, a wallet that needs all of its share is paid or nothing happens.
+    function test_reserveCoversAllThatAPayoutMaySpend() public {
+        PickyWallet wallet = new PickyWallet();
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(wallet);
+        uint256 paid = 0;
+        for (uint256 gasGiven = 100_000; gasGiven < 160_000; gasGiven += 500) {
+            LockId id = lockNative(terms);
+            (bool success, ) = address(timelock).call{gas: gasGiven}(abi.encodeCall(timelock.claim, (terms, SECRET)));
+            vm.assertEq(timelock.creditOf(address(wallet)), 0, "never credited");
+            if (success) ++paid;
+            else timelock.claim(terms, SECRET);
+            vm.assertTrue(!timelock.isOpen(id), "paid in the end");
+        }
+        vm.assertTrue(paid > 40 && paid < 110, "the edge was in between");
     }
 
     function test_starvedPayoutSaysSo() public {

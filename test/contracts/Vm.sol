@@ -15,7 +15,6 @@ interface Vm {
     function expectEmit(address emitter) external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
-    function expectRevert() external;
     function getCode(string calldata artifact) external view returns (bytes memory);
     function load(address account, bytes32 slot) external view returns (bytes32);
     function prank(address sender) external;
