@@ -92,10 +92,10 @@ contract FlawedTimelock {
         _open[id] = false;
         if (terms.token != address(0)) {
             _call(terms.token, abi.encodeCall(IERC20.transfer, (receiver, terms.amount)));
-        } else if (flaw == Flaw.PayoutByTransfer) {
-            payable(receiver).transfer(terms.amount);
         } else {
-            (bool success, ) = receiver.call{value: terms.amount}("");
+            // `transfer` gives the receiver the stipend of 2,300 gas and no more.
+            uint256 gasGiven = flaw == Flaw.PayoutByTransfer ? 0 : gasleft();
+            (bool success, ) = receiver.call{value: terms.amount, gas: gasGiven}("");
             require(success, "payout");
         }
     }
