@@ -4,7 +4,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 /** The root of a batch: pairs are sorted before they are hashed, zero leaves fill up to a power of two. */
 export function merkleRoot(leaves: readonly Hex[]): Hex {
   const root = levels(leaves).at(-1)?.[0];
-  if (!root) throw new RangeError("a tree has at least one leaf");
+  if (!root || leaves.length === 0) throw new RangeError("a tree has at least one leaf");
   return root;
 }
 

@@ -37,7 +37,7 @@ const domainOf = ({ chainId, contract }: TimelockDomain) => ({
 export function signedLockTypedData(domain: TimelockDomain, lock: LockTerms, { nonce, deadline }: Once) {
   return {
     domain: domainOf(domain),
-    types: { SignedLock: [{ name: "terms", type: "Terms" }, ...once], Terms: terms },
+    types: { SignedLock: [{ name: "terms", type: "Terms" }, ...once], Terms: terms } as const,
     primaryType: "SignedLock" as const,
     message: { terms: lock, nonce, deadline },
   };
@@ -47,7 +47,7 @@ export function signedLockTypedData(domain: TimelockDomain, lock: LockTerms, { n
 export function signedItemLockTypedData(domain: TimelockDomain, lock: ItemTerms, { nonce, deadline }: Once) {
   return {
     domain: domainOf(domain),
-    types: { SignedItemLock: [{ name: "terms", type: "ItemTerms" }, ...once], ItemTerms: itemTerms },
+    types: { SignedItemLock: [{ name: "terms", type: "ItemTerms" }, ...once], ItemTerms: itemTerms } as const,
     primaryType: "SignedItemLock" as const,
     message: { terms: lock, nonce, deadline },
   };
@@ -66,7 +66,11 @@ export function earlyRefundTypedData(domain: TimelockDomain, id: Hex, lockedAt: 
 }
 
 /** What a sender signs for Permit2 so that anyone can call `lockWithPermit2`; nonce and deadline are Permit2's. */
-export function permit2LockTypedData({ chainId, contract }: TimelockDomain, lock: LockTerms, { nonce, deadline }: Once) {
+export function permit2LockTypedData(
+  { chainId, contract }: TimelockDomain,
+  lock: LockTerms,
+  { nonce, deadline }: Once,
+) {
   return {
     domain: { name: "Permit2", chainId, verifyingContract: permit2Address },
     types: {

@@ -2,11 +2,8 @@ import type { Hex } from "viem";
 import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import type { Appended } from "#relay/protocol/logs.ts";
 import { accounts, openChain, type TestChain } from "./chains.ts";
-import { measureLocks } from "./gasLocks.ts";
+import { type GasRow, measureLocks } from "./gasLocks.ts";
 import { appendedIn, connectGateway, deliveryOf, deployGateway } from "./lane.ts";
-
-/** Gas of a transaction as its receipt has it, the intrinsic 21,000 and calldata included; `key` is for programs. */
-export type GasRow = { readonly key: string; readonly what: string; readonly gas: number };
 
 const payload: Hex = `0x${"ab".repeat(32)}`;
 

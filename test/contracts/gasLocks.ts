@@ -13,7 +13,9 @@ import { hashlockOf } from "#swap/protocol/hashlock.ts";
 import type { ItemTerms, LockTerms } from "#swap/protocol/lockId.ts";
 import { encodeClaim, encodeLock, encodeRefund, lockValue } from "#swap/protocol/timelock.ts";
 import { accounts, type TestChain } from "./chains.ts";
-import type { GasRow } from "./gas.ts";
+
+/** Gas of a transaction as its receipt has it, the intrinsic 21,000 and calldata included; `key` is for programs. */
+export type GasRow = { readonly key: string; readonly what: string; readonly gas: number };
 
 type Name = ContractFunctionName<typeof hashedTimelockAbi, "payable" | "nonpayable">;
 
