@@ -158,7 +158,7 @@ contract ThirstyWallet {
 /// @dev Takes coin only when it comes with nearly all of the gas that a payout has.
 contract PickyWallet {
     receive() external payable {
-        require(gasleft() > 98_000, "more gas");
+        require(gasleft() > 102_000, "more gas");
     }
 }
 

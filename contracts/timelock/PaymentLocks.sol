@@ -36,7 +36,7 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
     function createLock(Terms calldata terms) external payable returns (LockId id) {
         id = terms.id();
         _requireSender(terms.words().sender);
-        _lockFromAllowance(id, terms);
+        _lock(id, terms, false);
     }
 
     /// @inheritdoc IPaymentLocks
@@ -51,7 +51,7 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         _requireSender(terms.words().sender);
         _requireToken(terms.token);
         try IERC20Permit(terms.token).permit(terms.sender, address(this), terms.amount, deadline, v, r, s) {} catch {}
-        _lockFromAllowance(id, terms);
+        _lock(id, terms, false);
     }
 
     /// @inheritdoc IPaymentLocks
@@ -62,7 +62,7 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         id = terms.id();
         _requireToken(terms.token);
         _authorize(terms.sender, terms.lockDigest(authorization.nonce, authorization.deadline), authorization);
-        _lockFromAllowance(id, terms);
+        _lock(id, terms, false);
     }
 
     /// @inheritdoc IPaymentLocks
@@ -70,11 +70,10 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         Terms calldata terms,
         Authorization calldata authorization
     ) external payable returns (LockId id) {
-        id = terms.id();
         _requireToken(terms.token);
-        StorageSlot.Uint256Slot storage slot = _requireLockable(id, terms);
         _pullByPermit2(terms, authorization);
-        _record(id, terms, slot);
+        id = terms.id();
+        _lock(id, terms, true);
     }
 
     /// @inheritdoc IPaymentLocks
@@ -158,34 +157,27 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         return LockSignatures.lockDigest(terms, nonce, deadline);
     }
 
-    function _lockFromAllowance(LockId id, Terms calldata terms) private {
-        StorageSlot.Uint256Slot storage slot = _requireLockable(id, terms);
-        if (terms.words().token != 0) _pull(terms.token, terms.sender, terms.amount);
-        _record(id, terms, slot);
+    /**
+     * @dev Only what has arrived is open: a token that calls back while it is pulled finds nothing to claim, and since
+     * pulling is guarded, it cannot lock the same terms either. What is open is clean: whoever closes a lock with a
+     * dirty word finds that there is no such lock.
+     */
+    function _lock(LockId id, Terms calldata terms, bool pulled) private {
+        LockHash.Words calldata raw = terms.words();
+        if (!raw.isClean()) revert DirtyTerms();
+        _requirePayable(raw.recipient, raw.timelock);
+        if (raw.amount == 0) revert ZeroAmount();
+        bool native = raw.token == 0;
+        StorageSlot.Uint256Slot storage slot = _newSlot(id, native ? raw.amount + raw.tip : raw.tip);
+        if (!native && !pulled) _pull(terms.token, terms.sender, raw.amount);
+        slot.value = block.timestamp;
+        terms.emitLocked(id);
     }
 
     /// @dev Also before a permit is tried, because Solidity's `try` does not catch a call to nothing.
     function _requireToken(address token) private view {
         if (token == address(0)) revert NativeNeedsSender();
         if (token.code.length == 0) revert TokenWithoutCode(token);
-    }
-
-    /// @dev What is locked is clean, so whoever closes a lock with a dirty word finds that there is no such lock.
-    function _requireLockable(LockId id, Terms calldata terms) private view returns (StorageSlot.Uint256Slot storage) {
-        LockHash.Words calldata raw = terms.words();
-        if (!raw.isClean()) revert DirtyTerms();
-        _requirePayable(raw.recipient, raw.timelock);
-        if (raw.amount == 0) revert ZeroAmount();
-        return _newSlot(id, raw.token == 0 ? raw.amount + raw.tip : raw.tip);
-    }
-
-    /**
-     * @dev Only what has arrived is open: a token that calls back while it is pulled finds nothing to claim. It cannot
-     * lock the same terms in between either, since pulling is guarded.
-     */
-    function _record(LockId id, Terms calldata terms, StorageSlot.Uint256Slot storage slot) private {
-        slot.value = block.timestamp;
-        terms.emitLocked(id);
     }
 
     function _pullByPermit2(
