@@ -8,8 +8,8 @@ import {ITimelock, LockId} from "./ITimelock.sol";
  * @title Many payments of one sender locked together
  * @notice The entries of a batch share sender, token and tip, and one word of storage. Each is a leaf of a Merkle tree
  * and is claimed and refunded alone, with the terms of a lock, its index in the batch, and a proof.
- * @dev The tree is that of OpenZeppelin's `MerkleProof`: pairs are sorted before they are hashed. A leaf is the id of its
- * lock, which hashes the index along with the terms. Zero leaves fill the tree up to a power of two.
+ * @dev The tree is that of OpenZeppelin's `MerkleProof`: pairs are sorted before they are hashed. A leaf is the id of
+ * its lock, which hashes the index along with the terms. Zero leaves fill the tree up to a power of two.
  */
 interface IBatchLocks is ITimelock {
     /// @dev What differs between the entries of a batch; the meaning is that of the terms of a lock.

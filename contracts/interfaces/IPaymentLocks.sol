@@ -58,8 +58,8 @@ interface IPaymentLocks is ITimelock {
     function createLock(Terms calldata terms) external payable returns (LockId id);
 
     /**
-     * @notice {createLock} of an ERC-20 with the sender's ERC-2612 permit of exactly the amount. `msg.sender` must be the
-     * sender, since a permit binds neither recipient nor hashlock.
+     * @notice {createLock} of an ERC-20 with the sender's ERC-2612 permit of exactly the amount. `msg.sender` must be
+     * the sender, since a permit binds neither recipient nor hashlock.
      * @dev A permit that fails, for instance because somebody used it already, does no harm: the allowance decides.
      */
     function lockWithPermit(
@@ -71,8 +71,8 @@ interface IPaymentLocks is ITimelock {
     ) external payable returns (LockId id);
 
     /**
-     * @notice {createLock} of an ERC-20 for a sender who signed {lockDigest}, by anyone. Who calls brings the tip; the amount
-     * comes from the sender's allowance.
+     * @notice {createLock} of an ERC-20 for a sender who signed {lockDigest}, by anyone. Who calls brings the tip; the
+     * amount comes from the sender's allowance.
      */
     function lockSigned(
         Terms calldata terms,
@@ -80,8 +80,8 @@ interface IPaymentLocks is ITimelock {
     ) external payable returns (LockId id);
 
     /**
-     * @notice {createLock} of an ERC-20 for a sender who signed a Permit2 transfer of exactly the amount to this contract
-     * with the terms as its witness, by anyone. Who calls brings the tip.
+     * @notice {createLock} of an ERC-20 for a sender who signed a Permit2 transfer of exactly the amount to this
+     * contract with the terms as its witness, by anyone. Who calls brings the tip.
      * @dev The witness is {termsHash}, and the end of the type `PermitWitnessTransferFrom` that Permit2 is given is
      * "Terms witness)Terms(…)TokenPermissions(address token,uint256 amount)". Permit2 uses up the nonce.
      */

@@ -6,10 +6,10 @@ import {IPaymentLocks} from "../interfaces/IPaymentLocks.sol";
 import {LockId} from "../interfaces/ITimelock.sol";
 
 /**
- * @dev The ids of locks: keccak256 of type hash, chain id, this contract and the terms, a word each; and the events that
- * show those terms. Both are blocks of the calldata as they are, so they are copied in one piece; Solidity encodes word
- * by word, for some 700 gas a lock. Nothing here checks what is copied; a word with dirty high bits gives another id, and
- * since only clean terms are ever locked ({isClean}), nothing is open under such an id.
+ * @dev The ids of locks: keccak256 of type hash, chain id, this contract and the terms, a word each; and the events
+ * that show those terms. Both are blocks of the calldata as they are, so they are copied in one piece; Solidity encodes
+ * word by word, for some 700 gas a lock. Nothing here checks what is copied; a word with dirty high bits gives another
+ * id, and since only clean terms are ever locked ({isClean}), nothing is open under such an id.
  */
 library LockHash {
     bytes32 private constant LOCK_TYPEHASH =

@@ -5,7 +5,8 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @dev The root of the tree that OpenZeppelin's `MerkleProof` proves leaves of.
 library MerkleRoot {
-    /// @dev Leaves must be hashes of something other than 64 bytes. Overwrites them; zero leaves fill up the last level.
+    /// @dev Leaves must be hashes of something other than 64 bytes, and at least one. Overwrites them. Zero leaves fill
+    /// the tree up to a power of two.
     function consume(bytes32[] memory leaves) internal pure returns (bytes32) {
         bytes32 padding = 0;
         uint256 count = leaves.length;

@@ -13,8 +13,8 @@ import {TestToken} from "../../contracts/mocks/TestToken.sol";
 import {TestBase} from "./Vm.sol";
 
 /**
- * @dev Locks and closes at random, in every way there is, and keeps its own books of what must be in the contract. Every
- * attempt that must fail is made as well: what succeeds against the books is written down as a fault.
+ * @dev Locks and closes at random, in every way there is, and keeps its own books of what must be in the contract.
+ * Every attempt that must fail is made as well: what succeeds against the books is written down as a fault.
  */
 contract TimelockHandler is TestBase {
     struct Item {

@@ -99,7 +99,8 @@ contract TimelockBatchesTest is TimelockFixture {
         vm.assertEq(vm.load(address(timelock), LockId.unwrap(id)), bytes32((7 << 64) | uint256(NOW)), "one word");
     }
 
-    /// @dev Every leaf of batches of every shape is closed once, by claim, refund or consent; the last takes the word away.
+    /// @dev Every leaf of batches of every shape is closed once, in one of three ways; the last takes the word away.
+    /// hardhat-config: fuzz.runs = 48
     function testFuzz_everyLeafIsClosedOnce(uint256 count, uint256 random, bool native) public {
         count = bound(count, 1, 128);
         if (count > 20 && random % 8 > 0) count = bound(random, 1, 20);
