@@ -31,6 +31,28 @@ contract PlainMultiToken is ERC1155("") {
     }
 }
 
+/// @dev Makes a prepared call in place of its next transfer, and says nothing of what it left out.
+contract NestingMultiToken is PlainMultiToken {
+    address public target;
+    bytes public data;
+
+    function prepare(address target_, bytes calldata data_) external {
+        (target, data) = (target_, data_);
+    }
+
+    function safeTransferFrom(address from, address to, uint256 id, uint256 value, bytes memory extra) public override {
+        if (target == address(0)) return super.safeTransferFrom(from, to, id, value, extra);
+        address called = target;
+        delete target;
+        (bool success, bytes memory returned) = called.call(data);
+        if (!success) {
+            assembly ("memory-safe") {
+                revert(add(returned, 0x20), mload(returned))
+            }
+        }
+    }
+}
+
 /// @dev Delivers one less than it was told to.
 contract ShortMultiToken is PlainMultiToken {
     function safeTransferFrom(address from, address to, uint256 id, uint256 value, bytes memory data) public override {

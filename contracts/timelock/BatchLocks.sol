@@ -108,10 +108,8 @@ abstract contract BatchLocks is IBatchLocks, LockStore {
         LockId batch = LockHash.batchId(MerkleProof.processProofCalldata(proof, LockId.unwrap(id)));
         StorageSlot.Uint256Slot storage slot = _slot(batch);
         uint256 state = slot.value;
-        // No batch has an index of 128 or above, and beyond the bitmap nothing is set.
-        uint256 bit = index < MAX_ENTRIES ? 1 << (BITMAP_SHIFT + index) : 0;
-        require(state & bit != 0, LockNotOpen(id));
-        state ^= bit;
+        require((state >> BITMAP_SHIFT >> index) & 1 == 1, LockNotOpen(id));
+        state ^= 1 << (BITMAP_SHIFT + index);
         slot.value = state >> BITMAP_SHIFT == 0 ? 0 : state;
         return uint64(state);
     }

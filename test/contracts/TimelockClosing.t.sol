@@ -175,6 +175,14 @@ contract TimelockClosingTest is TimelockFixture {
         vm.assertEq(silent.balanceOf(BOB), 5, "paid");
     }
 
+    function test_tokenThatIsGoneStaysLocked() public {
+        LockId id = add(address(moody), BOB, 5, 0);
+        vm.etch(address(moody), "");
+        expectSkipped(id, IPaymentLocks.TokenPayoutFailed.selector);
+        closeAll(true);
+        vm.assertTrue(timelock.isOpen(id), "still open");
+    }
+
     /// @dev If the same terms could be locked while their failed payout is under way, putting it back would lose them.
     function test_termsCannotBeLockedWhileTheirPayoutIsTried() public {
         CoinRejecter owner = new CoinRejecter();

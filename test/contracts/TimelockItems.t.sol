@@ -3,10 +3,11 @@ pragma solidity 0.8.37;
 
 import {IERC1155Errors, IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC1155Receiver} from "@openzeppelin/contracts/token/ERC1155/IERC1155Receiver.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IItemLocks} from "../../contracts/interfaces/IItemLocks.sol";
 import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
-import {LyingNft, PlainMultiToken, PlainNft, ShortMultiToken} from "../../contracts/mocks/Items.sol";
+import {LyingNft, NestingMultiToken, PlainMultiToken, PlainNft, ShortMultiToken} from "../../contracts/mocks/Items.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
 /// @dev Locks of ERC-721 and ERC-1155 tokens.
@@ -182,6 +183,25 @@ contract TimelockItemsTest is TimelockFixture {
         terms.sender = STRANGER;
         bytes memory reason = abi.encodeWithSelector(ITimelock.WrongReceipt.selector, address(lying), 1, 0);
         expectItemRefusal(terms, 7, reason);
+    }
+
+    /// @dev A lock inside a lock could count one receipt twice.
+    function test_tokenCannotNestLocks() public {
+        NestingMultiToken nesting = new NestingMultiToken();
+        IItemLocks.ItemTerms memory terms = itemTerms(address(nesting), 5);
+        terms.tip = 0;
+        prepare(terms);
+        IItemLocks.ItemTerms memory nested = itemTerms(address(nesting), 5);
+        (nested.sender, nested.tip) = (vm.addr(0xCA401), 0);
+        prepare(nested);
+        bytes32 digest = timelock.itemLockDigest(nested, 0, TIMELOCK);
+        ITimelock.Authorization memory signed = authorization(0xCA401, digest, 0, TIMELOCK);
+        nesting.prepare(address(timelock), abi.encodeCall(timelock.lockItemSigned, (nested, signed)));
+        expectItemRefusal(
+            terms,
+            0,
+            abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
     }
 
     function test_tokenThatDeliversLessIsRefused() public {
