@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type ContractFunctionArgs, encodeFunctionData, type Hex, hashTypedData, keccak256 } from "viem";
+import {
+  type ContractFunctionArgs,
+  concat,
+  encodeFunctionData,
+  getContractAddress,
+  type Hex,
+  hashTypedData,
+} from "viem";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import { testTokenAbi } from "#core/abi/testToken.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
@@ -151,8 +158,10 @@ describe("lock vectors: contract, viem and ethers agree", () => {
     });
   }
 
-  it("Permit2's code is the one that was stored", () => {
-    assert.equal(keccak256(hex(permit2.code)), permit2.codeHash);
+  it("the code that stands in for Permit2 is the one that its address commits to", () => {
+    const bytecode = concat([hex(permit2.constructor), hex(permit2.code)]);
+    const made = { opcode: "CREATE2", from: hex(permit2.deployer), salt: hex(permit2.salt), bytecode } as const;
+    assert.equal(getContractAddress(made), permit2Address);
   });
 
   it("a tree needs a leaf, and a proof one that is there", () => {
