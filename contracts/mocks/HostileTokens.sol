@@ -95,15 +95,16 @@ contract HookToken is PlainToken("Hook", "HOOK") {
     }
 }
 
-/// @dev Pays out as it is told to: not at all, never ending, at great length, or after a prepared call.
+/// @dev Pays out as it is told to: not at all, never ending, with as long an answer as its gas in a batch allows, or
+/// after a prepared call.
 contract MoodyToken is PlainToken("Moody", "MOOD") {
     enum Mood {
         Kind,
         Revert,
         ReturnFalse,
         BurnGas,
-        RevertWithMegabyte,
-        ReturnMegabyte,
+        RevertAtLength,
+        ReturnAtLength,
         CallThenFalse
     }
 
@@ -128,14 +129,14 @@ contract MoodyToken is PlainToken("Moody", "MOOD") {
             (called, ) = target.call(data);
             return false;
         }
-        if (mood == Mood.RevertWithMegabyte) {
+        if (mood == Mood.RevertAtLength) {
             assembly {
-                revert(0x10000, 1048576)
+                revert(0, 294912)
             }
         }
-        if (mood == Mood.ReturnMegabyte) {
+        if (mood == Mood.ReturnAtLength) {
             assembly {
-                return(0x10000, 1048576)
+                return(0, 294912)
             }
         }
         assembly {
