@@ -73,7 +73,7 @@ contract SilentToken {
     }
 }
 
-/// @dev Makes a prepared call before it moves anything, as a token with hooks lets its owner do.
+/// @dev Makes a prepared call once, before it moves anything, as a token with hooks lets its owner do.
 contract HookToken is PlainToken("Hook", "HOOK") {
     address public target;
     bytes public data;
@@ -84,7 +84,9 @@ contract HookToken is PlainToken("Hook", "HOOK") {
 
     function transferFrom(address from, address to, uint256 value) public override returns (bool) {
         if (target != address(0)) {
-            (bool success, bytes memory returned) = target.call(data);
+            address called = target;
+            delete target;
+            (bool success, bytes memory returned) = called.call(data);
             if (!success) {
                 assembly ("memory-safe") {
                     revert(add(returned, 0x20), mload(returned))

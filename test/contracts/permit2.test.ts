@@ -102,6 +102,25 @@ describe("a lock by Permit2", () => {
     await assert.rejects(submit(terms, await sign(terms, 4n)), /WrongReceipt/);
   });
 
+  it("cannot be nested by its token, which could have one receipt count twice", async () => {
+    const hook = await fundedToken("contracts/mocks/HostileTokens.sol/HookToken", []);
+    const inner = await chain.deploy("contracts/mocks/HostileRecipients.sol/CoinRejecter");
+    const abi = parseAbi(["function prepare(address,bytes)", "function execute(address,bytes,uint256)"]);
+    const execute = (target: Hex, data: Hex) =>
+      encodeFunctionData({ abi, functionName: "execute", args: [target, data, 0n] });
+    const mint = { abi: testTokenAbi, functionName: "mint" as const, args: [inner, 1_000n] as const };
+    await chain.send(1, { to: hook, data: encodeFunctionData(mint) });
+    const approve = { ...mint, functionName: "approve" as const, args: [timelock, 1_000n] as const };
+    await chain.send(1, { to: inner, data: execute(hook, encodeFunctionData(approve)) });
+    const nested = termsOf({ sender: inner, token: hook, tip: 0n });
+    const lock = { abi: hashedTimelockAbi, functionName: "createLock" as const, args: [nested] as const };
+    const args = [inner, execute(timelock, encodeFunctionData(lock))] as const;
+    await chain.send(1, { to: hook, data: encodeFunctionData({ abi, functionName: "prepare", args }) });
+    const terms = termsOf({ token: hook });
+    // Permit2 says only that its transfer failed; unguarded, the receipt would be the wrong one.
+    await assert.rejects(submit(terms, await sign(terms, 6n)), /TRANSFER_FROM_FAILED/);
+  });
+
   it("is checked as every lock is", async () => {
     const terms = termsOf({ timelock: now });
     await assert.rejects(submit(terms, await sign(terms, 5n)), /TimelockNotInFuture/);
