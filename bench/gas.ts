@@ -24,10 +24,11 @@ if (process.argv.includes("--save")) {
 if (process.argv.includes("--json")) {
   console.log(JSON.stringify(figures));
 } else {
-  console.table(
-    Object.fromEntries(rows.map(({ key, what, gas }) => [key, { what, gas, ...othersOf(key) }])),
-    ["what", "gas", ...Object.keys(peers)],
-  );
+  console.table(Object.fromEntries(rows.map(({ key, what, gas }) => [key, { what, gas, ...othersOf(key) }])), [
+    "what",
+    "gas",
+    ...Object.keys(peers),
+  ]);
 }
 
 function row(...gas: readonly [number, number, number, number, number, number]) {

@@ -163,6 +163,13 @@ contract ThirstyWallet {
     }
 }
 
+/// @dev Takes coin only when it comes with nearly all of the gas that a payout has.
+contract PickyWallet {
+    receive() external payable {
+        require(gasleft() > 102_000, "more gas");
+    }
+}
+
 /// @dev Tries to claim or refund a second time while it is being paid.
 contract ReenteringReceiver {
     address public target;

@@ -58,7 +58,7 @@ contract SilentToken {
         allowance[msg.sender][spender] = amount;
     }
 
-    function transfer(address to, uint256 amount) external {
+    function transfer(address to, uint256 amount) public virtual {
         _move(msg.sender, to, amount);
     }
 
@@ -73,7 +73,7 @@ contract SilentToken {
     }
 }
 
-/// @dev Makes a prepared call before it moves anything, as a token with hooks lets its owner do.
+/// @dev Makes a prepared call once, before it moves anything, as a token with hooks lets its owner do.
 contract HookToken is PlainToken("Hook", "HOOK") {
     address public target;
     bytes public data;
@@ -84,7 +84,9 @@ contract HookToken is PlainToken("Hook", "HOOK") {
 
     function transferFrom(address from, address to, uint256 value) public override returns (bool) {
         if (target != address(0)) {
-            (bool success, bytes memory returned) = target.call(data);
+            address called = target;
+            delete target;
+            (bool success, bytes memory returned) = called.call(data);
             if (!success) {
                 assembly ("memory-safe") {
                     revert(add(returned, 0x20), mload(returned))
@@ -92,5 +94,55 @@ contract HookToken is PlainToken("Hook", "HOOK") {
             }
         }
         return super.transferFrom(from, to, value);
+    }
+}
+
+/// @dev Pays out as it is told to: not at all, never ending, with as long an answer as its gas in a batch allows, or
+/// after a prepared call.
+contract MoodyToken is PlainToken("Moody", "MOOD") {
+    enum Mood {
+        Kind,
+        Revert,
+        ReturnFalse,
+        BurnGas,
+        RevertAtLength,
+        ReturnAtLength,
+        CallThenFalse
+    }
+
+    Mood public mood;
+    address public target;
+    bytes public data;
+    bool public called;
+
+    function setMood(Mood mood_) external {
+        mood = mood_;
+    }
+
+    function prepare(address target_, bytes calldata data_) external {
+        (mood, target, data) = (Mood.CallThenFalse, target_, data_);
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        if (mood == Mood.Kind) return super.transfer(to, value);
+        if (mood == Mood.Revert) revert("not today");
+        if (mood == Mood.ReturnFalse) return false;
+        if (mood == Mood.CallThenFalse) {
+            (called, ) = target.call(data);
+            return false;
+        }
+        if (mood == Mood.RevertAtLength) {
+            assembly {
+                revert(0, 294912)
+            }
+        }
+        if (mood == Mood.ReturnAtLength) {
+            assembly {
+                return(0, 294912)
+            }
+        }
+        assembly {
+            invalid()
+        }
     }
 }

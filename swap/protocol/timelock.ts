@@ -12,7 +12,7 @@ export function lockValue(terms: LockTerms): bigint {
 
 /** Calldata of `lock`; the sender of the terms must send it, with `lockValue(terms)`. */
 export function encodeLock(terms: LockTerms): Hex {
-  return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "lock", args: [terms] });
+  return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "createLock", args: [terms] });
 }
 
 /** Calldata of `claim`. It carries the secret: keep it from logs, jobs and stores. */

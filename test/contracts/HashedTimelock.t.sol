@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IHashedTimelock, LockId} from "../../contracts/interfaces/IHashedTimelock.sol";
+import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
+import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
 /// @dev Windows, secrets, ids and who may do what.
 contract HashedTimelockTest is TimelockFixture {
     function test_lockTakesNativeCoinAndSaysSo() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(3 ether, 1 gwei);
+        IPaymentLocks.Terms memory terms = nativeTerms(3 ether, 1 gwei);
         LockId id = timelock.lockId(terms);
         vm.expectEmit(address(timelock));
-        emit IHashedTimelock.Locked(id, ALICE, BOB, address(0), 3 ether, terms.hashlock, TIMELOCK, 1 gwei);
+        emit IPaymentLocks.Locked(id, ALICE, BOB, address(0), 3 ether, terms.hashlock, TIMELOCK, 1 gwei);
         lockNative(terms);
         vm.assertTrue(timelock.isOpen(id), "open");
         vm.assertEq(address(timelock).balance, 3 ether + 1 gwei, "balance");
     }
 
     function test_lockTakesExactlyTheTokens() public {
-        IHashedTimelock.Terms memory terms = tokenTerms(address(token), 500, 7);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(token), 500, 7);
         vm.assertTrue(timelock.isOpen(lockToken(terms)), "open");
         vm.assertEq(token.balanceOf(address(timelock)), 500, "tokens");
         vm.assertEq(address(timelock).balance, 7, "tip");
     }
 
     function test_idBindsChainContractAndEveryTerm() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 2);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 2);
         bytes32 id = LockId.unwrap(timelock.lockId(terms));
         bytes32 typehash = keccak256(
             "Lock(uint256 chainId,address timelockContract,address sender,address recipient,address token,uint256 amount,bytes32 hashlock,uint64 timelock,uint96 tip)"
@@ -49,30 +50,30 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_lockIsRefusedForAnyoneButTheSender() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         vm.deal(STRANGER, 1);
-        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.NotSender.selector, ALICE, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.NotSender.selector, ALICE, STRANGER));
         vm.prank(STRANGER);
-        timelock.lock{value: 1}(terms);
+        timelock.createLock{value: 1}(terms);
     }
 
     function test_lockIsRefusedForRecipientsThatCouldNeverBePaid() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         terms.recipient = address(0);
-        expectRefusal(terms, 1, abi.encodeWithSelector(IHashedTimelock.InvalidRecipient.selector, address(0)));
+        expectRefusal(terms, 1, abi.encodeWithSelector(ITimelock.InvalidRecipient.selector, address(0)));
         terms.recipient = address(timelock);
-        expectRefusal(terms, 1, abi.encodeWithSelector(IHashedTimelock.InvalidRecipient.selector, address(timelock)));
+        expectRefusal(terms, 1, abi.encodeWithSelector(ITimelock.InvalidRecipient.selector, address(timelock)));
     }
 
     function test_lockOfNothingIsRefused() public {
-        expectRefusal(nativeTerms(0, 0), 0, abi.encodeWithSelector(IHashedTimelock.ZeroAmount.selector));
+        expectRefusal(nativeTerms(0, 0), 0, abi.encodeWithSelector(ITimelock.ZeroAmount.selector));
     }
 
     function test_lockNeedsATimelockInTheFuture() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         vm.warp(TIMELOCK);
         bytes memory reason = abi.encodeWithSelector(
-            IHashedTimelock.TimelockNotInFuture.selector,
+            ITimelock.TimelockNotInFuture.selector,
             TIMELOCK,
             uint256(TIMELOCK)
         );
@@ -85,21 +86,21 @@ contract HashedTimelockTest is TimelockFixture {
         vm.assume(amount > 0);
         uint256 expected = native ? uint256(amount) + tip : tip;
         vm.assume(value != expected);
-        IHashedTimelock.Terms memory terms = tokenTerms(native ? address(0) : address(token), amount, tip);
+        IPaymentLocks.Terms memory terms = tokenTerms(native ? address(0) : address(token), amount, tip);
         vm.deal(ALICE, value);
-        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.WrongValue.selector, expected, value));
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.WrongValue.selector, expected, value));
         vm.prank(ALICE);
-        timelock.lock{value: value}(terms);
+        timelock.createLock{value: value}(terms);
     }
 
     function test_openTermsCannotBeLockedAgain() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         LockId id = lockNative(terms);
-        expectRefusal(terms, 1, abi.encodeWithSelector(IHashedTimelock.LockExists.selector, id));
+        expectRefusal(terms, 1, abi.encodeWithSelector(ITimelock.LockExists.selector, id));
     }
 
     function test_closedTermsCanBeLockedAgain() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         lockNative(terms);
         timelock.claim(terms, SECRET);
         LockId id = lockNative(terms);
@@ -107,11 +108,11 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_anyoneClaimsForTheRecipientUntilTheLastSecond() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(3 ether, 1 gwei);
+        IPaymentLocks.Terms memory terms = nativeTerms(3 ether, 1 gwei);
         LockId id = lockNative(terms);
         vm.warp(TIMELOCK - 1);
         vm.expectEmit(address(timelock));
-        emit IHashedTimelock.Claimed(id, SECRET);
+        emit ITimelock.Claimed(id, SECRET);
         vm.prank(STRANGER);
         timelock.claim(terms, SECRET);
         vm.assertEq(BOB.balance, 3 ether, "amount");
@@ -120,7 +121,7 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_recipientClaimsAmountAndTipInOnePayment() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(3 ether, 1 gwei);
+        IPaymentLocks.Terms memory terms = nativeTerms(3 ether, 1 gwei);
         lockNative(terms);
         vm.prank(BOB);
         timelock.claim(terms, SECRET);
@@ -128,22 +129,22 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_claimIsRefusedFromTheTimelockOn() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         lockNative(terms);
         vm.warp(TIMELOCK);
         vm.expectRevert(
-            abi.encodeWithSelector(IHashedTimelock.ClaimWindowClosed.selector, TIMELOCK, uint256(TIMELOCK))
+            abi.encodeWithSelector(ITimelock.ClaimWindowClosed.selector, TIMELOCK, uint256(TIMELOCK))
         );
         timelock.claim(terms, SECRET);
     }
 
     function testFuzz_claimNeedsTheSecret(bytes32 guess) public {
         vm.assume(guess != SECRET);
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         LockId id = lockNative(terms);
         vm.expectRevert(
             abi.encodeWithSelector(
-                IHashedTimelock.WrongSecret.selector,
+                ITimelock.WrongSecret.selector,
                 terms.hashlock,
                 sha256(abi.encodePacked(guess))
             )
@@ -153,11 +154,11 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_anyoneRefundsToTheSenderFromTheTimelockOn() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(3 ether, 1 gwei);
+        IPaymentLocks.Terms memory terms = nativeTerms(3 ether, 1 gwei);
         LockId id = lockNative(terms);
         vm.warp(TIMELOCK);
         vm.expectEmit(address(timelock));
-        emit IHashedTimelock.Refunded(id);
+        emit ITimelock.Refunded(id);
         vm.prank(STRANGER);
         timelock.refund(terms);
         vm.assertEq(ALICE.balance, 3 ether, "amount");
@@ -165,11 +166,11 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_refundIsRefusedBeforeTheTimelock() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         lockNative(terms);
         vm.warp(TIMELOCK - 1);
         vm.expectRevert(
-            abi.encodeWithSelector(IHashedTimelock.RefundWindowNotOpen.selector, TIMELOCK, uint256(TIMELOCK) - 1)
+            abi.encodeWithSelector(ITimelock.RefundWindowNotOpen.selector, TIMELOCK, uint256(TIMELOCK) - 1)
         );
         timelock.refund(terms);
     }
@@ -177,7 +178,7 @@ contract HashedTimelockTest is TimelockFixture {
     /// @dev At any second exactly one of claim and refund is possible, and it is possible once.
     function testFuzz_windowsNeverOverlap(uint64 time, bool claimFirst) public {
         vm.assume(time >= NOW);
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         lockNative(terms);
         vm.warp(time);
         bytes memory claimCall = abi.encodeCall(timelock.claim, (terms, SECRET));
@@ -191,10 +192,10 @@ contract HashedTimelockTest is TimelockFixture {
     }
 
     function test_closedAndForeignLocksCannotBeClosed() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         LockId id = lockNative(terms);
         timelock.claim(terms, SECRET);
-        bytes memory reason = abi.encodeWithSelector(IHashedTimelock.LockNotOpen.selector, id);
+        bytes memory reason = abi.encodeWithSelector(ITimelock.LockNotOpen.selector, id);
         vm.expectRevert(reason);
         timelock.claim(terms, SECRET);
         vm.warp(TIMELOCK);
@@ -202,14 +203,14 @@ contract HashedTimelockTest is TimelockFixture {
         timelock.refund(terms);
 
         terms.amount = 2;
-        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.LockNotOpen.selector, timelock.lockId(terms)));
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.LockNotOpen.selector, timelock.lockId(terms)));
         timelock.refund(terms);
     }
 
     /// @dev Locks that differ only in their amount, as a griefer's 1-wei copy does, know nothing of each other.
     function test_aCopyWithTheSameHashlockChangesNothing() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 0);
-        IHashedTimelock.Terms memory copy = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        IPaymentLocks.Terms memory copy = nativeTerms(1, 0);
         copy.sender = STRANGER;
         lockNative(copy);
         LockId id = lockNative(terms);
@@ -221,7 +222,7 @@ contract HashedTimelockTest is TimelockFixture {
 
     function testFuzz_whatGoesInComesOut(uint128 amount, uint96 tip, bool native, bool claimed) public {
         vm.assume(amount > 0);
-        IHashedTimelock.Terms memory terms = tokenTerms(native ? address(0) : address(token), amount, tip);
+        IPaymentLocks.Terms memory terms = tokenTerms(native ? address(0) : address(token), amount, tip);
         if (native) lockNative(terms);
         else lockToken(terms);
         if (!claimed) vm.warp(TIMELOCK);

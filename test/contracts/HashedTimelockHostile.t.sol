@@ -3,8 +3,9 @@ pragma solidity 0.8.37;
 
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IHashedTimelock, LockId} from "../../contracts/interfaces/IHashedTimelock.sol";
-import {CoinRejecter, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
+import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
+import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
+import {CoinRejecter, PickyWallet, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
 import {FalseToken, FeeToken, HookToken, LyingToken, SilentToken} from "../../contracts/mocks/HostileTokens.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
@@ -18,15 +19,15 @@ contract HashedTimelockHostileTest is TimelockFixture {
     }
 
     function test_addressWithoutCodeIsNoToken() public {
-        IHashedTimelock.Terms memory terms = tokenTerms(address(0xDEAD), 5, 0);
-        expectRefusal(terms, 0, abi.encodeWithSelector(IHashedTimelock.TokenWithoutCode.selector, address(0xDEAD)));
+        IPaymentLocks.Terms memory terms = tokenTerms(address(0xDEAD), 5, 0);
+        expectRefusal(terms, 0, abi.encodeWithSelector(ITimelock.TokenWithoutCode.selector, address(0xDEAD)));
     }
 
     function test_tokenThatTakesAFeeIsRefused() public {
-        IHashedTimelock.Terms memory terms = tokenTerms(address(new FeeToken()), 1000, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(new FeeToken()), 1000, 0);
         fund(terms);
         bytes memory reason = abi.encodeWithSelector(
-            IHashedTimelock.WrongReceipt.selector,
+            ITimelock.WrongReceipt.selector,
             terms.token,
             uint256(1000),
             uint256(990)
@@ -35,10 +36,10 @@ contract HashedTimelockHostileTest is TimelockFixture {
     }
 
     function test_tokenThatMovesNothingIsRefused() public {
-        IHashedTimelock.Terms memory terms = tokenTerms(address(new LyingToken()), 5, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(new LyingToken()), 5, 0);
         fund(terms);
         bytes memory reason = abi.encodeWithSelector(
-            IHashedTimelock.WrongReceipt.selector,
+            ITimelock.WrongReceipt.selector,
             terms.token,
             uint256(5),
             uint256(0)
@@ -48,7 +49,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
 
     function test_tokenThatReturnsFalseIsRefusedAndItsLockStaysOpen() public {
         FalseToken falseToken = new FalseToken();
-        IHashedTimelock.Terms memory terms = tokenTerms(address(falseToken), 5, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(falseToken), 5, 0);
         fund(terms);
         bytes memory reason = abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, terms.token);
         expectRefusal(terms, 0, reason);
@@ -67,7 +68,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
 
     function test_tokenThatReturnsNothingWorks() public {
         SilentToken silent = new SilentToken();
-        IHashedTimelock.Terms memory terms = tokenTerms(address(silent), 5, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(silent), 5, 0);
         lockToken(terms);
         timelock.claim(terms, SECRET);
         vm.assertEq(silent.balanceOf(BOB), 5, "claimed");
@@ -77,13 +78,13 @@ contract HashedTimelockHostileTest is TimelockFixture {
     function test_tokenCannotNestLocks() public {
         HookToken hook = new HookToken();
         CoinRejecter inner = new CoinRejecter();
-        IHashedTimelock.Terms memory terms = tokenTerms(address(hook), 5, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(hook), 5, 0);
         fund(terms);
-        IHashedTimelock.Terms memory nested = tokenTerms(address(hook), 5, 0);
+        IPaymentLocks.Terms memory nested = tokenTerms(address(hook), 5, 0);
         nested.sender = address(inner);
         hook.prepare(
             address(inner),
-            abi.encodeCall(inner.execute, (address(timelock), abi.encodeCall(timelock.lock, (nested)), 0))
+            abi.encodeCall(inner.execute, (address(timelock), abi.encodeCall(timelock.createLock, (nested)), 0))
         );
         expectRefusal(
             terms,
@@ -95,27 +96,27 @@ contract HashedTimelockHostileTest is TimelockFixture {
     /// @dev A lock is open only when its tokens have arrived; a claim in between would be paid from others' funds.
     function test_tokenCannotClaimBeforeItPaid() public {
         HookToken hook = new HookToken();
-        IHashedTimelock.Terms memory others = tokenTerms(address(hook), 5, 0);
+        IPaymentLocks.Terms memory others = tokenTerms(address(hook), 5, 0);
         others.sender = STRANGER;
         lockToken(others);
-        IHashedTimelock.Terms memory terms = tokenTerms(address(hook), 5, 0);
+        IPaymentLocks.Terms memory terms = tokenTerms(address(hook), 5, 0);
         fund(terms);
         hook.prepare(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
         expectRefusal(
             terms,
             0,
-            abi.encodeWithSelector(IHashedTimelock.LockNotOpen.selector, timelock.lockId(terms))
+            abi.encodeWithSelector(ITimelock.LockNotOpen.selector, timelock.lockId(terms))
         );
         vm.assertEq(hook.balanceOf(address(timelock)), 5, "others' funds are there");
     }
 
     function testFuzz_rejectedPayoutIsCreditedAndWithdrawn(uint8 manner, bool claimed) public {
         rejecter.setManner(CoinRejecter.Manner(bound(manner, 1, 3)));
-        IHashedTimelock.Terms memory terms = lockBetweenRejecters(claimed);
+        IPaymentLocks.Terms memory terms = lockBetweenRejecters(claimed);
         if (!claimed) vm.warp(TIMELOCK);
         uint256 before = gasleft();
         vm.expectEmit(address(timelock));
-        emit IHashedTimelock.Credited(address(rejecter), 3 ether);
+        emit ITimelock.Credited(address(rejecter), 3 ether);
         vm.prank(STRANGER);
         if (claimed) timelock.claim(terms, SECRET);
         else timelock.refund(terms);
@@ -124,14 +125,14 @@ contract HashedTimelockHostileTest is TimelockFixture {
         vm.assertEq(STRANGER.balance, 1, "tip is paid nevertheless");
 
         vm.expectEmit(address(timelock));
-        emit IHashedTimelock.Withdrawn(address(rejecter), BOB, 3 ether);
+        emit ITimelock.Withdrawn(address(rejecter), BOB, 3 ether);
         rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (BOB)), 0);
         vm.assertEq(BOB.balance, 3 ether, "withdrawn");
         vm.assertEq(timelock.creditOf(address(rejecter)), 0, "credit is used");
     }
 
     function test_rejectedTipIsCreditedToo() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 5);
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 5);
         lockNative(terms);
         rejecter.execute(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)), 0);
         vm.assertEq(BOB.balance, 1 ether, "amount");
@@ -139,7 +140,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
     }
 
     function test_creditsAddUp() public {
-        IHashedTimelock.Terms memory terms = nativeTerms(1, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1, 0);
         terms.recipient = address(rejecter);
         lockNative(terms);
         timelock.claim(terms, SECRET);
@@ -149,15 +150,15 @@ contract HashedTimelockHostileTest is TimelockFixture {
     }
 
     function test_withdrawIsRefusedWithoutCreditToZeroAndToARejecter() public {
-        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.NothingToWithdraw.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.NothingToWithdraw.selector, address(this)));
         timelock.withdraw(BOB);
 
-        IHashedTimelock.Terms memory terms = lockBetweenRejecters(true);
+        IPaymentLocks.Terms memory terms = lockBetweenRejecters(true);
         timelock.claim(terms, SECRET);
-        vm.expectRevert(abi.encodeWithSelector(IHashedTimelock.InvalidRecipient.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.InvalidRecipient.selector, address(0)));
         rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (address(0))), 0);
         vm.expectRevert(
-            abi.encodeWithSelector(IHashedTimelock.WithdrawalRejected.selector, address(rejecter), 3 ether)
+            abi.encodeWithSelector(ITimelock.WithdrawalRejected.selector, address(rejecter), 3 ether)
         );
         rejecter.execute(address(timelock), abi.encodeCall(timelock.withdraw, (address(rejecter))), 0);
         vm.assertEq(timelock.creditOf(address(rejecter)), 3 ether, "still credited");
@@ -166,7 +167,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
     /// @dev Whatever gas the caller gives, a wallet that can be paid is paid or nothing happens at all.
     function testFuzz_callerCannotStarveAPayoutIntoACredit(uint256 gasGiven) public {
         ThirstyWallet wallet = new ThirstyWallet();
-        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
         terms.recipient = address(wallet);
         LockId id = lockNative(terms);
         (bool success, ) = address(timelock).call{gas: bound(gasGiven, 30_000, 300_000)}(
@@ -177,21 +178,38 @@ contract HashedTimelockHostileTest is TimelockFixture {
         vm.assertEq(address(wallet).balance, success ? 1 ether : 0, "paid");
     }
 
+    /// @dev The edge: from one gas limit to the next, a wallet that needs all of its share is paid or nothing happens.
+    function test_reserveCoversAllThatAPayoutMaySpend() public {
+        PickyWallet wallet = new PickyWallet();
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(wallet);
+        uint256 paid = 0;
+        for (uint256 gasGiven = 100_000; gasGiven < 160_000; gasGiven += 500) {
+            LockId id = lockNative(terms);
+            (bool success, ) = address(timelock).call{gas: gasGiven}(abi.encodeCall(timelock.claim, (terms, SECRET)));
+            vm.assertEq(timelock.creditOf(address(wallet)), 0, "never credited");
+            if (success) ++paid;
+            else timelock.claim(terms, SECRET);
+            vm.assertTrue(!timelock.isOpen(id), "paid in the end");
+        }
+        vm.assertTrue(paid > 40 && paid < 110, "the edge was in between");
+    }
+
     function test_starvedPayoutSaysSo() public {
-        IHashedTimelock.Terms memory terms = lockBetweenRejecters(true);
+        IPaymentLocks.Terms memory terms = lockBetweenRejecters(true);
         (bool success, bytes memory returned) = address(timelock).call{gas: 100_000}(
             abi.encodeCall(timelock.claim, (terms, SECRET))
         );
         vm.assertTrue(!success, "refused");
-        vm.assertTrue(bytes4(returned) == IHashedTimelock.PayoutStarved.selector, "reason");
+        vm.assertTrue(bytes4(returned) == ITimelock.PayoutStarved.selector, "reason");
     }
 
     function test_receiverCannotBePaidTwice() public {
         ReenteringReceiver receiver = new ReenteringReceiver();
-        IHashedTimelock.Terms memory terms = nativeTerms(1 ether, 0);
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
         terms.recipient = address(receiver);
         lockNative(terms);
-        IHashedTimelock.Terms memory others = nativeTerms(5 ether, 0);
+        IPaymentLocks.Terms memory others = nativeTerms(5 ether, 0);
         lockNative(others);
         receiver.prepare(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
         timelock.claim(terms, SECRET);
@@ -199,7 +217,7 @@ contract HashedTimelockHostileTest is TimelockFixture {
         vm.assertEq(address(receiver).balance, 1 ether, "paid once");
     }
 
-    function lockBetweenRejecters(bool claimed) internal returns (IHashedTimelock.Terms memory terms) {
+    function lockBetweenRejecters(bool claimed) internal returns (IPaymentLocks.Terms memory terms) {
         terms = nativeTerms(3 ether, 1);
         if (claimed) terms.recipient = address(rejecter);
         else terms.sender = address(rejecter);

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {HashedTimelock} from "../../contracts/HashedTimelock.sol";
-import {IHashedTimelock, LockId} from "../../contracts/interfaces/IHashedTimelock.sol";
+import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
+import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
 import {TestToken} from "../../contracts/mocks/TestToken.sol";
 import {TestBase} from "./Vm.sol";
 
@@ -25,7 +26,7 @@ abstract contract TimelockFixture is TestBase {
         vm.deal(ALICE, 100 ether);
     }
 
-    function nativeTerms(uint256 amount, uint96 tip) internal pure returns (IHashedTimelock.Terms memory) {
+    function nativeTerms(uint256 amount, uint96 tip) internal pure returns (IPaymentLocks.Terms memory) {
         return tokenTerms(address(0), amount, tip);
     }
 
@@ -33,9 +34,9 @@ abstract contract TimelockFixture is TestBase {
         address asset,
         uint256 amount,
         uint96 tip
-    ) internal pure returns (IHashedTimelock.Terms memory) {
+    ) internal pure returns (IPaymentLocks.Terms memory) {
         return
-            IHashedTimelock.Terms({
+            IPaymentLocks.Terms({
                 sender: ALICE,
                 recipient: BOB,
                 token: asset,
@@ -46,21 +47,38 @@ abstract contract TimelockFixture is TestBase {
             });
     }
 
+    /// @dev A signature over a digest that was made for the same nonce and deadline.
+    function authorization(
+        uint256 key,
+        bytes32 digest,
+        uint256 nonce,
+        uint256 deadline
+    ) internal pure returns (ITimelock.Authorization memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return ITimelock.Authorization(nonce, deadline, abi.encodePacked(r, s, v));
+    }
+
+    /// @dev The recipient's consent to the early refund of the lock that is open now.
+    function consent(uint256 key, LockId id, uint256 nonce) internal view returns (ITimelock.Authorization memory) {
+        bytes32 digest = timelock.earlyRefundDigest(id, timelock.lockedAt(id), nonce, TIMELOCK);
+        return authorization(key, digest, nonce, TIMELOCK);
+    }
+
     /// @dev Gives the sender what it needs and locks.
-    function lockNative(IHashedTimelock.Terms memory terms) internal returns (LockId) {
+    function lockNative(IPaymentLocks.Terms memory terms) internal returns (LockId) {
         vm.deal(terms.sender, terms.amount + terms.tip);
         vm.prank(terms.sender);
-        return timelock.lock{value: terms.amount + terms.tip}(terms);
+        return timelock.createLock{value: terms.amount + terms.tip}(terms);
     }
 
     /// @dev Mints to the sender, approves and locks; any token of the mocks will do.
-    function lockToken(IHashedTimelock.Terms memory terms) internal returns (LockId) {
+    function lockToken(IPaymentLocks.Terms memory terms) internal returns (LockId) {
         fund(terms);
         vm.prank(terms.sender);
-        return timelock.lock{value: terms.tip}(terms);
+        return timelock.createLock{value: terms.tip}(terms);
     }
 
-    function fund(IHashedTimelock.Terms memory terms) internal {
+    function fund(IPaymentLocks.Terms memory terms) internal {
         TestToken asset = TestToken(terms.token);
         asset.mint(terms.sender, terms.amount);
         vm.deal(terms.sender, terms.tip);
@@ -70,10 +88,10 @@ abstract contract TimelockFixture is TestBase {
         vm.assertTrue(approved, "approve");
     }
 
-    function expectRefusal(IHashedTimelock.Terms memory terms, uint256 value, bytes memory reason) internal {
+    function expectRefusal(IPaymentLocks.Terms memory terms, uint256 value, bytes memory reason) internal {
         vm.deal(ALICE, 100 ether);
         vm.expectRevert(reason);
         vm.prank(ALICE);
-        timelock.lock{value: value}(terms);
+        timelock.createLock{value: value}(terms);
     }
 }
