@@ -27,14 +27,19 @@ export async function deployContracts(
   tokenName: { name: string; symbol: string },
 ): Promise<Deployment> {
   const authority = await deployer.deploy("AccessManager", accessManagerAbi, [deployer.address]);
-  const control = await deployer.deploy("GatewayControl", gatewayAbi, []);
-  const implementation = await deployer.deploy("Gateway", gatewayAbi, [control]);
+  const implementation = await deployGatewayCode(deployer);
   const initialize = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [authority] });
   const gateway = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
   const timelock = await deployer.deploy("HashedTimelock", hashedTimelockAbi, []);
   const token = await deployer.deploy("TestToken", testTokenAbi, [tokenName.name, tokenName.symbol, 6]);
   const recorder = await deployer.deploy("MessageRecorder", messageRecorderAbi, [gateway]);
   return { authority, gateway, timelock, token, recorder };
+}
+
+/** The code of a gateway, both halves; what its proxy points to. */
+export async function deployGatewayCode(deployer: Deployer): Promise<Hex> {
+  const control = await deployer.deploy("GatewayControl", gatewayAbi, []);
+  return deployer.deploy("Gateway", gatewayAbi, [control]);
 }
 
 /** Connects a gateway to another chain: the lane both ways, and the validators that speak for that chain. */
