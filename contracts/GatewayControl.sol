@@ -92,7 +92,8 @@ contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, Validat
         _requireKnown(originChainId);
         LaneStorage storage $ = _laneStorage();
         for (uint256 i = 0; i < ids.length; ++i) {
-            require(($.deferred[ids[i]] == originChainId) != value, DeferralUnchanged(ids[i]));
+            // On one lane at a time, or the count of the lane before would never fall again.
+            require($.deferred[ids[i]] == (value ? 0 : originChainId), DeferralUnchanged(ids[i]));
             $.deferred[ids[i]] = value ? originChainId : 0;
             emit DeferralSet(ids[i], originChainId, value);
         }

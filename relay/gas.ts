@@ -27,7 +27,7 @@ const laterIdGas = 500n;
 const messageGas = 40_000n;
 /** Per payload word: copies, hash. Memory that grows over a whole delivery is in `memoryGas`. */
 const payloadWordGas = 60n;
-/** What a first attempt must find on top of its gas limit, besides a twentieth of it (the gateway's CALL_RESERVE). */
+/** What a first attempt must find on top of its gas limit, besides `marginOf` (the gateway's CALL_RESERVE). */
 const callReserve = 12_000n;
 
 const words = (bytes: number): number => Math.ceil(bytes / 32);
@@ -56,8 +56,8 @@ export function deliveryGas(shape: DeliveryShape): bigint {
     BigInt(shape.signatures) * signatureGas +
     BigInt(shape.laterIds) * laterIdGas +
     shape.messages.reduce((sum, message) => sum + attemptGas(message), 0n) +
-    // The last message must still find a twentieth on top of its limit; what others did not use cannot be counted on.
-    shape.messages.reduce((most, { gasLimit }) => (gasLimit > most ? gasLimit : most), 0n) / 20n +
+    // The last message must still find that on top of its limit; what others did not use cannot be counted on.
+    shape.messages.reduce((most, message) => (marginOf(message) > most ? marginOf(message) : most), 0n) +
     callReserve +
     memoryGas(3 * bytes);
   // The proxy in front copies the calldata once and passes on 63/64 (EIP-150).
@@ -66,6 +66,10 @@ export function deliveryGas(shape: DeliveryShape): bigint {
   const floor = intrinsic + BigInt(bytes) * calldataFloorByte;
   return standard > floor ? standard : floor;
 }
+
+/** The gateway asks for a twentieth of the gas limit and a unit for every byte of the payload. */
+const marginOf = ({ gasLimit, payloadBytes }: DeliveryShape["messages"][number]): bigint =>
+  gasLimit / 20n + BigInt(payloadBytes);
 
 const attemptGas = ({ gasLimit, payloadBytes }: DeliveryShape["messages"][number]): bigint =>
   gasLimit + messageGas + BigInt(words(payloadBytes)) * payloadWordGas;

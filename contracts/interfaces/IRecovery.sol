@@ -16,6 +16,7 @@ interface IRecovery {
         MessageId[] retryableIds
     );
 
+    /// @dev The message is deferred already, on this lane or another one, or not deferred on the one that is named.
     error DeferralUnchanged(MessageId id);
     /// @dev Two checkpoints prove nothing unless they differ in the accumulator alone (and in the epoch, perhaps).
     error NoConflict();

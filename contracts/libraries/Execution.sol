@@ -75,8 +75,9 @@ library Execution {
     ) internal returns (bool success, bytes memory reason) {
         _fill(prepared, id, sender, recipient, payload, gasForwarded);
         // Otherwise the caller could choose how much less than its gas limit the message gets, and so make it fail.
-        // Three frames keep 1/64 each (EIP-150), together less than a twentieth.
-        uint256 required = gasLimit + gasLimit / 20 + CALL_RESERVE;
+        // Three frames keep 1/64 each (EIP-150), together less than a twentieth. Two of them copy the payload, which
+        // takes less than a unit of gas a byte, memory included, for any payload that a transaction has room for.
+        uint256 required = gasLimit + gasLimit / 20 + payload.length + CALL_RESERVE;
         uint256 available = gasleft();
         require(available >= required, IInbox.InsufficientGas(available, required));
         (success, ) = address(this).callWith(gasleft(), prepared);

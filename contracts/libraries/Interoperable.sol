@@ -8,6 +8,8 @@ library Interoperable {
         uint256 size = _bytesOf(chainId);
         assembly ("memory-safe") {
             data := mload(0x40)
+            // Zeros behind the end, because copies of whole words are made of this.
+            mstore(add(data, 0x40), 0)
             mstore(data, add(size, 26))
             // Version 1, chain type 0, and the size of the chain id; then the chain id; then 20 and the account.
             mstore(add(data, 0x20), shl(216, or(0x0001000000, size)))

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+struct Log {
+    bytes32[] topics;
+    bytes data;
+    address emitter;
+}
+
 /// @dev The cheat codes of the test runner that these tests use.
 interface Vm {
     function addr(uint256 privateKey) external pure returns (address);
@@ -11,14 +17,18 @@ interface Vm {
     function assertTrue(bool condition, string calldata what) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 newChainId) external;
+    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function etch(address account, bytes calldata code) external;
     function expectEmit(address emitter) external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
     function getCode(string calldata artifact) external view returns (bytes memory);
+    function getRecordedLogs() external returns (Log[] memory);
     function load(address account, bytes32 slot) external view returns (bytes32);
     function prank(address sender) external;
+    function store(address account, bytes32 slot, bytes32 value) external;
+    function recordLogs() external;
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
 }

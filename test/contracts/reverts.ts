@@ -1,6 +1,7 @@
 import { type Abi, BaseError, decodeErrorResult, type Hex } from "viem";
 import { accessManagerAbi } from "#core/abi/accessManager.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
+import { stateOracleAbi } from "#core/abi/stateOracle.ts";
 import type { TestChain } from "./chains.ts";
 
 /** The bytes with which a call that viem made reverted; undefined for any other error. */
@@ -15,8 +16,9 @@ function dataOf(error: unknown): Hex | undefined {
 }
 
 /**
- * The name of the error with which a call would revert now, of a gateway's errors and its AccessManager's; undefined
- * when it would succeed, "nothing said" when it reverts without one. The call is made in the next block.
+ * The name of the error with which a call would revert now, of the errors of a gateway, its state oracle and its
+ * AccessManager; undefined when it would succeed, "nothing said" when it reverts without one. The call is made in the
+ * next block.
  */
 export async function refusalOf(chain: TestChain, from: Hex, to: Hex, data: Hex): Promise<string | undefined> {
   try {
@@ -30,4 +32,4 @@ export async function refusalOf(chain: TestChain, from: Hex, to: Hex, data: Hex)
   }
 }
 
-const errors: Abi = [...accessManagerAbi, ...gatewayAbi];
+const errors: Abi = [...accessManagerAbi, ...gatewayAbi, ...stateOracleAbi];
