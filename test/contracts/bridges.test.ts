@@ -15,7 +15,7 @@ import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import { encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import type { Appended } from "#relay/protocol/logs.ts";
 import { accounts } from "./chains.ts";
-import { appendedBy, carry, carryAgain, openPair, type Side } from "./gatewayPair.ts";
+import { appendedBy, carry, carryAgain, creditOf, giveCredit, openPair, priceLane, type Side } from "./gatewayPair.ts";
 import { revertData } from "./reverts.ts";
 
 const [, alice, bob] = accounts.map(({ address }) => address) as [Hex, Hex, Hex];
@@ -71,12 +71,16 @@ const linkTo = (here: Side, there: Side, counterpart: Hex) => [
 async function deployBridges(
   [home, homeBridge, homeToken]: readonly [Side, string, Hex],
   [away, awayBridge, awayToken]: readonly [Side, string, Hex?],
+  credit?: bigint,
 ): Promise<{ custody: Hex; wrapper: Hex }> {
   const expected = await upcoming(away);
   const custody = await home.chain.deploy(bridges(homeBridge), [linkTo(home, away, expected), homeToken]);
   const rest = awayToken ? [awayToken] : [];
   const wrapper = await away.chain.deploy(bridges(awayBridge), [linkTo(away, home, custody), ...rest]);
   assert.equal(wrapper, expected);
+  // Bridges send without value: their messages are paid from what anybody deposited for them.
+  await giveCredit(home, custody, credit);
+  await giveCredit(away, wrapper, credit);
   return { custody, wrapper };
 }
 
@@ -86,6 +90,8 @@ describe("OpenZeppelin's crosschain contracts on the gateways of two chains", ()
   let close: (() => Promise<unknown>) | undefined;
   before(async () => {
     ({ alpha, beta, close } = await openPair());
+    await Promise.all([priceLane(alpha, beta), priceLane(beta, alpha)]);
+    for (const side of [alpha, beta]) for (const account of [alice, bob]) await giveCredit(side, account);
   });
   after(() => close?.());
 
@@ -133,10 +139,14 @@ describe("OpenZeppelin's crosschain contracts on the gateways of two chains", ()
   const refusal = (gateway: Hex, sender: Hex): Hex =>
     encodeErrorResult({ abi: recipient, errorName: "ERC7786RecipientUnauthorizedGateway", args: [gateway, sender] });
 
-  const setUpFungible = async () => {
+  const setUpFungible = async (credit?: bigint) => {
     const token = await alpha.chain.deploy("contracts/mocks/TestToken.sol/TestToken", ["Dollar", "USD", 6]);
     const wrapped = await beta.chain.deploy(bridges("WrappedERC20"), [await upcoming(beta, 1)]);
-    const { custody, wrapper } = await deployBridges([alpha, "CustodyERC20", token], [beta, "BurnAndMint", wrapped]);
+    const { custody, wrapper } = await deployBridges(
+      [alpha, "CustodyERC20", token],
+      [beta, "BurnAndMint", wrapped],
+      credit,
+    );
     const balance = ({ chain }: Side, address: Hex, account: Hex) =>
       chain.reader.readContract({ address, abi: fungible, functionName: "balanceOf", args: [account] });
     backings.push(async () => ({
@@ -167,13 +177,23 @@ describe("OpenZeppelin's crosschain contracts on the gateways of two chains", ()
   };
 
   it("move an ERC-20 token there, minted by its ERC-7802 twin, and back", async () => {
-    const { lock, burn, balances } = await setUpFungible();
+    const { custody, lock, burn, balances } = await setUpFungible();
+    const credit = await creditOf(alpha, custody);
     await arrives(alpha, beta, await lock(bob, 700n));
+    assert.ok((await creditOf(alpha, custody)) < credit, "the bridge paid for its message");
     assert.deepEqual(await balances(), { alice: 300n, custody: 700n, bob: 700n });
     await arrives(beta, alpha, await burn(alice, 500n));
     assert.deepEqual(await balances(), { alice: 800n, custody: 200n, bob: 200n });
     await arrives(beta, alpha, await burn(alice, 200n));
     assert.deepEqual(await balances(), { alice: 1_000n, custody: 0n, bob: 0n });
+  });
+
+  it("lock nothing while their credit does not cover the message, until anybody adds to it", async () => {
+    const { custody, lock, balances } = await setUpFungible(1n);
+    await assert.rejects(lock(bob, 700n));
+    assert.equal((await balances()).custody, 0n);
+    await giveCredit(alpha, custody);
+    await arrives(alpha, beta, await lock(bob, 700n));
   });
 
   it("release an ERC-20 token by a retry when its receiver was frozen at first", async () => {

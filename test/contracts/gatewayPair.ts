@@ -1,4 +1,4 @@
-import type { Hex } from "viem";
+import { encodeFunctionData, type Hex } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { encodeRetry } from "#relay/protocol/calls.ts";
 import { type Appended, decodeGatewayLogs, type GatewayLog } from "#relay/protocol/logs.ts";
@@ -24,6 +24,23 @@ export async function openPair(): Promise<{ alpha: Side; beta: Side; close: () =
   ]);
   return { alpha, beta, close: () => Promise.all(chains.map((chain) => chain.close())) };
 }
+
+/** Puts a price on the lane to `peer`: from now on a message there needs value or credit. */
+export async function priceLane({ chain, gateway }: Side, peer: Side): Promise<void> {
+  const price = { gasPrice: 10n ** 9n, exchangeRate: 10n ** 18n, overhead: 30_000, validUntil: 2 ** 40 - 1 };
+  const args = [BigInt(peer.chainId), price] as const;
+  await chain.send(0, { to: gateway, data: encodeFunctionData({ abi: gatewayAbi, functionName: "setPrice", args }) });
+}
+
+/** Pays for messages of `account` in advance. */
+export async function giveCredit({ chain, gateway }: Side, account: Hex, value = 10n ** 18n): Promise<void> {
+  const data = encodeFunctionData({ abi: gatewayAbi, functionName: "depositFor", args: [account] });
+  await chain.send(relayer, { to: gateway, data, value });
+}
+
+/** What is left of it. */
+export const creditOf = ({ chain, gateway }: Side, account: Hex): Promise<bigint> =>
+  chain.reader.readContract({ address: gateway, abi: gatewayAbi, functionName: "creditOf", args: [account] });
 
 /** Delivers messages in the order of their lane and answers what became of each. */
 export async function carry(origin: Side, destination: Side, messages: readonly Appended[]): Promise<Outcome[]> {
