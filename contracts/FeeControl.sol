@@ -32,14 +32,14 @@ abstract contract FeeControl is IFees, GatewayStorage, AccessManagedUpgradeable 
     function withdrawCredit(address to, uint256 amount) external {
         _feeStorage().withdraw(msg.sender, amount);
         emit CreditWithdrawn(msg.sender, to, amount);
-        require(to.sendValue(amount, gasleft()), PaymentRejected(to, amount));
+        require(to != address(0) && to.sendValue(amount, gasleft()), PaymentRejected(to, amount));
     }
 
     /// @inheritdoc IFees
     function collectFees(address to) external restricted {
         uint256 amount = address(this).balance - _feeStorage().totalCredit;
         emit FeesCollected(to, amount);
-        require(to.sendValue(amount, gasleft()), PaymentRejected(to, amount));
+        require(to != address(0) && to.sendValue(amount, gasleft()), PaymentRejected(to, amount));
     }
 
     /// @inheritdoc IFees

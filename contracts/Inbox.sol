@@ -65,8 +65,10 @@ abstract contract Inbox is IInbox, GatewayStorage, ReentrancyGuardTransient {
 
         ILanes.LaneConfig memory config = _laneStorage().lanes[originChainId];
         require(config.gateway != address(0), UnknownOrigin(originChainId, address(0)));
+        address oracle = _laneStorage().stateOracle;
+        require(oracle != address(0), NoStateOracle());
         // Ids hash their nonces, so the accumulator alone says how far the list goes.
-        bytes32 accumulator = IStateOracle(_laneStorage().stateOracle).storageAt(
+        bytes32 accumulator = IStateOracle(oracle).storageAt(
             originChainId,
             blockNumber,
             config.gateway,

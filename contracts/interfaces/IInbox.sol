@@ -25,6 +25,7 @@ interface IInbox {
     event MessageFailed(MessageId indexed id, uint256 indexed origin, uint64 nonce, bytes reason);
 
     error UnknownOrigin(uint256 chainId, address gateway);
+    error NoStateOracle();
     error WrongGeneration(uint32 expected, uint32 given);
     /// @dev A list must begin right after the head at the latest; a realigned head must not be before the old one.
     error NonceGap(uint64 expected, uint64 given);

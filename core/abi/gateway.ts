@@ -22,6 +22,7 @@ export const gatewayAbi = [
   {"inputs":[{"name":"chainId","type":"uint256"}],"name":"LimitReached","type":"error"},
   {"inputs":[],"name":"NoConflict","type":"error"},
   {"inputs":[{"name":"weight","type":"uint256"},{"name":"totalWeight","type":"uint256"}],"name":"NoQuorum","type":"error"},
+  {"inputs":[],"name":"NoStateOracle","type":"error"},
   {"inputs":[{"name":"expected","type":"uint64"},{"name":"given","type":"uint64"}],"name":"NonceGap","type":"error"},
   {"inputs":[{"name":"id","type":"bytes32"}],"name":"NotRetryable","type":"error"},
   {"inputs":[{"name":"caller","type":"address"}],"name":"OnlySelf","type":"error"},

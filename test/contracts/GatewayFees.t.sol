@@ -222,6 +222,9 @@ contract GatewayFeesTest is GatewayFixture {
         vm.expectRevert(why);
         vm.prank(SENDER);
         origin.withdrawCredit(address(rejecter), 1);
+        vm.expectRevert(abi.encodeWithSelector(IFees.PaymentRejected.selector, address(0), 1));
+        vm.prank(SENDER);
+        origin.withdrawCredit(address(0), 1);
         vm.assertEq(origin.creditOf(SENDER), fee, "credit stays");
         pay(0);
         why = abi.encodeWithSelector(IFees.PaymentRejected.selector, address(rejecter), fee);

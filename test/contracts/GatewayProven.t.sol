@@ -175,7 +175,7 @@ contract GatewayProvenTest is GatewayFixture {
     function test_withoutAnOracleNothingIsProven() public {
         sendMany(1);
         destination.setStateOracle(address(0));
-        checkRefused(provenCall(1, 1, 1), bytes4(0));
+        checkRefused(provenCall(1, 1, 1), IInbox.NoStateOracle.selector);
     }
 
     function test_oracleIsAskedForThisLaneAtThatBlock() public {
