@@ -67,7 +67,8 @@ interface IInbox {
 
     /**
      * @notice As {deliver}, with a proof of the origin's storage in the place of signatures over a checkpoint: the
-     * list of `count` messages and the ids must lead to the accumulator that the origin's gateway had in a block whose header the state oracle knows.
+     * list of `count` messages and the ids must lead to the accumulator that the origin's gateway had in a block whose
+     * header the state oracle knows.
      */
     function deliverProven(
         uint256 originChainId,
