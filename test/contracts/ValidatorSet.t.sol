@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {IGateway} from "../../contracts/interfaces/IGateway.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
@@ -203,6 +204,37 @@ contract ValidatorSetTest is GatewayFixture {
         bytes32 elsewhere = destination.checkpointDigest(checkpoint);
         vm.chainId(DESTINATION);
         refuseForeign(checkpoint, elsewhere);
+    }
+
+    /// @dev After a fork of this chain the same gateway has another chain id: nothing signed before is good there.
+    function test_checkpointFromBeforeAForkOfThisChainIsRefused() public {
+        IInbox.Checkpoint memory checkpoint = checkpointAt(1);
+        bytes32 before = destination.checkpointDigest(checkpoint);
+        vm.chainId(99);
+        refuseForeign(checkpoint, before);
+    }
+
+    /// @dev Nor is anything with the same words in it that validators sign as another type, or for another contract.
+    function test_otherSignedDataIsNoCheckpoint() public {
+        IInbox.Checkpoint memory checkpoint = checkpointAt(1);
+        refuseForeign(checkpoint, destination.rotationDigest(ORIGIN, 1, checkpoint.accumulator));
+        bytes32 asHeader = keccak256("Header(uint256 originChainId,uint32 generation,uint64 number,bytes32 blockHash,uint64 epoch)");
+        bytes32 asCheckpoint = keccak256(
+            "Checkpoint(uint256 originChainId,address originGateway,uint32 generation,uint64 nonce,bytes32 accumulator,uint64 epoch)"
+        );
+        bytes32 ofGateway = domain("Lockstep Gateway");
+        bytes32 right = MessageHashUtils.toTypedDataHash(ofGateway, keccak256(abi.encode(asCheckpoint, checkpoint)));
+        vm.assertEq(destination.checkpointDigest(checkpoint), right, "digest");
+        bytes32 wrong = MessageHashUtils.toTypedDataHash(ofGateway, keccak256(abi.encode(asHeader, checkpoint)));
+        refuseForeign(checkpoint, wrong);
+        wrong = keccak256(abi.encode(asCheckpoint, checkpoint));
+        refuseForeign(checkpoint, MessageHashUtils.toTypedDataHash(domain("Lockstep State Oracle"), wrong));
+        refuseForeign(checkpoint, wrong);
+    }
+
+    function domain(string memory name) internal view returns (bytes32) {
+        bytes32 kind = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+        return keccak256(abi.encode(kind, keccak256(bytes(name)), keccak256("1"), DESTINATION, destination));
     }
 
     function refuseForeign(IInbox.Checkpoint memory checkpoint, bytes32 digest) internal {
