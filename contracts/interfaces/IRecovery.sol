@@ -34,7 +34,7 @@ interface IRecovery {
     /**
      * @notice Governance puts a lane whose origin was reorganised deeper than finality onto the origin's new branch.
      * Nothing at or below the new head runs any more but `retryableIds`, by {retry}; checkpoints and proofs of the
-     * generation before count for nothing.
+     * generation before count for nothing. Not while a message is being delivered: the guard of deliveries holds.
      * @param expectedGeneration the generation as governance knows it
      * @param nonce the new head, not before the present one: executed messages leave no trace but the head
      */

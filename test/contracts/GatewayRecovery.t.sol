@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
 import {IRecovery} from "../../contracts/interfaces/IRecovery.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
-import {RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
+import {ReenteringRecipient, RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
 import {GatewayFixture} from "./GatewayFixture.sol";
 
 /// @dev Messages that are held back, and lanes that are put onto another branch of their origin.
@@ -287,5 +288,21 @@ contract GatewayRecoveryTest is GatewayFixture {
         vm.assertTrue(success && destination.isRetryable(ORIGIN, ids[2]), "deferred all the same");
         (, , , uint256 available) = destination.limitsOf(ORIGIN);
         vm.assertEq(available, 0, "limited all the same");
+    }
+
+    /// @dev Governance may act by messages, but not under the feet of a delivery that has read the lane already.
+    function test_laneIsNotRealignedWhileItDelivers() public {
+        ReenteringRecipient recipient = new ReenteringRecipient();
+        manager.grantRole(0, address(recipient), 0);
+        MessageId id = send(address(recipient), "", 4_000_000);
+        recipient.prepare(
+            address(destination),
+            abi.encodeCall(destination.realign, (ORIGIN, 0, 5, keccak256("other"), new MessageId[](0)))
+        );
+        bytes4 guard = ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
+        vm.expectEmit(address(destination));
+        emit IInbox.MessageFailed(id, ORIGIN, 1, abi.encodeWithSelector(guard));
+        deliver(1, 1);
+        vm.assertEq(destination.inboundHead(ORIGIN).generation, 0, "as it was");
     }
 }
