@@ -103,13 +103,21 @@ interface IPaymentLocks is ITimelock {
     /**
      * @notice Claims many locks, and pays all their tips at once at the end. An entry that cannot be claimed is
      * reported by {Skipped} and keeps nothing from the others.
-     * @dev Consecutive native payouts to one recipient are one transfer: sort by recipient. A token gets 250,000 gas;
+     * @dev Consecutive native payouts to one recipient are one transfer: sort by recipient. A token gets at least 250,000 gas;
      * one that wants more can be claimed alone.
      */
     function claimBatch(Claim[] calldata claims) external;
 
     /// @notice Refunds many locks as {claimBatch} claims them.
     function refundBatch(Terms[] calldata terms) external;
+
+    /// @notice Only for the contract itself, which pays the tokens of a batch by it: what a token did before it failed
+    /// is undone.
+    function transferInBatch(
+        address token,
+        address to,
+        uint256 amount
+    ) external;
 
     function lockId(Terms calldata terms) external view returns (LockId);
 
