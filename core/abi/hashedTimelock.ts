@@ -71,4 +71,5 @@ export const hashedTimelockAbi = [
   {"inputs":[{"components":[{"name":"sender","type":"address"},{"name":"recipient","type":"address"},{"name":"token","type":"address"},{"name":"amount","type":"uint256"},{"name":"hashlock","type":"bytes32"},{"name":"timelock","type":"uint64"},{"name":"tip","type":"uint96"}],"name":"terms","type":"tuple"}],"name":"termsHash","outputs":[{"name":"","type":"bytes32"}],"stateMutability":"pure","type":"function"},
   {"inputs":[{"name":"token","type":"address"},{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"name":"transferInBatch","outputs":[],"stateMutability":"nonpayable","type":"function"},
   {"inputs":[{"name":"to","type":"address"}],"name":"withdraw","outputs":[],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"name":"account","type":"address"}],"name":"withdrawFor","outputs":[],"stateMutability":"nonpayable","type":"function"},
 ] as const;
