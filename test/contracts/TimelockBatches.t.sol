@@ -274,7 +274,7 @@ contract TimelockBatchesTest is TimelockFixture {
         expectBatchRefusal(address(fee), entries, 0, reason);
     }
 
-    /// @dev The leaves are open only when their tokens have arrived; a claim in between would be paid by others.
+    /// @dev The leaves are open only when their tokens have arrived: a token that calls back finds nothing to claim.
     function test_tokenCannotClaimALeafBeforeItPaid() public {
         HookToken hook = new HookToken();
         IPaymentLocks.Terms memory others = tokenTerms(address(hook), 1000, 0);

@@ -212,7 +212,7 @@ contract TimelockItemsTest is TimelockFixture {
         );
     }
 
-    /// @dev A lock is open only when its items have arrived; a claim in between would be paid from others' items.
+    /// @dev A lock is open only when its items have arrived: a token that calls back finds nothing to claim.
     function test_tokenCannotClaimBeforeItPaid() public {
         NestingMultiToken nesting = new NestingMultiToken();
         IItemLocks.ItemTerms memory terms = itemTerms(address(nesting), 5);
