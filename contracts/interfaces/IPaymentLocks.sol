@@ -53,6 +53,9 @@ interface IPaymentLocks is ITimelock {
      * amount + tip. ERC-20: the value must be the tip, and the contract needs an allowance of the amount.
      * @dev Terms that are open cannot be locked again. Once claimed or refunded the same terms may be locked anew, and
      * since the secret may be public by then, whoever locks must use a hashlock that was never used before.
+     * A token must take exactly the amount from this contract when it is paid out, and change no balance by itself: one
+     * that takes a fee on top or rebases leaves too little for the other locks of that same token. Only what comes in
+     * is measured.
      * The name gives this function the lowest selector, which saves the most frequent call 600 gas in the dispatcher.
      */
     function createLock(Terms calldata terms) external payable returns (LockId id);
@@ -103,13 +106,21 @@ interface IPaymentLocks is ITimelock {
     /**
      * @notice Claims many locks, and pays all their tips at once at the end. An entry that cannot be claimed is
      * reported by {Skipped} and keeps nothing from the others.
-     * @dev Consecutive native payouts to one recipient are one transfer: sort by recipient. A token gets 250,000 gas;
-     * one that wants more can be claimed alone.
+     * @dev Consecutive native payouts to one recipient are one transfer: sort by recipient. A token gets at least
+     * 250,000 gas; one that wants more can be claimed alone.
      */
     function claimBatch(Claim[] calldata claims) external;
 
     /// @notice Refunds many locks as {claimBatch} claims them.
     function refundBatch(Terms[] calldata terms) external;
+
+    /// @notice Only for the contract itself, which pays the tokens of a batch by it: what a token did before it failed
+    /// is undone.
+    function transferInBatch(
+        address token,
+        address to,
+        uint256 amount
+    ) external;
 
     function lockId(Terms calldata terms) external view returns (LockId);
 

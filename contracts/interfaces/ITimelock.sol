@@ -24,7 +24,7 @@ interface ITimelock {
 
     event Claimed(LockId indexed id, bytes32 secret);
     event Refunded(LockId indexed id);
-    /// @dev A native payout was rejected by its receiver and waits for {withdraw}.
+    /// @dev A native payout was rejected by its receiver and waits for {withdraw} or {withdrawFor}.
     event Credited(address indexed account, uint256 amount);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
     event NoncesCancelled(address indexed account, uint256 indexed word, uint256 mask);
@@ -54,6 +54,13 @@ interface ITimelock {
 
     /// @notice Pays out what was credited to the caller because a native payout to it was rejected.
     function withdraw(address to) external;
+
+    /**
+     * @notice Pays out the credit of an account to that account. Anyone may call.
+     * @dev Whoever claims chooses the moment, and with it whether a contract with a guard of its own rejects. One that
+     * cannot call {withdraw} would otherwise never get what it was credited.
+     */
+    function withdrawFor(address account) external;
 
     /**
      * @notice Makes signatures of the caller worthless: the nonces `256 * word + bit` for every bit that is set in

@@ -97,8 +97,8 @@ contract HookToken is PlainToken("Hook", "HOOK") {
     }
 }
 
-/// @dev Pays out as it is told to: not at all, never ending, with as long an answer as its gas in a batch allows, or
-/// after a prepared call.
+/// @dev Pays out as it is told to: not at all, never ending, with as long an answer as its gas in a batch allows, while
+/// it says that it does not, or after a prepared call.
 contract MoodyToken is PlainToken("Moody", "MOOD") {
     enum Mood {
         Kind,
@@ -107,6 +107,7 @@ contract MoodyToken is PlainToken("Moody", "MOOD") {
         BurnGas,
         RevertAtLength,
         ReturnAtLength,
+        MoveThenFalse,
         CallThenFalse
     }
 
@@ -127,6 +128,10 @@ contract MoodyToken is PlainToken("Moody", "MOOD") {
         if (mood == Mood.Kind) return super.transfer(to, value);
         if (mood == Mood.Revert) revert("not today");
         if (mood == Mood.ReturnFalse) return false;
+        if (mood == Mood.MoveThenFalse) {
+            super.transfer(to, value);
+            return false;
+        }
         if (mood == Mood.CallThenFalse) {
             (called, ) = target.call(data);
             return false;

@@ -38,12 +38,12 @@ abstract contract LockStore is ITimelock, ReentrancyGuardTransient {
 
     /// @inheritdoc ITimelock
     function withdraw(address to) external {
-        uint256 amount = _credit[msg.sender];
-        require(amount > 0, NothingToWithdraw(msg.sender));
-        require(to != address(0), InvalidRecipient(to));
-        delete _credit[msg.sender];
-        emit Withdrawn(msg.sender, to, amount);
-        require(to.sendValue(amount, gasleft()), WithdrawalRejected(to, amount));
+        _withdraw(msg.sender, to);
+    }
+
+    /// @inheritdoc ITimelock
+    function withdrawFor(address account) external {
+        _withdraw(account, account);
     }
 
     /// @inheritdoc ITimelock
@@ -168,6 +168,15 @@ abstract contract LockStore is ITimelock, ReentrancyGuardTransient {
 
     function _payTip(uint256 tip) internal {
         if (tip > 0) _payNative(msg.sender, tip);
+    }
+
+    function _withdraw(address account, address to) private {
+        uint256 amount = _credit[account];
+        require(amount > 0, NothingToWithdraw(account));
+        require(to != address(0), InvalidRecipient(to));
+        delete _credit[account];
+        emit Withdrawn(account, to, amount);
+        require(to.sendValue(amount, gasleft()), WithdrawalRejected(to, amount));
     }
 
     /// @dev A receiver that rejects is credited: it can hold up neither the other side nor whoever finishes the swap.

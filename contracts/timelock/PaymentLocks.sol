@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {StorageSlot} from "@openzeppelin/contracts/utils/StorageSlot.sol";
 import {IPaymentLocks} from "../interfaces/IPaymentLocks.sol";
 import {IPermit2} from "../interfaces/IPermit2.sol";
@@ -15,6 +15,7 @@ import {LockStore} from "./LockStore.sol";
 
 /// @dev Locks of native coin and ERC-20 tokens, one by one or closed in batches.
 abstract contract PaymentLocks is IPaymentLocks, LockStore {
+    using SafeERC20 for IERC20;
     using LockHash for Terms;
     using LockHash for LockHash.Words;
     using LockSignatures for Terms;
@@ -22,9 +23,9 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
 
     IPermit2 private constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
 
-    /// @dev What a token may spend on a payout within a batch, and what must be left for it to get that much.
-    uint256 private constant TOKEN_GAS = 250_000;
-    uint256 private constant TOKEN_RESERVE = 260_000;
+    /// @dev What a payout of tokens within a batch may spend, and what must be left for it to get that much.
+    uint256 private constant TOKEN_GAS = 260_000;
+    uint256 private constant TOKEN_RESERVE = 266_000;
 
     /// @dev What a batch owes: native coin to the receiver of the last entries, and the tips to the caller.
     struct Due {
@@ -144,6 +145,12 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
     }
 
     /// @inheritdoc IPaymentLocks
+    function transferInBatch(address token, address to, uint256 amount) external {
+        _requireSender(uint160(address(this)));
+        IERC20(token).safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IPaymentLocks
     function lockId(Terms calldata terms) external view returns (LockId) {
         return terms.id();
     }
@@ -236,15 +243,11 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
         if (due.amount > 0) _payNative(due.receiver, due.amount);
     }
 
-    /// @dev OpenZeppelin's `trySafeTransfer` with bounds on the gas and on what is returned.
-    function _tryTransfer(address token, address to, uint256 amount) private returns (bool) {
+    /// @dev By a call to itself, so that a token that moves funds and then answers false has moved nothing.
+    function _tryTransfer(address token, address to, uint256 amount) private returns (bool success) {
         uint256 available = gasleft();
-        bytes memory call = abi.encodeCall(IERC20.transfer, (to, amount));
-        (bool success, bytes32 answer) = token.callWith(TOKEN_GAS, call);
-        if (success && (LowLevelCall.returnDataSize() == 0 ? token.code.length > 0 : answer == bytes32(uint256(1)))) {
-            return true;
-        }
-        require(available >= TOKEN_RESERVE, PayoutStarved(available, TOKEN_RESERVE));
-        return false;
+        bytes memory call = abi.encodeCall(this.transferInBatch, (token, to, amount));
+        (success, ) = address(this).callWith(TOKEN_GAS, call);
+        require(success || available >= TOKEN_RESERVE, PayoutStarved(available, TOKEN_RESERVE));
     }
 }

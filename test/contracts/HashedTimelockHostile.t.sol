@@ -6,7 +6,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
 import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
 import {CoinRejecter, PickyWallet, ReenteringReceiver, ThirstyWallet} from "../../contracts/mocks/HostileRecipients.sol";
-import {FalseToken, FeeToken, HookToken, LyingToken, SilentToken} from "../../contracts/mocks/HostileTokens.sol";
+import {FalseToken, FeeToken, HookToken, LyingToken, PlainToken, SilentToken} from "../../contracts/mocks/HostileTokens.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
 /// @dev Tokens and receivers that do not behave.
@@ -33,6 +33,12 @@ contract HashedTimelockHostileTest is TimelockFixture {
             uint256(990)
         );
         expectRefusal(terms, 0, reason);
+    }
+
+    function test_tokenThatDeliversMoreIsRefused() public {
+        IPaymentLocks.Terms memory terms = tokenTerms(address(new GenerousToken()), 5, 0);
+        fund(terms);
+        expectRefusal(terms, 0, abi.encodeWithSelector(ITimelock.WrongReceipt.selector, terms.token, 5, 6));
     }
 
     function test_tokenThatMovesNothingIsRefused() public {
@@ -164,6 +170,45 @@ contract HashedTimelockHostileTest is TimelockFixture {
         vm.assertEq(timelock.creditOf(address(rejecter)), 3 ether, "still credited");
     }
 
+    /// @dev A stranger claims while the vault cannot be entered; the vault knows nothing of this contract.
+    function test_creditThatAStrangerForcedIsPaidByAnyone() public {
+        GuardedVault vault = new GuardedVault();
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(vault);
+        lockNative(terms);
+        vault.lend(address(timelock), abi.encodeCall(timelock.claim, (terms, SECRET)));
+        vm.assertEq(timelock.creditOf(address(vault)), 1 ether, "credited");
+        vm.expectEmit(address(timelock));
+        emit ITimelock.Withdrawn(address(vault), address(vault), 1 ether);
+        vm.prank(STRANGER);
+        timelock.withdrawFor(address(vault));
+        vm.assertEq(address(vault).balance, 1 ether, "paid");
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.NothingToWithdraw.selector, address(vault)));
+        timelock.withdrawFor(address(vault));
+    }
+
+    function test_withdrawalHasAllTheGasThatAPayoutLacked() public {
+        SlowWallet wallet = new SlowWallet();
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(wallet);
+        lockNative(terms);
+        timelock.claim(terms, SECRET);
+        vm.assertEq(timelock.creditOf(address(wallet)), 1 ether, "credited");
+        timelock.withdrawFor(address(wallet));
+        vm.assertEq(address(wallet).balance, 1 ether, "paid");
+    }
+
+    function test_creditIsWithdrawnOnce() public {
+        GreedyReceiver greedy = new GreedyReceiver();
+        IPaymentLocks.Terms memory terms = nativeTerms(1 ether, 0);
+        terms.recipient = address(greedy);
+        lockNative(terms);
+        timelock.claim(terms, SECRET);
+        lockNative(nativeTerms(5 ether, 0));
+        greedy.withdraw(timelock);
+        vm.assertEq(address(greedy).balance, 1 ether, "once");
+    }
+
     /// @dev Whatever gas the caller gives, a wallet that can be paid is paid or nothing happens at all.
     function testFuzz_callerCannotStarveAPayoutIntoACredit(uint256 gasGiven) public {
         ThirstyWallet wallet = new ThirstyWallet();
@@ -222,5 +267,52 @@ contract HashedTimelockHostileTest is TimelockFixture {
         if (claimed) terms.recipient = address(rejecter);
         else terms.sender = address(rejecter);
         lockNative(terms);
+    }
+}
+
+/// @dev Takes no coin while it lends to somebody, as contracts with a guard do, and calls nothing but its borrower.
+contract GuardedVault {
+    bool private _lending;
+
+    function lend(address borrower, bytes calldata data) external {
+        _lending = true;
+        (bool success, ) = borrower.call(data);
+        require(success, "borrower failed");
+        _lending = false;
+    }
+
+    receive() external payable {
+        require(!_lending, "guarded");
+    }
+}
+
+/// @dev Needs more gas than a payout has.
+contract SlowWallet {
+    uint256[] private _written;
+
+    receive() external payable {
+        for (uint256 i = 0; i < 8; ++i) _written.push(1);
+    }
+}
+
+/// @dev Rejects coin until it withdraws, and then withdraws again while it is paid.
+contract GreedyReceiver {
+    ITimelock private _timelock;
+
+    function withdraw(ITimelock timelock) external {
+        _timelock = timelock;
+        timelock.withdraw(address(this));
+    }
+
+    receive() external payable {
+        require(address(_timelock) != address(0), "not yet");
+        try _timelock.withdraw(address(this)) {} catch {}
+    }
+}
+
+contract GenerousToken is PlainToken("Generous", "MORE") {
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        _mint(to, 1);
+        return super.transferFrom(from, to, value);
     }
 }

@@ -122,7 +122,7 @@ contract TimelockHandler is TestBase {
             _used = sign(timelock.earlyRefundDigest(id, timelock.lockedAt(id), _nonce, type(uint64).max));
             timelock.refundEarly(terms, _used);
         } else if (manner % 3 == 1) {
-            if (terms.token == address(moody)) moody.setMood(MoodyToken.Mood(mood % 6));
+            if (terms.token == address(moody)) moody.setMood(MoodyToken.Mood(mood % 7));
             closeInBatch(terms, secret, early);
             if (timelock.isOpen(timelock.lockId(terms))) return;
         } else {

@@ -5,7 +5,7 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IBatchLocks} from "../../contracts/interfaces/IBatchLocks.sol";
 import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
 import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
-import {FeeToken} from "../../contracts/mocks/HostileTokens.sol";
+import {FeeToken, HookToken} from "../../contracts/mocks/HostileTokens.sol";
 import {TimelockFixture} from "./TimelockFixture.sol";
 
 /// @dev Many payments under one Merkle root.
@@ -233,6 +233,13 @@ contract TimelockBatchesTest is TimelockFixture {
             18,
             abi.encodeWithSelector(ITimelock.InvalidRecipient.selector, address(0))
         );
+        entries[1].recipient = address(timelock);
+        expectBatchRefusal(
+            address(0),
+            entries,
+            18,
+            abi.encodeWithSelector(ITimelock.InvalidRecipient.selector, address(timelock))
+        );
         entries[1].recipient = BOB;
         entries[2].amount = 0;
         expectBatchRefusal(address(0), entries, 11, abi.encodeWithSelector(ITimelock.ZeroAmount.selector));
@@ -265,6 +272,23 @@ contract TimelockBatchesTest is TimelockFixture {
         IBatchLocks.Entry[] memory entries = entriesOf(1, 1000);
         bytes memory reason = abi.encodeWithSelector(ITimelock.WrongReceipt.selector, address(fee), 1000, 990);
         expectBatchRefusal(address(fee), entries, 0, reason);
+    }
+
+    /// @dev The leaves are open only when their tokens have arrived: a token that calls back finds nothing to claim.
+    function test_tokenCannotClaimALeafBeforeItPaid() public {
+        HookToken hook = new HookToken();
+        IPaymentLocks.Terms memory others = tokenTerms(address(hook), 1000, 0);
+        others.sender = STRANGER;
+        lockToken(others);
+        IBatchLocks.Entry[] memory entries = entriesOf(1, 1000);
+        IPaymentLocks.Terms memory terms = termsOf(address(hook), 0, entries[0]);
+        fund(terms);
+        hook.prepare(
+            address(timelock),
+            abi.encodeCall(timelock.claimLeaf, (terms, 0, new bytes32[](0), secretOf(0)))
+        );
+        bytes memory reason = abi.encodeWithSelector(ITimelock.LockNotOpen.selector, timelock.leafId(terms, 0));
+        expectBatchRefusal(address(hook), entries, 0, reason);
     }
 
     function expectBatchRefusal(

@@ -183,6 +183,14 @@ contract TimelockItemsTest is TimelockFixture {
         terms.sender = STRANGER;
         bytes memory reason = abi.encodeWithSelector(ITimelock.WrongReceipt.selector, address(lying), 1, 0);
         expectItemRefusal(terms, 7, reason);
+
+        NestingMultiToken idle = new NestingMultiToken();
+        terms = itemTerms(address(idle), 5);
+        prepare(terms);
+        lockItem(terms);
+        idle.prepare(STRANGER, "");
+        terms.sender = STRANGER;
+        expectItemRefusal(terms, 7, abi.encodeWithSelector(ITimelock.WrongReceipt.selector, address(idle), 5, 0));
     }
 
     /// @dev A lock inside a lock could count one receipt twice.
@@ -201,6 +209,23 @@ contract TimelockItemsTest is TimelockFixture {
             terms,
             0,
             abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
+    }
+
+    /// @dev A lock is open only when its items have arrived: a token that calls back finds nothing to claim.
+    function test_tokenCannotClaimBeforeItPaid() public {
+        NestingMultiToken nesting = new NestingMultiToken();
+        IItemLocks.ItemTerms memory terms = itemTerms(address(nesting), 5);
+        prepare(terms);
+        nesting.mint(terms.sender, terms.tokenId, 5);
+        terms.hashlock = 0;
+        lockItem(terms);
+        terms.hashlock = sha256(abi.encode(SECRET));
+        nesting.prepare(address(timelock), abi.encodeCall(timelock.claimItem, (terms, SECRET)));
+        expectItemRefusal(
+            terms,
+            7,
+            abi.encodeWithSelector(ITimelock.LockNotOpen.selector, timelock.itemLockId(terms))
         );
     }
 
