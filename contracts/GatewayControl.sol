@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IInbox} from "./interfaces/IInbox.sol";
 import {IRecovery} from "./interfaces/IRecovery.sol";
 import {QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
@@ -19,7 +20,7 @@ import {ValidatorSet} from "./ValidatorSet.sol";
  * {Gateway}, which therefore has few functions to tell apart and room for code that is optimised for speed. Called
  * directly it does nothing to anyone: it has no authority, and so nobody may call what is restricted.
  */
-contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, ValidatorSet {
+contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, ValidatorSet, ReentrancyGuardTransient {
     using SafeCast for uint256;
 
     constructor() {
@@ -43,7 +44,8 @@ contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, Validat
         uint64 nonce,
         bytes32 accumulator,
         MessageId[] calldata retryableIds
-    ) external restricted {
+    ) external restricted nonReentrant {
+        _requireKnown(originChainId);
         Lane storage lane = _laneStorage().inbound[originChainId];
         LaneState state = lane.state;
         require(

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
 import {IRecovery} from "../../contracts/interfaces/IRecovery.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
-import {RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
+import {ReenteringRecipient, RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
 import {GatewayFixture} from "./GatewayFixture.sol";
 
 /// @dev Messages that are held back, and lanes that are put onto another branch of their origin.
@@ -287,5 +288,29 @@ contract GatewayRecoveryTest is GatewayFixture {
         vm.assertTrue(success && destination.isRetryable(ORIGIN, ids[2]), "deferred all the same");
         (, , , uint256 available) = destination.limitsOf(ORIGIN);
         vm.assertEq(available, 0, "limited all the same");
+    }
+
+    /// @dev Otherwise the message behind would run where it was, and once more by a retry as listed.
+    function test_messageCannotRealignTheLaneItCameBy() public {
+        ReenteringRecipient governing = new ReenteringRecipient();
+        manager.grantRole(0, address(governing), 0);
+        MessageId id = send(address(governing), "", 1_000_000);
+        send(address(recorder));
+        bytes memory data = abi.encodeCall(destination.realign, (ORIGIN, 0, 2, accumulators[1], only(ids[1])));
+        governing.prepare(address(destination), data);
+        bytes memory reason = abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        vm.expectEmit(address(destination));
+        emit IInbox.MessageFailed(id, ORIGIN, 1, reason);
+        deliver(1, 2);
+        vm.assertEq(destination.inboundHead(ORIGIN).generation, 0, "as before");
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, ids[1]));
+        retry(2);
+        vm.assertEq(recorder.count(), 1, "once");
+    }
+
+    /// @dev A lane with a head but no gateway could never be given one.
+    function test_unknownLaneIsNotRealigned() public {
+        vm.expectRevert(abi.encodeWithSelector(ILanes.UnknownLane.selector, OTHER));
+        destination.realign(OTHER, 0, 5, bytes32(uint256(1)), new MessageId[](0));
     }
 }
