@@ -51,7 +51,8 @@ interface IRecovery {
     /**
      * @notice Proves that a validator signed two accumulators for one nonce of one lane and generation: it loses its
      * weight in the epoch that is named, which must be valid (a report for every valid epoch is a call each). Reports
-     * take at most a third of an epoch's weight; one more pauses the lane instead. Anyone may call.
+     * take at most a third of an epoch's weight; one more pauses the lane instead, and the same report pauses it again
+     * until the epoch is over. Anyone may call.
      */
     function reportEquivocation(
         IInbox.Checkpoint calldata first,
