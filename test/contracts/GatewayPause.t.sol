@@ -122,10 +122,13 @@ contract GatewayPauseTest is GatewayFixture {
         destination.pauseAll();
         vm.assertTrue(destination.isPaused(99) && destination.isPaused(ORIGIN), "all");
         checkStopped();
+        vm.recordLogs();
         destination.pauseAll();
         destination.pause(ORIGIN);
+        vm.assertEq(vm.getRecordedLogs().length, 0, "paused already");
         destination.unpause(ORIGIN);
         destination.unpause(ORIGIN);
+        vm.assertEq(vm.getRecordedLogs().length, 1, "resumed once");
         vm.assertTrue(destination.isPaused(99) && !destination.isPaused(ORIGIN), "each is resumed by itself");
         deliver(1, 2);
     }
