@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IInbox} from "./interfaces/IInbox.sol";
 import {IRecovery} from "./interfaces/IRecovery.sol";
 import {QuorumSet, Signature} from "./interfaces/IValidatorSet.sol";
@@ -45,6 +45,7 @@ contract GatewayControl is IERC5267, IRecovery, LaneControl, FeeControl, Validat
         bytes32 accumulator,
         MessageId[] calldata retryableIds
     ) external restricted nonReentrant {
+        _requireKnown(originChainId);
         Lane storage lane = _laneStorage().inbound[originChainId];
         LaneState state = lane.state;
         require(

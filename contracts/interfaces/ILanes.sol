@@ -67,7 +67,10 @@ interface ILanes {
      */
     function setLimits(uint256 chainId, Limit calldata outbound, Limit calldata inbound) external;
 
-    /// @notice A guardian stops both lanes between this chain and another: sending, delivery, retry and rotation.
+    /**
+     * @notice A guardian stops both lanes between this chain and another: sending, delivery, retry and rotation. Only a
+     * delivery in which a message brings this about runs to its end.
+     */
     function pause(uint256 chainId) external;
 
     /// @notice A guardian stops every lane.

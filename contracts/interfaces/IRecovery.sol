@@ -34,9 +34,11 @@ interface IRecovery {
     /**
      * @notice Governance puts a lane whose origin was reorganised deeper than finality onto the origin's new branch.
      * Nothing at or below the new head runs any more but `retryableIds`, by {retry}; checkpoints and proofs of the
-     * generation before count for nothing. Not while a message is being delivered: the guard of deliveries holds.
+     * generation before count for nothing. Refused while messages run: those that follow would run on the old branch.
      * @param expectedGeneration the generation as governance knows it
-     * @param nonce the new head, not before the present one: executed messages leave no trace but the head
+     * @param nonce the new head, not before the present one: executed messages leave no trace but the head. One that
+     * the origin never reaches stops the lane for good
+     * @param retryableIds only messages that did not run yet: for the same reason the gateway cannot tell
      */
     function realign(
         uint256 originChainId,
@@ -49,7 +51,8 @@ interface IRecovery {
     /**
      * @notice Proves that a validator signed two accumulators for one nonce of one lane and generation: it loses its
      * weight in the epoch that is named, which must be valid (a report for every valid epoch is a call each). Reports
-     * take at most a third of an epoch's weight; one more pauses the lane instead. Anyone may call.
+     * take at most a third of an epoch's weight; one more pauses the lane instead, and the same report pauses it again
+     * until the epoch is over. Anyone may call.
      */
     function reportEquivocation(
         IInbox.Checkpoint calldata first,

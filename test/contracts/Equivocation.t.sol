@@ -153,6 +153,20 @@ contract EquivocationTest is GatewayFixture {
         vm.assertTrue(success, "governance decided otherwise");
     }
 
+    /// @dev Governance has the last word only when the epoch is over: the proof stays true as long as it lasts.
+    function test_sameReportPausesAgainUntilTheEpochIsOver() public {
+        report(keys[0]);
+        report(keys[2]);
+        destination.unpause(ORIGIN);
+        report(keys[2]);
+        vm.assertTrue(destination.isPaused(ORIGIN), "again");
+        bytes memory data = reportCall(keys[2], contradicting(), 1);
+        destination.setValidators(ORIGIN, 1, validatorSet(), 0);
+        destination.unpause(ORIGIN);
+        expectDeliveryRevert(data, abi.encodeWithSelector(IValidatorSet.EpochNotValid.selector, ORIGIN, 1));
+        vm.assertTrue(!destination.isPaused(ORIGIN), "over");
+    }
+
     /// @dev At most a third of the whole set's weight, however it is spread.
     function testFuzz_excludedWeightIsAtMostAThird(uint96[4] memory weights, uint256 order) public {
         keys = sortedKeys(4);

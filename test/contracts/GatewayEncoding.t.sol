@@ -160,14 +160,50 @@ contract GatewayEncodingTest is GatewayFixture {
         bytes memory expected = abi.encodeCall(IERC7786Recipient.receiveMessage, (id, sender, payload));
         vm.assertEq(keeper.hash(), keccak256(expected), "call");
     }
+
+    /// @dev One prepared call serves all messages of a delivery: nothing of a longer one is left behind a shorter one.
+    function test_callsOfADeliveryLeaveNothingInEachOther() public {
+        for (uint256 size = 1; size <= 32; ++size) checkCalls((uint256(keccak256("id")) | (1 << 255)) >> (256 - 8 * size));
+    }
+
+    function checkCalls(uint256 originId) internal {
+        uint8[8] memory lengths = [200, 33, 32, 31, 0, 63, 1, 64];
+        CallKeeper keeper = new CallKeeper();
+        destination.setLane(originId, lane(address(origin)));
+        destination.setValidators(originId, 0, validatorSet(), 0);
+        bytes32 accumulator = 0;
+        bytes32 expected = 0;
+        bytes memory list = "";
+        for (uint64 nonce = 1; nonce <= 8; ++nonce) {
+            Message memory message = Message(address(type(uint160).max), address(keeper), 100_000, 0, "");
+            if (nonce % 2 == 0) (message.sender, message.attributesHash) = (SENDER, keccak256("some"));
+            for (uint256 i = 0; i < lengths[nonce - 1]; ++i) message.payload = bytes.concat(message.payload, hex"ff");
+            bytes32 id = keccak256(
+                bytes.concat(
+                    abi.encode(uint8(1), originId, origin, DESTINATION, destination, nonce),
+                    abi.encode(message.sender, keeper, 100_000, message.attributesHash, keccak256(message.payload))
+                )
+            );
+            accumulator = keccak256(bytes.concat(accumulator, id));
+            list = bytes.concat(list, packed(message));
+            bytes memory sender = InteroperableAddress.formatEvmV1(originId, message.sender);
+            bytes memory call = abi.encodeCall(IERC7786Recipient.receiveMessage, (id, sender, message.payload));
+            expected = keccak256(bytes.concat(expected, keccak256(call)));
+        }
+        IInbox.Checkpoint memory checkpoint = IInbox.Checkpoint(originId, address(origin), 0, 8, accumulator, 1);
+        destination.deliver(checkpoint, validatorSet(), quorum(checkpoint), 1, list, new MessageId[](0));
+        vm.assertEq(keeper.chain(), expected, "calls");
+    }
 }
 
-/// @dev Accepts everything and keeps the hash of what it was called with.
+/// @dev Accepts everything and keeps the hash of what it was called with, the last time and ever since.
 contract CallKeeper {
     bytes32 public hash;
+    bytes32 public chain;
 
     fallback() external {
         hash = keccak256(msg.data);
+        chain = keccak256(bytes.concat(chain, hash));
         bytes4 answer = IERC7786Recipient.receiveMessage.selector;
         assembly {
             mstore(0, answer)

@@ -190,6 +190,16 @@ contract GatewayFailureTest is GatewayFixture {
         destination.retry(ORIGIN, address(origin), 2, packed(sent[2]));
     }
 
+    function test_retryTakesOneMessageAndNothingBehindIt() public {
+        send(address(0xDEAD));
+        deliver(1, 1);
+        bytes memory message = packed(sent[0]);
+        vm.expectRevert(abi.encodeWithSelector(IInbox.TrailingBytes.selector, message.length, message.length + 1));
+        destination.retry(ORIGIN, address(origin), 1, bytes.concat(message, hex"00"));
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NonceGap.selector, 1, 0));
+        destination.retry(ORIGIN, address(origin), 0, message);
+    }
+
     function testFuzz_retryGivesAtLeastTheGasLimit(uint256 gasGiven) public {
         GasRecorder recipient = new GasRecorder();
         send(address(recipient), "", 400_000);

@@ -123,7 +123,9 @@ contract GatewayFeesTest is GatewayFixture {
     function test_noPriceOrAPriceOfZeroMakesTheLaneFree() public {
         origin.setPrice(DESTINATION, IFees.Price(0, 0, 0, 0));
         vm.assertEq(origin.quote(recipient, "hello", none), 0, "quote");
+        vm.recordLogs();
         pay(0);
+        vm.assertEq(vm.getRecordedLogs().length, 2, "sent and appended, but nothing paid");
         pay(5);
         vm.assertEq(origin.creditOf(SENDER), 5, "value on a free lane is credit");
         origin.setPrice(DESTINATION, IFees.Price(20 gwei, 2e18, 30_000, EXPIRY));

@@ -7,7 +7,7 @@ import {IFees} from "../../contracts/interfaces/IFees.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {QuorumSet, Signature} from "../../contracts/interfaces/IValidatorSet.sol";
-import {RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
+import {ReenteringRecipient, RevertingRecipient} from "../../contracts/mocks/HostileRecipients.sol";
 import {GatewayFixture} from "./GatewayFixture.sol";
 
 /// @dev What stops while lanes are paused, and who may do what.
@@ -122,10 +122,13 @@ contract GatewayPauseTest is GatewayFixture {
         destination.pauseAll();
         vm.assertTrue(destination.isPaused(99) && destination.isPaused(ORIGIN), "all");
         checkStopped();
+        vm.recordLogs();
         destination.pauseAll();
         destination.pause(ORIGIN);
+        vm.assertEq(vm.getRecordedLogs().length, 0, "paused already");
         destination.unpause(ORIGIN);
         destination.unpause(ORIGIN);
+        vm.assertEq(vm.getRecordedLogs().length, 1, "resumed once");
         vm.assertTrue(destination.isPaused(99) && !destination.isPaused(ORIGIN), "each is resumed by itself");
         deliver(1, 2);
     }
@@ -146,6 +149,19 @@ contract GatewayPauseTest is GatewayFixture {
         origin.pause(DESTINATION);
         vm.expectRevert(paused(DESTINATION));
         origin.sendMessage(interoperable(address(recorder)), "", new bytes[](0));
+    }
+
+    /// @dev A guardian that a message calls is late for the messages behind it, and in time for everything after.
+    function test_deliveryThatRunsWhenItsLaneIsPausedRunsToItsEnd() public {
+        ReenteringRecipient guarding = new ReenteringRecipient();
+        manager.grantRole(0, address(guarding), 0);
+        guarding.prepare(address(destination), abi.encodeCall(destination.pause, (ORIGIN)));
+        send(address(guarding), "", 1_000_000);
+        for (uint256 i = 0; i < 2; ++i) send(address(recorder));
+        bytes memory rest = deliveryCall(3, 3, 3);
+        deliver(1, 2, 3);
+        vm.assertEq(recorder.count(), 1, "to its end");
+        refuse(rest, paused(ORIGIN));
     }
 
     /// @dev Every function that is not for everyone, with arguments under which governance succeeds.

@@ -290,19 +290,27 @@ contract GatewayRecoveryTest is GatewayFixture {
         vm.assertEq(available, 0, "limited all the same");
     }
 
-    /// @dev Governance may act by messages, but not under the feet of a delivery that has read the lane already.
-    function test_laneIsNotRealignedWhileItDelivers() public {
-        ReenteringRecipient recipient = new ReenteringRecipient();
-        manager.grantRole(0, address(recipient), 0);
-        MessageId id = send(address(recipient), "", 4_000_000);
-        recipient.prepare(
-            address(destination),
-            abi.encodeCall(destination.realign, (ORIGIN, 0, 5, keccak256("other"), new MessageId[](0)))
-        );
-        bytes4 guard = ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
+    /// @dev Otherwise the message behind would run where it was, and once more by a retry as listed.
+    function test_messageCannotRealignTheLaneItCameBy() public {
+        ReenteringRecipient governing = new ReenteringRecipient();
+        manager.grantRole(0, address(governing), 0);
+        MessageId id = send(address(governing), "", 1_000_000);
+        send(address(recorder));
+        bytes memory data = abi.encodeCall(destination.realign, (ORIGIN, 0, 2, accumulators[1], only(ids[1])));
+        governing.prepare(address(destination), data);
+        bytes memory reason = abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
         vm.expectEmit(address(destination));
-        emit IInbox.MessageFailed(id, ORIGIN, 1, abi.encodeWithSelector(guard));
-        deliver(1, 1);
-        vm.assertEq(destination.inboundHead(ORIGIN).generation, 0, "as it was");
+        emit IInbox.MessageFailed(id, ORIGIN, 1, reason);
+        deliver(1, 2);
+        vm.assertEq(destination.inboundHead(ORIGIN).generation, 0, "as before");
+        vm.expectRevert(abi.encodeWithSelector(IInbox.NotRetryable.selector, ids[1]));
+        retry(2);
+        vm.assertEq(recorder.count(), 1, "once");
+    }
+
+    /// @dev A lane with a head but no gateway could never be given one.
+    function test_unknownLaneIsNotRealigned() public {
+        vm.expectRevert(abi.encodeWithSelector(ILanes.UnknownLane.selector, OTHER));
+        destination.realign(OTHER, 0, 5, bytes32(uint256(1)), new MessageId[](0));
     }
 }

@@ -90,6 +90,9 @@ contract GatewaySendTest is GatewayFixture {
         attributes[0] = abi.encodePacked(bytes4(keccak256("gasLimit(uint256)")), uint248(1));
         bytes memory why = abi.encodeWithSelector(IOutbox.InvalidAttribute.selector, attributes[0]);
         refuse(interoperable(address(recorder)), "", attributes, why);
+        attributes[0] = bytes.concat(gasLimitAttribute(100_000)[0], hex"00");
+        why = abi.encodeWithSelector(IOutbox.InvalidAttribute.selector, attributes[0]);
+        refuse(interoperable(address(recorder)), "", attributes, why);
 
         attributes = new bytes[](2);
         attributes[0] = gasLimitAttribute(100_000)[0];

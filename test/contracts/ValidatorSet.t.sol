@@ -344,7 +344,7 @@ contract ValidatorSetTest is GatewayFixture {
         keys = sortedKeys(4);
         refuseThreshold(threshold(Rule.AbsoluteWeight, 2, 0), 4);
         keys = sortedKeys(3);
-        refuseThreshold(threshold(Rule.AbsoluteWeight, 1, 1));
+        refuseThreshold(threshold(Rule.AbsoluteWeight, 2, 1));
         refuseThreshold(threshold(Rule.SimpleMajority, 1, 0));
         refuseThreshold(threshold(Rule.SimpleMajority, 0, 1));
         refuseThreshold(threshold(Rule.SuperMajority, 3, 3));
