@@ -10,6 +10,8 @@ import {ITimelock, LockId} from "./ITimelock.sol";
  * and is claimed and refunded alone, with the terms of a lock, its index in the batch, and a proof.
  * @dev The tree is that of OpenZeppelin's `MerkleProof`: pairs are sorted before they are hashed. A leaf is the id of
  * its lock, which hashes the index along with the terms. Zero leaves fill the tree up to a power of two.
+ * An id does not hash the other leaves: a sender who locks the same entry at the same index in two batches makes two
+ * payments with one id, and their events differ only by their transactions.
  */
 interface IBatchLocks is ITimelock {
     /// @dev What differs between the entries of a batch; the meaning is that of the terms of a lock.

@@ -45,7 +45,8 @@ interface IItemLocks is ITimelock {
      * @notice Locks the token of the terms; `msg.sender` must be their sender and have approved this contract. The
      * value must be the tip.
      * @dev An ERC-721 goes out by `transferFrom`, which asks nothing of its receiver. An ERC-1155 always asks a
-     * receiver that is a contract: one that refuses can neither be paid nor be refunded.
+     * receiver that is a contract: one that refuses can neither be paid nor be refunded. A token whose items move along
+     * with fungible units (ERC-404) must not be locked: payments of such units take away items that are locked here.
      */
     function lockItem(ItemTerms calldata terms) external payable returns (LockId id);
 

@@ -99,6 +99,30 @@ contract TimelockBatchesTest is TimelockFixture {
         vm.assertEq(vm.load(address(timelock), LockId.unwrap(id)), bytes32((7 << 64) | uint256(NOW)), "one word");
     }
 
+    function test_theLargestBatchHasABitForEveryLeaf() public {
+        IBatchLocks.Entry[] memory entries = entriesOf(128, 1);
+        (LockId id, bytes32[][] memory tree) = lockBatch(address(0), 0, entries);
+        vm.assertEq(timelock.openLeaves(id), type(uint128).max, "all of them");
+        timelock.claimLeaf(termsOf(address(0), 0, entries[127]), 127, proofOf(tree, 127), secretOf(127));
+        vm.assertEq(timelock.openLeaves(id), type(uint128).max >> 1, "all but the last");
+        vm.assertEq(timelock.lockedAt(id), NOW, "and the time is untouched");
+    }
+
+    /// @dev One sender may have the same leaf in two batches at once; one consent closes one of the two.
+    function test_consentClosesOneOfTwoBatchesWithTheSameLeaf() public {
+        IBatchLocks.Entry[] memory entries = entriesOf(2, 5);
+        IBatchLocks.Entry[] memory first = entriesOf(1, 5);
+        (LockId alone, ) = lockBatch(address(0), 0, first);
+        (LockId pair, bytes32[][] memory tree) = lockBatch(address(0), 0, entries);
+        IPaymentLocks.Terms memory terms = termsOf(address(0), 0, first[0]);
+        ITimelock.Authorization memory agreed = leafConsent(pair, terms, 0);
+        timelock.refundLeafEarly(terms, 0, proofOf(tree, 0), agreed);
+        vm.expectRevert(abi.encodeWithSelector(ITimelock.NonceUsed.selector, terms.recipient, 0));
+        timelock.refundLeafEarly(terms, 0, new bytes32[](0), agreed);
+        vm.assertEq(timelock.openLeaves(alone), 1, "the other is open");
+        vm.assertEq(timelock.openLeaves(pair), 2, "this one is not");
+    }
+
     /// @dev Every leaf of batches of every shape is closed once, in one of three ways; the last takes the word away.
     /// hardhat-config: fuzz.runs = 48
     function testFuzz_everyLeafIsClosedOnce(uint256 count, uint256 random, bool native) public {
