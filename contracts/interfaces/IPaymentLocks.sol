@@ -105,7 +105,7 @@ interface IPaymentLocks is ITimelock {
 
     /**
      * @notice Claims many locks, and pays all their tips at once at the end. An entry that cannot be claimed is
-     * reported by {Skipped} and keeps nothing from the others.
+     * reported by {Skipped} and keeps nothing from the others; its secret is public all the same.
      * @dev Consecutive native payouts to one recipient are one transfer: sort by recipient. A token gets at least
      * 250,000 gas; one that wants more can be claimed alone.
      */

@@ -13,22 +13,17 @@ library BoundedCall {
         }
     }
 
-    /**
-     * @dev Calls without value. `answer` is the first word of what is returned, zero if that is less; all of it can be
-     * read right after by {returned}.
-     */
-    function callWith(
-        address target,
-        uint256 gasLimit,
-        bytes memory data
-    ) internal returns (bool success, bytes32 answer) {
+    /// @dev Calls without value; all that is returned can be read right after by {returned}.
+    function callWith(address target, uint256 gasLimit, bytes memory data) internal returns (bool success) {
         assembly ("memory-safe") {
-            success := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x20)
-            if gt(returndatasize(), 0x1f) { answer := mload(0x00) }
+            success := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x00)
         }
     }
 
-    /// @dev The same with call data that came in; it is copied behind the memory that is in use and left there.
+    /**
+     * @dev The same with call data that came in; it is copied behind the memory that is in use and left there. `answer`
+     * is the first word of what is returned, zero if that is less.
+     */
     function forward(
         address target,
         uint256 gasLimit,

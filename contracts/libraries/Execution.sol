@@ -80,7 +80,7 @@ library Execution {
         uint256 required = gasLimit + gasLimit / 20 + payload.length + CALL_RESERVE;
         uint256 available = gasleft();
         require(available >= required, IInbox.InsufficientGas(available, required));
-        (success, ) = address(this).callWith(gasleft(), prepared);
+        success = address(this).callWith(gasleft(), prepared);
         if (!success) reason = BoundedCall.returned(MAX_ERROR);
     }
 

@@ -247,7 +247,7 @@ abstract contract PaymentLocks is IPaymentLocks, LockStore {
     function _tryTransfer(address token, address to, uint256 amount) private returns (bool success) {
         uint256 available = gasleft();
         bytes memory call = abi.encodeCall(this.transferInBatch, (token, to, amount));
-        (success, ) = address(this).callWith(TOKEN_GAS, call);
+        success = address(this).callWith(TOKEN_GAS, call);
         require(success || available >= TOKEN_RESERVE, PayoutStarved(available, TOKEN_RESERVE));
     }
 }
