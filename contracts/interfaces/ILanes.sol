@@ -106,6 +106,9 @@ interface ILanes {
     /// @notice The newest message of the lane from another chain that was delivered or skipped by a realignment.
     function inboundHead(uint256 origin) external view returns (Head memory);
 
-    /// @notice True from a message's failure until a retry succeeds or the lane is realigned without it.
+    /**
+     * @notice True from the failure of a message of this origin until a retry succeeds or the lane is realigned without
+     * it. The id of a message of another origin means nothing here.
+     */
     function isRetryable(uint256 originChainId, MessageId id) external view returns (bool);
 }

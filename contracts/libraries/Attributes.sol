@@ -9,22 +9,25 @@ import {IERC7786GatewaySource} from "@openzeppelin/contracts/interfaces/draft-IE
 library Attributes {
     bytes4 internal constant GAS_LIMIT = bytes4(keccak256("gasLimit(uint256)"));
 
-    /// @dev The gas limit that is asked for, or the default. Reverts for any other attribute and over the cap.
+    /**
+     * @dev The gas limit that is asked for, or the default. Reverts for any other attribute, whatever else is wrong
+     * (ERC-7786 has an error for that alone), and over the cap.
+     */
     function gasLimit(
         bytes[] calldata attributes,
         uint256 fallbackLimit,
         uint256 highest
     ) internal pure returns (uint256 limit) {
-        limit = fallbackLimit;
         for (uint256 i = 0; i < attributes.length; ++i) {
-            bytes calldata attribute = attributes[i];
-            bytes4 selector = bytes4(attribute);
+            bytes4 selector = bytes4(attributes[i]);
             require(selector == GAS_LIMIT, IERC7786GatewaySource.UnsupportedAttribute(selector));
-            require(i == 0, IOutbox.DuplicateAttribute(selector));
-            require(attribute.length == 36, IOutbox.InvalidAttribute(attribute));
-            limit = uint256(bytes32(attribute[4:]));
-            require(limit > 0 && limit <= highest, ILanes.GasLimitOutOfRange(limit, highest));
         }
+        if (attributes.length == 0) return fallbackLimit;
+        require(attributes.length == 1, IOutbox.DuplicateAttribute(GAS_LIMIT));
+        bytes calldata attribute = attributes[0];
+        require(attribute.length == 36, IOutbox.InvalidAttribute(attribute));
+        limit = uint256(bytes32(attribute[4:]));
+        require(limit > 0 && limit <= highest, ILanes.GasLimitOutOfRange(limit, highest));
     }
 
     /// @dev Zero for none, which is the cheapest thing to bring along in a delivery.

@@ -85,6 +85,21 @@ contract GatewaySendTest is GatewayFixture {
         refuse(interoperable(address(recorder)), "", attributes, why);
     }
 
+    /// @dev ERC-7786 names one error for it, so it comes before whatever is wrong with the others.
+    function test_unsupportedAttributeIsNamedAmongOtherFlaws() public {
+        bytes memory unknown = abi.encodeWithSignature("unknown()");
+        bytes memory why = abi.encodeWithSelector(IERC7786GatewaySource.UnsupportedAttribute.selector, bytes4(unknown));
+        bytes[] memory attributes = new bytes[](2);
+        attributes[1] = unknown;
+        attributes[0] = gasLimitAttribute(type(uint256).max)[0];
+        refuse(interoperable(address(recorder)), "", attributes, why);
+        attributes[0] = abi.encodePacked(bytes4(attributes[0]));
+        refuse(interoperable(address(recorder)), "", attributes, why);
+        attributes = new bytes[](3);
+        (attributes[0], attributes[1], attributes[2]) = (gasLimitAttribute(1)[0], gasLimitAttribute(1)[0], unknown);
+        refuse(interoperable(address(recorder)), "", attributes, why);
+    }
+
     function test_gasLimitAttributeMustBeWellFormedAndGivenOnce() public {
         bytes[] memory attributes = new bytes[](1);
         attributes[0] = abi.encodePacked(bytes4(keccak256("gasLimit(uint256)")), uint248(1));
