@@ -25,15 +25,16 @@ export type Checkpoint = {
   readonly epoch: bigint;
 };
 
+/** The EIP-712 domain of whatever validators sign for a gateway. */
+export const gatewayDomain = ({ chainId, gateway }: Destination) => ({
+  ...{ name: "Lockstep Gateway", version: "1" },
+  ...{ chainId, verifyingContract: gateway },
+});
+
 /** A checkpoint as EIP-712 data, ready for a wallet's `signTypedData`. */
 export function checkpointTypedData(destination: Destination, checkpoint: Checkpoint) {
   return {
-    domain: {
-      name: "Lockstep Gateway",
-      version: "1",
-      chainId: destination.chainId,
-      verifyingContract: destination.gateway,
-    },
+    domain: gatewayDomain(destination),
     types,
     primaryType: "Checkpoint" as const,
     message: { ...checkpoint, originChainId: BigInt(checkpoint.originChainId) },

@@ -78,6 +78,32 @@ export const checkpointDigest = ({ destination, ...checkpoint }: CheckpointVecto
     checkpoint,
   );
 
+export type RotationVector = {
+  destination: { chainId: number; gateway: string };
+  originChainId: number;
+  oldEpoch: string;
+  newSetHash: string;
+};
+
+export const rotationDigest = ({ destination, ...rotation }: RotationVector): string =>
+  TypedDataEncoder.hash(
+    {
+      name: "Lockstep Gateway",
+      version: "1",
+      chainId: destination.chainId,
+      verifyingContract: destination.gateway,
+    },
+    {
+      Rotation: [
+        { name: "originChainId", type: "uint256" },
+        { name: "oldEpoch", type: "uint64" },
+        { name: "newEpoch", type: "uint64" },
+        { name: "newSetHash", type: "bytes32" },
+      ],
+    },
+    { ...rotation, newEpoch: BigInt(rotation.oldEpoch) + 1n },
+  );
+
 export const setHash = ({ originChainId, epoch, rule, value, outOf, validators }: SetVector): string => {
   const words = validators.map(({ account, weight }) => concat([account, toBeHex(weight, 12)]));
   const threshold = concat([toBeHex(rule, 2), toBeHex(value, 15), toBeHex(outOf, 15)]);

@@ -7,6 +7,7 @@ import { type Checkpoint, checkpointDigest } from "#relay/protocol/checkpoint.ts
 import { decodeInteroperable, encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import { hashAttributes, messageId, nextAccumulator } from "#relay/protocol/message.ts";
 import { type QuorumSet, type Threshold, toContractSet, validatorSetHash } from "#relay/protocol/quorum.ts";
+import { rotationDigest } from "#relay/protocol/rotation.ts";
 import { openChain, type TestChain } from "#test/contracts/chains.ts";
 import * as byEthers from "#test/vectors/ethersMessages.ts";
 import vectors from "#test/vectors/messages.json" with { type: "json" };
@@ -99,6 +100,19 @@ describe("message vectors: contract, viem and ethers agree", () => {
         args: [{ ...checkpoint, originChainId: BigInt(checkpoint.originChainId) }],
       });
       assert.equal(answer, vector.expected.digest);
+    });
+  }
+
+  for (const { name, destination: to, expected, ...rest } of vectors.rotations) {
+    it(`rotation digest: ${name}`, async () => {
+      const destination = { chainId: to.chainId, gateway: hex(to.gateway) };
+      const rotation = { ...rest, oldEpoch: BigInt(rest.oldEpoch), newSetHash: hex(rest.newSetHash) };
+      assert.equal(rotationDigest(destination, rotation), expected.digest);
+      assert.equal(byEthers.rotationDigest({ destination: to, ...rest }), expected.digest);
+      const { reader, contract } = await gatewayAt(chains, destination.chainId, destination.gateway);
+      const args = [BigInt(rotation.originChainId), rotation.oldEpoch, rotation.newSetHash] as const;
+      const answer = await reader.readContract({ ...contract, functionName: "rotationDigest", args });
+      assert.equal(answer, expected.digest);
     });
   }
 
