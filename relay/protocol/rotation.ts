@@ -19,17 +19,12 @@ export type Rotation = {
   readonly newSetHash: Hex;
 };
 
-/** A rotation as EIP-712 data, ready for a wallet's `signTypedData`. */
-export function rotationTypedData(destination: Destination, rotation: Rotation) {
-  return {
-    domain: gatewayDomain(destination),
-    types,
-    primaryType: "Rotation" as const,
-    message: { ...rotation, originChainId: BigInt(rotation.originChainId), newEpoch: rotation.oldEpoch + 1n },
-  };
-}
-
 /** The EIP-712 digest of a rotation, as the destination's `rotationDigest` answers it. */
 export function rotationDigest(destination: Destination, rotation: Rotation): Hex {
-  return hashTypedData(rotationTypedData(destination, rotation));
+  return hashTypedData({
+    domain: gatewayDomain(destination),
+    types,
+    primaryType: "Rotation",
+    message: { ...rotation, originChainId: BigInt(rotation.originChainId), newEpoch: rotation.oldEpoch + 1n },
+  });
 }
