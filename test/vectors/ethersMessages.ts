@@ -57,14 +57,14 @@ export const messageId = (vector: MessageVector): string =>
 
 export const nextAccumulator = (accumulator: string, id: string): string => keccak256(concat([accumulator, id]));
 
+const domainOf = ({ chainId, gateway }: CheckpointVector["destination"]) => ({
+  ...{ name: "Lockstep Gateway", version: "1" },
+  ...{ chainId, verifyingContract: gateway },
+});
+
 export const checkpointDigest = ({ destination, ...checkpoint }: CheckpointVector): string =>
   TypedDataEncoder.hash(
-    {
-      name: "Lockstep Gateway",
-      version: "1",
-      chainId: destination.chainId,
-      verifyingContract: destination.gateway,
-    },
+    domainOf(destination),
     {
       Checkpoint: [
         { name: "originChainId", type: "uint256" },
@@ -87,12 +87,7 @@ export type RotationVector = {
 
 export const rotationDigest = ({ destination, ...rotation }: RotationVector): string =>
   TypedDataEncoder.hash(
-    {
-      name: "Lockstep Gateway",
-      version: "1",
-      chainId: destination.chainId,
-      verifyingContract: destination.gateway,
-    },
+    domainOf(destination),
     {
       Rotation: [
         { name: "originChainId", type: "uint256" },
