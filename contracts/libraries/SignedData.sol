@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {IValidatorSet} from "../interfaces/IValidatorSet.sol";
 import {IRecovery} from "../interfaces/IRecovery.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
 import {Signature} from "../interfaces/IValidatorSet.sol";

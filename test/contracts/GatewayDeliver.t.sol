@@ -3,9 +3,7 @@ pragma solidity 0.8.37;
 
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IValidatorSet} from "../../contracts/interfaces/IValidatorSet.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
-import {IGateway} from "../../contracts/interfaces/IGateway.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {QuorumSet, Signature} from "../../contracts/interfaces/IValidatorSet.sol";
 import {ReenteringRecipient} from "../../contracts/mocks/HostileRecipients.sol";

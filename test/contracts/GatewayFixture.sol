@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
-import {IValidatorSet} from "../../contracts/interfaces/IValidatorSet.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {IGateway} from "../../contracts/interfaces/IGateway.sol";

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
-import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {GasRecorder} from "../../contracts/mocks/HostileRecipients.sol";
 import {GatewayFixture} from "./GatewayFixture.sol";
 

@@ -3,10 +3,8 @@ pragma solidity 0.8.37;
 
 import {IOutbox} from "../../contracts/interfaces/IOutbox.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
-import {IInbox} from "../../contracts/interfaces/IInbox.sol";
 import {IERC7786GatewaySource} from "@openzeppelin/contracts/interfaces/draft-IERC7786.sol";
 import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
-import {IGateway} from "../../contracts/interfaces/IGateway.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {GatewayFixture, Message} from "./GatewayFixture.sol";
 

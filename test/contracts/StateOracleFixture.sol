@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
-import {IValidatorSet} from "../../contracts/interfaces/IValidatorSet.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {ILanes} from "../../contracts/interfaces/ILanes.sol";
 import {IGateway} from "../../contracts/interfaces/IGateway.sol";

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IPaymentLocks} from "../../contracts/interfaces/IPaymentLocks.sol";
 import {ITimelock, LockId} from "../../contracts/interfaces/ITimelock.sol";
 import {CoinRejecter, PickyWallet, ReenteringReceiver} from "../../contracts/mocks/HostileRecipients.sol";

@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IInbox} from "../../contracts/interfaces/IInbox.sol";
-import {IGateway} from "../../contracts/interfaces/IGateway.sol";
 import {MessageId} from "../../contracts/interfaces/MessageId.sol";
 import {
     IValidatorSet,

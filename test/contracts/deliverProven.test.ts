@@ -19,7 +19,8 @@ const proxyPath = "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol/ERC196
 const laneBase = 0x996d8636f86ce8c65931c72168b7f56f0b6190df19af5cb070bc228a51ce2900n;
 
 describe("a proof of the origin's storage", () => {
-  let [alpha, beta] = [] as unknown as [Side, Side];
+  let alpha: Side;
+  let beta: Side;
   let close: () => Promise<unknown>;
   let oracle: Hex;
   let counter: Hex;

@@ -24,6 +24,7 @@ import * as byEthers from "#test/vectors/ethersHeaders.ts";
 import vectors from "#test/vectors/headers.json" with { type: "json" };
 import { accounts, openChain, type TestChain } from "./chains.ts";
 import { connectGateway, deployGateway, validatorSet, validators } from "./lane.ts";
+import { revertData } from "./reverts.ts";
 
 const [admin, sender, holder] = accounts.map(({ address }) => address) as [Hex, Hex, Hex];
 const nobody: Hex = "0x00000000000000000000000000000000000aBCdE";
@@ -36,7 +37,8 @@ const balanceSlot = (account: Hex) => mappingSlot("address", account, 0n);
 type Read = { account: Hex; slot: Hex; accountProof: Hex[]; storageProof: Hex[] };
 
 describe("the state of one chain, proven on another", () => {
-  let [alpha, beta] = [] as unknown as [TestChain, TestChain];
+  let alpha: TestChain;
+  let beta: TestChain;
   let origin: { chainId: number; gateway: Hex };
   let oracle: Hex;
   let token: Hex;
@@ -47,7 +49,7 @@ describe("the state of one chain, proven on another", () => {
   before(async () => {
     [alpha, beta] = await Promise.all([openChain("alpha"), openChain("beta")]);
     origin = { chainId: alpha.chainId, gateway: await deployGateway(alpha, admin) };
-    await beta.deploy("contracts/mocks/MessageSink.sol/MessageSink");
+    await beta.deploy("contracts/mocks/MessageCounter.sol/MessageCounter");
     const destination = { chainId: beta.chainId, gateway: await deployGateway(beta, admin) };
     await connectGateway(alpha, origin.gateway, destination);
     await connectGateway(beta, destination.gateway, origin);
@@ -240,8 +242,7 @@ describe("the state of one chain, proven on another", () => {
     const simulate = async (header: Header, rlp: Hex) => beta.reader.call(await attestCall(header, rlp));
     const refusedWith = async (header: Header, rlp: Hex) => {
       const error = await simulate(header, rlp).catch((caught: unknown) => caught);
-      const data = error instanceof BaseError ? error.walk((one) => "data" in (one as object)) : undefined;
-      return decodeErrorResult({ abi, data: (data as unknown as { data: Hex }).data }).errorName;
+      return decodeErrorResult({ abi, data: revertData(error) ?? "0x" }).errorName;
     };
     assert.equal(await refusedWith(headerOf(fork), fork.rlp), "HeaderConflict");
     assert.equal(await refusedWith(headerOf(block, 1), block.rlp), "WrongGeneration");
