@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import nodeTestRunner from "@nomicfoundation/hardhat-node-test-runner";
-import { defineConfig } from "hardhat/config";
+import { defineConfig, overrideTask } from "hardhat/config";
 
 const solcPath = createRequire(import.meta.url).resolve("solc/soljson.js");
 
@@ -20,8 +20,19 @@ const localChain = (chainId: number) => ({
   allowBlocksWithSameTimestamp: true,
 });
 
+/** The runner of node:test counts tests: a suite whose `before` fails has none, is printed as failed, and passes. */
+const failedSuitesFail = overrideTask(["test", "nodejs"])
+  .setInlineAction(async (args, _hre, runSuper) => {
+    const result = await runSuper(args);
+    const { failed, failureOutput } = result.value?.summary ?? result.error?.summary ?? {};
+    if (failed === 0 && failureOutput !== "") process.exitCode = 1;
+    return result;
+  })
+  .build();
+
 export default defineConfig({
   plugins: [nodeTestRunner],
+  tasks: [failedSuitesFail],
   solidity: {
     compilers: [compiler({})],
     overrides: {
