@@ -101,7 +101,7 @@ function createService(
     enqueue: queue.enqueue,
   });
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
-  const http = createServiceHttp({ config, db, indexers, sender, log, contexts: [relay, swaps] });
+  const http = createServiceHttp({ config, db, chains, indexers, sender, log, contexts: [relay, swaps] });
   const parts: Part[] = [
     { start: async () => undefined, stop: foundation.close },
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },

@@ -1,3 +1,4 @@
+import type { ChainAccess } from "#core/chain/chain.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
@@ -9,10 +10,12 @@ import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
+import { createStateRoutes } from "./state.ts";
 
 type Deps = {
   config: ServiceConfig;
   db: Db;
+  chains: Readonly<Record<string, ChainAccess>>;
   indexers: ReadonlyMap<string, Indexer>;
   sender: Pick<RunningSender, "status">;
   log: Log;
@@ -41,7 +44,7 @@ export function createServiceHttp(deps: Deps): Part {
   };
 }
 
-async function buildServer({ config, db, indexers, sender, log, contexts }: Deps): Promise<HttpServer> {
+async function buildServer({ config, db, chains, indexers, sender, log, contexts }: Deps): Promise<HttpServer> {
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -53,6 +56,7 @@ async function buildServer({ config, db, indexers, sender, log, contexts }: Deps
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
   await createChainRoutes({ chains: config.chains, statusOf: (chain) => indexers.get(chain)?.status() })(app);
+  await createStateRoutes({ chains })(app);
   return app;
 }
 

@@ -1,4 +1,5 @@
 import type { Hex } from "../kernel/codec.ts";
+import type { StateProof, StateQuestion } from "./verifyState.ts";
 
 export type Block = {
   readonly number: bigint;
@@ -63,6 +64,14 @@ export type Chain = {
   send(signed: Hex): Promise<Hex>;
 };
 
+/**
+ * State right after a block, checked from the block's hash down. `at` is the chain's final block or the number of an
+ * earlier one; a number above the final block throws `block-not-final`. An endpoint whose answer does not hold is left
+ * for the next one; when none gives a better one, that throws `chain-answer-invalid`. A node that no longer keeps the
+ * state of the block refuses: `chain-request-refused`.
+ */
+export type ProveState = (question: StateQuestion, at: "final" | bigint) => Promise<StateProof>;
+
 /** A transaction as its block names it: who used which nonce. */
 type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
 
@@ -70,6 +79,7 @@ type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce
 export type ChainAccess = Chain & {
   /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
   verifyIdentity(): Promise<void>;
+  readonly prove: ProveState;
   /** Transactions of a block in order, undefined when the chain has no such block. */
   transactions(block: bigint): Promise<BlockTransaction[] | undefined>;
 };

@@ -7,6 +7,7 @@ import { isLockstepError, LockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
 import type { Block, CallRequest, ChainAccess, ChainLog, FinalityPolicy } from "./chain.ts";
 import { estimateFees, feeHistoryBlocks } from "./estimate.ts";
+import { createStateProver } from "./proveState.ts";
 import { classifyRefusal, isRevert, printable, revertError } from "./refusal.ts";
 import { type Answer, createRpc } from "./rpc.ts";
 import {
@@ -74,6 +75,8 @@ export function createChain(
     return height < 0n ? undefined : readBlock(height);
   }
 
+  const block = (at: bigint | "latest" | "final") => (at === "final" ? finalBlock() : readBlock(at));
+
   async function call(request: CallRequest, at: bigint | "pending" | "latest" = "latest"): Promise<Hex> {
     const answer = await rpc.ask("eth_call", [wireCall(request), blockTag(at)], wireHex);
     if ("value" in answer) return answer.value;
@@ -104,7 +107,7 @@ export function createChain(
       if (block === undefined) throw invalid("eth_getBlockByNumber", "no first block");
       return block.hash;
     },
-    block: (at) => (at === "final" ? finalBlock() : readBlock(at)),
+    block,
     async logs({ fromBlock, toBlock, addresses }) {
       if (addresses.length === 0 || toBlock < fromBlock) return [];
       const filter = { fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock), address: addresses };
@@ -139,6 +142,7 @@ export function createChain(
       return estimateFees(await rpc.read("eth_feeHistory", params, wireFeeHistory));
     },
     send,
+    prove: createStateProver({ chain: name, rpc, block }),
     verifyIdentity: () => rpc.verify(),
     async transactions(block) {
       const params = [numberToHex(block), true];

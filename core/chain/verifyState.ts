@@ -36,9 +36,17 @@ export type ProvenState = {
   readonly address: Hex;
   /** Undefined where the proof shows that there is no such account. */
   readonly account: ProvenAccount | undefined;
+  /** The nodes of the state trie from its root to where the account is or would be, in RLP. */
+  readonly accountProof: readonly Hex[];
   /** The slots in the order they were asked for, as 32 bytes; zero where the proof shows that nothing is stored. */
-  readonly storage: readonly { readonly slot: Hex; readonly value: Hex }[];
+  readonly storage: readonly { readonly slot: Hex; readonly value: Hex; readonly proof: readonly Hex[] }[];
 };
+
+/** State with the header whose state root it was checked against. */
+export type StateProof = ProvenState & { readonly header: BlockHeader };
+
+/** What is asked of a chain's state: an account, and slots of its storage. */
+export type StateQuestion = { readonly address: Hex; readonly slots: readonly Hex[] };
 
 /**
  * Checks an answer to `eth_getProof` against the state root of the block it was asked at, so that it needs no trust but
@@ -47,7 +55,7 @@ export type ProvenState = {
  */
 export function verifyState(
   block: Pick<BlockHeader, "number" | "hash" | "stateRoot">,
-  question: { readonly address: Hex; readonly slots: readonly Hex[] },
+  question: StateQuestion,
   answer: unknown,
 ): ProvenState {
   const proof = parseAnswer(wireProof, answer, "a state proof");
@@ -66,9 +74,11 @@ export function verifyState(
     claim(key === BigInt(slot), "another slot");
     const found = decodeSlot(provenValue(account?.storageRoot ?? emptyTrieRoot, slot, nodes));
     claim(found === value, "another value in a slot than its proof");
-    return { slot, value: numberToHex(found, { size: 32 }) };
+    return { slot, value: numberToHex(found, { size: 32 }), proof: nodes };
   });
-  return { block: { number: block.number, hash: block.hash }, address: question.address, account, storage };
+  const { accountProof } = proof;
+  const at = { number: block.number, hash: block.hash };
+  return { block: at, address: question.address, account, accountProof, storage };
 }
 
 function isSame(account: ProvenAccount, proof: WireProof): boolean {

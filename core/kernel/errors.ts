@@ -27,6 +27,7 @@ export const errorTable = {
     title: "An endpoint of the chain gave an answer that cannot be right",
   },
   "chain-request-refused": { status: 502, retryable: true, title: "The chain's endpoint refused the request" },
+  "block-not-final": { status: 409, retryable: true, title: "The block is not final yet" },
   "chain-id-mismatch": {
     status: 500,
     retryable: false,

@@ -155,7 +155,9 @@ describe("a node's answer about state", () => {
     const [branch, leaf] = slot!.proof.slice(-2) as [Hex, Hex];
     assert.ok(leaf.length < 66 && branch.includes(leaf.slice(2)), "the leaf stands in the branch");
     const unlisted = { ...listed, storageProof: [{ ...slot, proof: slot!.proof.slice(0, -1) }] };
-    assert.deepEqual(verifyState(block, question, unlisted), verifyState(block, question, listed));
+    const [listing, without] = [listed, unlisted].map((answer) => verifyState(block, question, answer));
+    assert.deepEqual(without?.account, listing?.account);
+    assert.deepEqual([without?.storage[0]?.value, listing?.storage[0]?.value], [word(7n), word(7n)]);
     const tooFew = { ...listed, storageProof: [{ ...slot, proof: slot!.proof.slice(0, -2) }] };
     refused(question, tooFew);
   });
