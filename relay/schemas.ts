@@ -101,6 +101,8 @@ const generation = z
   .nonnegative()
   .max(2 ** 31 - 1);
 
+const signature = hex.refine((text) => text.length === 132, "expected 65 bytes");
+
 /**
  * One validator's signed checkpoint as it travels, pushed or asked for. Names of chains are everybody's own, so it has
  * ids and gateways.
@@ -116,10 +118,36 @@ export const attestationSchema = z
     accumulator: hash,
     epoch: uint64,
     signer: address,
-    signature: hex.refine((text) => text.length === 132, "expected 65 bytes"),
+    signature,
   })
   .meta({ id: "Attestation" });
 export type WireAttestation = z.output<typeof attestationSchema>;
+
+/** What a validator is asked about a block of the origin: its signature for the state oracle of the destination. */
+export const headerRequestSchema = z.strictObject({
+  originChainId: z.int().positive(),
+  destinationChainId: z.int().positive(),
+  generation,
+  epoch: uint64,
+  /** Number of a final block. */
+  height: uint64,
+});
+export type HeaderRequest = z.output<typeof headerRequestSchema>;
+
+/** One validator's signed header as it travels: what the oracle's `Header` has, and where and by whom it was signed. */
+export const headerAttestationSchema = z.strictObject({
+  originChainId: z.int().positive(),
+  destinationChainId: z.int().positive(),
+  /** The state oracle at the destination. */
+  oracle: address,
+  generation,
+  height: uint64,
+  blockHash: hash,
+  epoch: uint64,
+  signer: address,
+  signature,
+});
+export type WireHeaderAttestation = z.output<typeof headerAttestationSchema>;
 
 /** What a validator is asked: its signature at `nonce`, or at its newest final one before that. */
 export const attestRequestSchema = z.strictObject({

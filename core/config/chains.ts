@@ -32,6 +32,8 @@ export const chainConfigSchema = z
     skewSeconds: seconds,
     gateway: address,
     timelock: address,
+    /** Where headers of other chains are attested and state is proven against them; left out where there is none. */
+    stateOracle: address.optional(),
   })
   .readonly();
 

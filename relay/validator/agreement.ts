@@ -14,6 +14,8 @@ export type AgreedBlock = FinalBlock & { readonly heads: ReadonlyMap<number, Cha
 export type AgreedChain = {
   /** The newest final block that has the votes; undefined when there is none, or when it is `known`. */
   look(known: Hex | undefined): Promise<AgreedBlock | undefined>;
+  /** The hash of the block at a height that is final, undefined when too few endpoints have the same one. */
+  hashAt(height: bigint): Promise<Hex | undefined>;
   readonly endpoints: readonly Chain[];
 };
 
@@ -51,6 +53,13 @@ export function createAgreedChain(deps: {
 
   return {
     endpoints,
+    async hashAt(height) {
+      const blocks = await answered(
+        endpoints.map((endpoint) => endpoint.block(height)),
+        log,
+      );
+      return majority(blocks, ({ hash }) => hash, hasVotes)?.[0]?.hash;
+    },
     async look(known) {
       const finals = await answered(endpoints.map(finalView), log);
       const height = finals.map((view) => view.height).toSorted((a, b) => Number(b - a))[needed - 1];

@@ -4,7 +4,16 @@ import { z } from "zod";
 import { toProblem } from "#core/http/problem.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
-import { type AttestRequest, attestationSchema, attestRequestSchema, type WireAttestation } from "../schemas.ts";
+import {
+  type AttestRequest,
+  attestationSchema,
+  attestRequestSchema,
+  type HeaderRequest,
+  headerAttestationSchema,
+  headerRequestSchema,
+  type WireAttestation,
+  type WireHeaderAttestation,
+} from "../schemas.ts";
 
 export type ValidatorHealth = { readonly status: "following" | "starting" | "halted"; readonly reason?: string };
 
@@ -15,6 +24,7 @@ export function createValidatorServer(deps: {
   listen: { host: string; port: number };
   name: string;
   attest(request: AttestRequest): Promise<WireAttestation>;
+  attestHeader(request: HeaderRequest): Promise<WireHeaderAttestation>;
   health(): ValidatorHealth;
   log: Log;
 }): ValidatorServer {
@@ -26,9 +36,14 @@ export function createValidatorServer(deps: {
     return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
   });
   app.setNotFoundHandler(() => {
-    throw new LockstepError("not-found", "there are /attest, /health/live and /health/ready");
+    throw new LockstepError("not-found", "there are /attest, /attest-header, /health/live and /health/ready");
   });
-  app.post("/attest", async ({ body }) => z.encode(attestationSchema, await deps.attest(parse(body))));
+  app.post("/attest", async ({ body }) =>
+    z.encode(attestationSchema, await deps.attest(parse(attestRequestSchema, body))),
+  );
+  app.post("/attest-header", async ({ body }) =>
+    z.encode(headerAttestationSchema, await deps.attestHeader(parse(headerRequestSchema, body))),
+  );
   app.get("/health/live", async () => ({ name: deps.name, ...deps.health() }));
   app.get("/health/ready", async (_request, reply) => {
     const health = deps.health();
@@ -44,8 +59,8 @@ export function createValidatorServer(deps: {
   };
 }
 
-function parse(body: unknown): AttestRequest {
-  const result = z.safeDecode(attestRequestSchema, body as z.input<typeof attestRequestSchema>);
+function parse<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const result = z.safeDecode(schema, body as z.input<S>);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const field = issue?.path.join(".") || "body";

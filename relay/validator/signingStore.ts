@@ -28,6 +28,15 @@ export type SigningStore = {
    * the one of an earlier call, in which case nothing may be signed.
    */
   claim(lane: SigningLane, generation: number, link: Link): Hex;
+  /**
+   * The same for the header of an origin's block: the hash that is signed for its height, the given one or an earlier
+   * one. Claims below `oldest` are dropped; no header there may be signed any more.
+   */
+  claimHeader(lane: SigningLane, generation: number, block: FinalBlock, oldest: bigint): Hex;
+  /** The hash that is claimed for a height. */
+  claimedHeader(lane: SigningLane, generation: number, height: bigint): Hex | undefined;
+  /** The highest header signed for a lane in a generation. */
+  newestHeader(lane: SigningLane, generation: number): FinalBlock | undefined;
   /** Everything signed for a lane. */
   signed(lane: SigningLane): Signed[];
   /** Why the validator stopped for good. */
@@ -45,6 +54,10 @@ const schema = `
   CREATE TABLE IF NOT EXISTS signed (
     origin TEXT NOT NULL, destination TEXT NOT NULL, generation INTEGER NOT NULL, nonce INTEGER NOT NULL,
     accumulator TEXT NOT NULL, PRIMARY KEY (origin, destination, generation, nonce)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS signed_headers (
+    origin TEXT NOT NULL, destination TEXT NOT NULL, generation INTEGER NOT NULL, height INTEGER NOT NULL,
+    hash TEXT NOT NULL, PRIMARY KEY (origin, destination, generation, height)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS halt (id INTEGER PRIMARY KEY CHECK (id = 1), reason TEXT NOT NULL) STRICT;
 `;
@@ -76,6 +89,17 @@ export function createSigningStore(file: string): SigningStore {
       "SELECT accumulator FROM signed WHERE origin = ? AND destination = ? AND generation = ? AND nonce = ?",
     ),
     signed: prepare("SELECT generation, nonce, accumulator FROM signed WHERE origin = ? AND destination = ?"),
+    claimHeader: prepare("INSERT INTO signed_headers VALUES (?, ?, ?, ?, ?)"),
+    claimedHeader: prepare(
+      "SELECT hash FROM signed_headers WHERE origin = ? AND destination = ? AND generation = ? AND height = ?",
+    ),
+    newestHeader: prepare(
+      `SELECT height, hash FROM signed_headers WHERE origin = ? AND destination = ? AND generation = ?
+        ORDER BY height DESC LIMIT 1`,
+    ),
+    dropHeaders: prepare(
+      "DELETE FROM signed_headers WHERE origin = ? AND destination = ? AND generation = ? AND height < ?",
+    ),
     halted: prepare("SELECT reason FROM halt"),
     halt: prepare("INSERT INTO halt (id, reason) VALUES (1, ?) ON CONFLICT DO NOTHING"),
   };
@@ -89,6 +113,9 @@ export function createSigningStore(file: string): SigningStore {
       throw error;
     }
   };
+
+  const claimedHeader = ({ origin, destination }: SigningLane, generation: number, height: bigint) =>
+    (sql.claimedHeader.get(origin, destination, generation, height) as { hash: Hex } | undefined)?.hash;
 
   return {
     assertSameChain(origin, genesis) {
@@ -119,6 +146,19 @@ export function createSigningStore(file: string): SigningStore {
       sql.claim.run(origin, destination, generation, nonce, accumulator);
       return accumulator;
     },
+    claimHeader(lane, generation, { height, hash }, oldest) {
+      const { origin, destination } = lane;
+      const known = claimedHeader(lane, generation, height);
+      if (known) return known;
+      atomically(() => {
+        sql.claimHeader.run(origin, destination, generation, height, hash);
+        sql.dropHeaders.run(origin, destination, generation, oldest);
+      });
+      return hash;
+    },
+    claimedHeader,
+    newestHeader: ({ origin, destination }, generation) =>
+      plain(sql.newestHeader.get(origin, destination, generation) as FinalBlock | undefined),
     signed: ({ origin, destination }) =>
       (sql.signed.all(origin, destination) as { generation: bigint; nonce: bigint; accumulator: Hex }[]).map((row) => ({
         ...row,

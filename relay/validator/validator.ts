@@ -7,15 +7,14 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
-import { createGatewayReader } from "../gateway.ts";
-import type { AttestRequest, WireAttestation } from "../schemas.ts";
-import { createAgreedChain } from "./agreement.ts";
-import { createFollower, type Follower } from "./follower.ts";
+import type { AttestRequest, HeaderRequest, WireAttestation, WireHeaderAttestation } from "../schemas.ts";
+import type { AgreedChain } from "./agreement.ts";
+import { createHeaderSigner, type HeaderSigner } from "./headerSigner.ts";
+import { createOrigins, type Origin, type OwnLane } from "./origins.ts";
 import { createPusher } from "./pusher.ts";
 import { createValidatorServer, type ValidatorHealth } from "./server.ts";
-import { createCheckpointSigner, type SignedLane } from "./signer.ts";
-import { createSigningStore, type SigningStore } from "./signingStore.ts";
-import { createLaneTerms, type LaneTerms } from "./terms.ts";
+import { type CheckpointSigner, createCheckpointSigner } from "./signer.ts";
+import { createSigningStore, type SigningLane, type SigningStore } from "./signingStore.ts";
 
 /**
  * One validator: follows the final blocks of its chains with endpoints of its own, signs the lanes' accumulators,
@@ -37,16 +36,20 @@ export type ValidatorDeps = {
   readonly log: Log;
 };
 
-type Origin = { readonly name: string; readonly follower: Follower; readonly lanes: readonly OwnLane[] };
-type OwnLane = SignedLane & { readonly terms: LaneTerms };
+type Running = {
+  readonly store: SigningStore;
+  readonly origins: readonly Origin[];
+  readonly checkpoints: CheckpointSigner;
+  readonly headers: HeaderSigner;
+};
 
 export function createValidator(deps: ValidatorDeps): Validator {
   const { config, clock } = deps;
   const log = deps.log.child({ module: "validator", validator: config.name });
   const account = toAccount(deps.key);
   const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log });
-  const server = createValidatorServer({ listen: config.listen, name: config.name, attest, health, log });
-  let running: { store: SigningStore; origins: readonly Origin[]; sign: ReturnType<typeof createCheckpointSigner> };
+  const server = createValidatorServer({ listen: config.listen, name: config.name, attest, attestHeader, health, log });
+  let running: Running;
   /** The accumulator last handed to the pusher, by lane. */
   const pushed = new Map<OwnLane, Hex>();
   let loops: Loop[] = [];
@@ -74,24 +77,42 @@ export function createValidator(deps: ValidatorDeps): Validator {
     if (!head || pushed.get(lane) === head.accumulator) return;
     const terms = await lane.terms.newest();
     if (!terms) return;
-    const attestation = await haltable(() => running.sign.sign(lane, terms, head.nonce));
+    const attestation = await haltable(() => running.checkpoints.sign(lane, terms, head.nonce));
     pusher.push(`${lane.origin} ${lane.destination}`, attestation);
     pushed.set(lane, attestation.accumulator);
   }
 
-  async function attest(request: AttestRequest): Promise<WireAttestation> {
+  /** The lane that is asked about, if this validator works and follows it. */
+  function laneOf(request: LaneRequest): { origin: Origin; lane: OwnLane } {
     if (state.status !== "following") {
       const code = state.status === "halted" ? "validator-halted" : "checkpoint-unavailable";
       throw new LockstepError(code, state.reason ?? "the validator is starting");
     }
-    const origin = running.origins.find(({ lanes }) => lanes.some((lane) => isAsked(lane, request)));
-    const lane = origin?.lanes.find((each) => isAsked(each, request));
-    if (!origin || !lane) throw new LockstepError("lane-unknown", "this validator does not follow that lane");
+    for (const origin of running.origins) {
+      const lane = origin.lanes.find((each) => isAsked(each, request));
+      if (lane) return { origin, lane };
+    }
+    throw new LockstepError("lane-unknown", "this validator does not follow that lane");
+  }
+
+  async function attest(request: AttestRequest): Promise<WireAttestation> {
+    const { origin, lane } = laneOf(request);
     const { epoch, generation, nonce } = request;
     await lane.terms.assertValid({ epoch, generation });
     // The relayer may have seen a block before this validator's next look.
     if ((running.store.head(lane)?.nonce ?? 0n) < nonce) await haltable(() => origin.follower.look());
-    return haltable(() => running.sign.sign(lane, { epoch, generation }, nonce));
+    return haltable(() => running.checkpoints.sign(lane, { epoch, generation }, nonce));
+  }
+
+  async function attestHeader(request: HeaderRequest): Promise<WireHeaderAttestation> {
+    const { origin, lane } = laneOf(request);
+    const { epoch, generation, height } = request;
+    const { originChainId, destinationChainId: chainId } = lane.route;
+    if (!lane.oracle) throw new LockstepError("attestation-refused", "no state oracle is configured for that chain");
+    await lane.terms.assertValid({ epoch, generation });
+    if ((running.store.cursor(lane.origin)?.height ?? -1n) < height) await haltable(() => origin.follower.look());
+    const asked = { ...lane, originChainId, oracle: { chainId, address: lane.oracle } };
+    return haltable(() => running.headers.sign(asked, { epoch, generation }, height));
   }
 
   async function haltable<T>(work: () => Promise<T>): Promise<T> {
@@ -120,8 +141,10 @@ export function createValidator(deps: ValidatorDeps): Validator {
     health,
     async start() {
       const store = createSigningStore(config.storeFile);
-      const { origins, genesis } = createOrigins(deps, store, log);
-      running = { store, origins, sign: createCheckpointSigner({ account, store, log }) };
+      const { origins, genesis } = createOrigins({ ...deps, store, log });
+      const signing = { account, store, log };
+      const headers = createHeaderSigner({ ...signing, chainOf: (lane) => chainOf(origins, lane) });
+      running = { store, origins, checkpoints: createCheckpointSigner(signing), headers };
       const halted = store.halted();
       if (halted !== undefined) halt(halted);
       else {
@@ -143,41 +166,15 @@ export function createValidator(deps: ValidatorDeps): Validator {
   };
 }
 
-const isAsked = ({ route }: OwnLane, { originChainId, destinationChainId }: AttestRequest) =>
+type LaneRequest = Pick<AttestRequest, "originChainId" | "destinationChainId">;
+
+const isAsked = ({ route }: OwnLane, { originChainId, destinationChainId }: LaneRequest) =>
   route.originChainId === originChainId && route.destinationChainId === destinationChainId;
 
-/** Every chain as the origin of lanes to all others, and the check that they are the chains of before. */
-function createOrigins({ config, chains, clock }: ValidatorDeps, store: SigningStore, log: Log) {
-  const known = Object.entries(config.chains).map(([name, chain]) => {
-    const endpoints = chains[name] ?? [];
-    const [first] = endpoints;
-    if (!first) throw new LockstepError("config-invalid", `chains.${name}: there are no endpoints`);
-    return { ...chain, name, endpoints, first, spelled: `${chain.chainId}-${chain.gateway}` };
-  });
-  const origins = known.map((from): Origin => {
-    const lanes = known
-      .filter((to) => to !== from)
-      .map((to): OwnLane => {
-        const reader = createGatewayReader({ chain: to.first, gateway: to.gateway });
-        return {
-          ...{ origin: from.spelled, destination: to.spelled, destinationChainId: to.chainId },
-          route: {
-            ...{ originChainId: from.chainId, originGateway: from.gateway },
-            ...{ destinationChainId: to.chainId, destinationGateway: to.gateway },
-          },
-          terms: createLaneTerms({ reader, originChainId: from.chainId, clock }),
-        };
-      });
-    const { endpoints, gateway, name, spelled: origin, startBlock, logWindow } = from;
-    const destinations = lanes.map(({ destinationChainId }) => destinationChainId);
-    const chain = createAgreedChain({ endpoints, gateway, destinations, log: log.child({ chain: name }) });
-    const blocks = { startBlock: BigInt(startBlock), logWindow: BigInt(logWindow) };
-    return { name, lanes, follower: createFollower({ chain, origin, gateway, lanes, ...blocks, store, log }) };
-  });
-  const genesis = async () => {
-    for (const { spelled, first } of known) store.assertSameChain(spelled, await first.genesis());
-  };
-  return { origins, genesis };
+function chainOf(origins: readonly Origin[], { origin }: SigningLane): AgreedChain {
+  const found = origins.find(({ lanes }) => lanes.some((lane) => lane.origin === origin));
+  if (!found) throw new LockstepError("lane-unknown", "this validator does not follow that lane");
+  return found.chain;
 }
 
 /** The library's error would quote the key, so it is not passed on. */

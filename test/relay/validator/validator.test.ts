@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after, before, describe, it } from "node:test";
+import { type Hex, recoverTypedDataAddress } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
 import { z } from "zod";
 import { createChain } from "#core/chain/createChain.ts";
@@ -16,11 +17,14 @@ import { redact } from "#core/kernel/redacted.ts";
 import { createLog } from "#core/observe/log.ts";
 import { createValidator, type Validator } from "#relay";
 import { recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
-import { attestationSchema, type WireAttestation } from "#relay/schemas.ts";
+import { headerTypedData } from "#relay/protocol/header.ts";
+import { attestationSchema, headerAttestationSchema, type WireAttestation } from "#relay/schemas.ts";
 import { until } from "../../support/until.ts";
 import { names, openSites, type Sites, sendDirectly, validatorKeys } from "../harness.ts";
+import { addressOf } from "../samples.ts";
 
 const key = validatorKeys.one;
+const oracle = addressOf(77);
 
 describe("a validator on two chains", () => {
   let sites: Sites;
@@ -43,6 +47,7 @@ describe("a validator on two chains", () => {
       ...{ chainId: sites[name].local.chainId, endpoints: [sites[name].url], finality: { blocks: 0 } },
       ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
+      ...(name === "beta" && { stateOracle: oracle }),
     });
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -59,15 +64,19 @@ describe("a validator on two chains", () => {
     validator = createValidator({ config: config(pollMs), key: redact(key), chains, clock: systemClock, log });
     ({ url } = await validator.start());
   }
-  async function ask(nonce: number, changes: Record<string, unknown> = {}) {
+  async function post(path: string, body: Record<string, unknown>) {
     const place = { originChainId: sites.alpha.local.chainId, destinationChainId: sites.beta.local.chainId };
-    const response = await fetch(`${url}/attest`, {
+    const response = await fetch(url + path, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...place, generation: 0, epoch: "1", nonce: String(nonce), ...changes }),
+      body: JSON.stringify({ ...place, generation: 0, epoch: "1", ...body }),
     });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   }
+  const ask = (nonce: number, changes: Record<string, unknown> = {}) =>
+    post("/attest", { nonce: String(nonce), ...changes });
+  const askHeader = (height: bigint, changes: Record<string, unknown> = {}) =>
+    post("/attest-header", { height: String(height), ...changes });
   const send = () => sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, "0x01");
 
   before(async () => {
@@ -113,6 +122,24 @@ describe("a validator on two chains", () => {
     await start(60_000);
     await send();
     assert.equal((await ask(99)).body.nonce, "4");
+  });
+
+  it("signs headers of final blocks for the destination's state oracle", async () => {
+    const block = await sites.alpha.local.rpc<{ number: Hex; hash: Hex }>("eth_getBlockByNumber", ["latest", false]);
+    const number = BigInt(block.number);
+    const { body } = await askHeader(number);
+    const { blockHash, signature, signer } = z.decode(
+      headerAttestationSchema,
+      body as z.input<typeof headerAttestationSchema>,
+    );
+    assert.equal(blockHash, block.hash);
+    const header = { originChainId: sites.alpha.local.chainId, generation: 0, number, blockHash, epoch: 1n };
+    const data = headerTypedData({ chainId: sites.beta.local.chainId, address: oracle }, header);
+    assert.equal(await recoverTypedDataAddress({ ...data, signature }), signer);
+    assert.equal((await askHeader(number + 1n)).body.code, "checkpoint-unavailable");
+    assert.equal((await askHeader(number, { generation: 1 })).body.code, "attestation-refused");
+    const back = { originChainId: sites.beta.local.chainId, destinationChainId: sites.alpha.local.chainId };
+    assert.equal((await askHeader(1n, back)).body.code, "attestation-refused");
   });
 
   it("refuses lanes, generations and epochs that it does not know, and requests that make no sense", async () => {
