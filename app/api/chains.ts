@@ -11,6 +11,7 @@ const chainSchema = z
     chainId: z.number().int(),
     gateway: address,
     timelock: address,
+    stateOracle: address.optional(),
     finality: z.string().meta({ description: "`safe`, `finalized`, or a number of blocks on top" }),
     indexer: z.enum(["stopped", "running", "halted"]),
     head: uint.optional(),
@@ -25,10 +26,11 @@ type Deps = { chains: Readonly<Record<string, ChainConfig>>; statusOf(chain: str
 /** Route of `/v1/chains`: what is configured, and how far the indexer of each chain is. */
 export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
   const view = (name: string, config: ChainConfig): z.output<typeof chainSchema> => {
-    const { chainId, gateway, timelock, finality } = config;
+    const { chainId, gateway, timelock, stateOracle, finality } = config;
     const status = deps.statusOf(name);
     return {
       ...{ name, chainId, gateway, timelock },
+      ...(stateOracle !== undefined && { stateOracle }),
       finality: typeof finality === "string" ? finality : String(finality.blocks),
       indexer: status?.state ?? "stopped",
       ...(status?.head !== undefined && { head: status.head }),

@@ -45,6 +45,7 @@ export async function runNetwork(args: readonly string[]): Promise<number> {
 
 const contractNames: Readonly<Record<keyof Deployment, string>> = {
   gateway: "gateway",
+  stateOracle: "state oracle",
   timelock: "timelock",
   token: "test token",
   recorder: "message recorder",

@@ -11,6 +11,7 @@ const sources = {
   Gateway: "contracts/Gateway.sol",
   GatewayControl: "contracts/GatewayControl.sol",
   HashedTimelock: "contracts/HashedTimelock.sol",
+  StateOracle: "contracts/StateOracle.sol",
   MessageRecorder: "contracts/mocks/MessageRecorder.sol",
   TestToken: "contracts/mocks/TestToken.sol",
 } as const;

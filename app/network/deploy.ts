@@ -4,6 +4,7 @@ import { erc1967ProxyAbi } from "#core/abi/erc1967Proxy.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import { messageRecorderAbi } from "#core/abi/messageRecorder.ts";
+import { stateOracleAbi } from "#core/abi/stateOracle.ts";
 import { testTokenAbi } from "#core/abi/testToken.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type QuorumSet, toContractSet } from "#relay";
@@ -14,6 +15,7 @@ import { encodeAccessPlan, type Holders } from "./roles.ts";
 export type Deployment = {
   readonly authority: Hex;
   readonly gateway: Hex;
+  readonly stateOracle: Hex;
   readonly timelock: Hex;
   readonly token: Hex;
   readonly recorder: Hex;
@@ -30,16 +32,30 @@ export async function deployContracts(
   const implementation = await deployGatewayCode(deployer);
   const initialize = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [authority] });
   const gateway = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
+  const stateOracle = await deployStateOracle(deployer, { authority, gateway });
   const timelock = await deployer.deploy("HashedTimelock", hashedTimelockAbi, []);
   const token = await deployer.deploy("TestToken", testTokenAbi, [tokenName.name, tokenName.symbol, 6]);
   const recorder = await deployer.deploy("MessageRecorder", messageRecorderAbi, [gateway]);
-  return { authority, gateway, timelock, token, recorder };
+  return { authority, gateway, stateOracle, timelock, token, recorder };
 }
 
 /** The code of a gateway, both halves; what its proxy points to. */
 export async function deployGatewayCode(deployer: Deployer): Promise<Hex> {
   const control = await deployer.deploy("GatewayControl", gatewayAbi, []);
   return deployer.deploy("Gateway", gatewayAbi, [control]);
+}
+
+/** A state oracle that believes the gateway's validators, and that the gateway takes proofs from. */
+async function deployStateOracle(
+  deployer: Deployer,
+  { authority, gateway }: Pick<Deployment, "authority" | "gateway">,
+): Promise<Hex> {
+  const implementation = await deployer.deploy("StateOracle", stateOracleAbi, []);
+  const args = [authority, gateway] as const;
+  const initialize = encodeFunctionData({ abi: stateOracleAbi, functionName: "initialize", args });
+  const oracle = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
+  await deployer.send(gateway, encodeFunctionData({ abi: gatewayAbi, functionName: "setStateOracle", args: [oracle] }));
+  return oracle;
 }
 
 /** Connects a gateway to another chain: the lane both ways, and the validators that speak for that chain. */
@@ -62,7 +78,7 @@ export async function connectGateway(
  */
 export async function assignRoles(
   deployer: Deployer,
-  { authority, gateway }: Pick<Deployment, "authority" | "gateway">,
+  { authority, gateway, stateOracle }: Pick<Deployment, "authority" | "gateway" | "stateOracle">,
   holders: Holders = {
     administrator: deployer.address,
     governance: deployer.address,
@@ -71,7 +87,10 @@ export async function assignRoles(
   },
   delay = 0,
 ): Promise<void> {
-  await deployer.send(authority, encodeAccessPlan({ gateway, deployer: deployer.address, holders, delay }));
+  await deployer.send(
+    authority,
+    encodeAccessPlan({ gateway, stateOracle, deployer: deployer.address, holders, delay }),
+  );
 }
 
 /** Mints test tokens to each holder, in the token's smallest unit. */

@@ -20,6 +20,8 @@ export type Holders = Readonly<Record<Role | "administrator", Hex>>;
 
 export type AccessPlan = {
   readonly gateway: Hex;
+  /** Where one is deployed; only governance may change it. */
+  readonly stateOracle?: Hex;
   /** Administers the AccessManager until now, and afterwards only if it is named among the holders. */
   readonly deployer: Hex;
   readonly holders: Holders;
@@ -56,14 +58,17 @@ const roles = ["governance", "guardian", "operator"] as const;
  * The guardian may cancel what governance has scheduled. It may not cancel what the administrator has scheduled:
  * otherwise a stolen guardian key could never be taken away from it.
  */
-export function encodeAccessPlan({ gateway, deployer, holders, delay }: AccessPlan): Hex {
+export function encodeAccessPlan({ gateway, stateOracle, deployer, holders, delay }: AccessPlan): Hex {
   const calls = [
     ...roles.map((role) => encodeFunctionData({ abi, functionName: "labelRole", args: [roleIds[role], role] })),
-    ...roles.map((role) => assign(gateway, role)),
+    ...roles.map((role) => assign(gateway, role, selectorsOf(role))),
+    ...(stateOracle === undefined ? [] : [assign(stateOracle, "governance", [upgradeSelector])]),
     encodeFunctionData({ abi, functionName: "setRoleGuardian", args: [roleIds.governance, roleIds.guardian] }),
     ...roles.map((role) => grant(role, holders[role], role === "governance" ? delay : 0)),
     // Takes effect after the AccessManager's own five days; until then the administrator's delay alone holds.
-    encodeFunctionData({ abi, functionName: "setTargetAdminDelay", args: [gateway, delay] }),
+    ...[gateway, ...(stateOracle === undefined ? [] : [stateOracle])].map((target) =>
+      encodeFunctionData({ abi, functionName: "setTargetAdminDelay", args: [target, delay] }),
+    ),
     // From here on the deployer may be under a delay, or nobody.
     grant("administrator", holders.administrator, delay),
   ];
@@ -74,16 +79,19 @@ export function encodeAccessPlan({ gateway, deployer, holders, delay }: AccessPl
   return encodeFunctionData({ abi, functionName: "multicall", args: [calls] });
 }
 
-function assign(gateway: Hex, role: Role): Hex {
+/** What proxies of both kinds are upgraded by. */
+const upgradeSelector = toFunctionSelector("upgradeToAndCall(address,bytes)");
+
+function selectorsOf(role: Role): Hex[] {
   const functions: readonly AbiFunction[] = gatewayAbi.filter((item) => item.type === "function");
-  const selectors = functions
+  return functions
     .filter(({ name }) => gatewayDuties[role].some((duty) => duty === name))
     .map((item) => toFunctionSelector(item));
-  return encodeFunctionData({
-    abi,
-    functionName: "setTargetFunctionRole",
-    args: [gateway, selectors, roleIds[role]],
-  });
+}
+
+function assign(target: Hex, role: Role, selectors: readonly Hex[]): Hex {
+  const args = [target, selectors, roleIds[role]] as const;
+  return encodeFunctionData({ abi, functionName: "setTargetFunctionRole", args });
 }
 
 function grant(role: Role | "administrator", account: Hex, delay: number): Hex {

@@ -35,7 +35,7 @@ export function writeSettings(settings: Settings): void {
 
 function chainSettings(settings: Settings) {
   return Object.fromEntries(
-    settings.chains.map(({ name, chainId, url, deployment: { gateway, timelock } }) => [
+    settings.chains.map(({ name, chainId, url, deployment: { gateway, stateOracle, timelock } }) => [
       name,
       {
         chainId,
@@ -44,6 +44,7 @@ function chainSettings(settings: Settings) {
         pollMs: 25,
         ...timing,
         gateway,
+        stateOracle,
         timelock,
       },
     ]),

@@ -17,6 +17,8 @@ import { deploySecond, encodeSchedule, encodeUpgrade, implementationOf, wait } f
 import { deployGateway } from "../contracts/lane.ts";
 import { refusalOf } from "../contracts/reverts.ts";
 
+/** What may be called where is a matter of the AccessManager alone, so nothing needs to be there. */
+const stateOracle: Hex = "0x00000000000000000000000000000000000aBCdE";
 const DELAY = 86_400;
 const FIVE_DAYS = 432_000;
 
@@ -66,7 +68,7 @@ describe("the roles of a gateway", () => {
     authority = await authorityOf({ chain, chainId: chain.chainId, gateway });
     await chain.send(numbers.deployer, {
       to: authority,
-      data: encodeAccessPlan({ gateway, deployer, holders, delay }),
+      data: encodeAccessPlan({ gateway, stateOracle, deployer, holders, delay }),
     });
   };
   const upgrade = () => encodeUpgrade(next);
@@ -80,13 +82,13 @@ describe("the roles of a gateway", () => {
       functionName: "grantRole",
       args: [roleIds[role], addressOf(who), delay],
     });
-  const may = async (who: Who, { name }: { name: string }) => {
+  const may = async (who: Who, { name }: { name: string }, target = gateway) => {
     const item = changing.find((one) => one.name === name)!;
     return chain.reader.readContract({
       address: authority,
       abi: accessManagerAbi,
       functionName: "canCall",
-      args: [addressOf(who), gateway, toFunctionSelector(item)],
+      args: [addressOf(who), target, toFunctionSelector(item)],
     });
   };
 
@@ -111,6 +113,13 @@ describe("the roles of a gateway", () => {
             assert.deepEqual(await may(who, { name }), expected, `${who} ${name}`);
           }
         }
+      }
+    });
+
+    it("let governance alone change the state oracle, after the delay", async () => {
+      for (const who of Object.keys(numbers) as Who[]) {
+        const expected = [false, who === "governance" ? DELAY : 0];
+        assert.deepEqual(await may(who, { name: "upgradeToAndCall" }, stateOracle), expected, who);
       }
     });
 
