@@ -1,9 +1,9 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
-import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { pruneAttestations, saveAttestations } from "./attestationStore.ts";
+import { pruneAttestations } from "./attestationStore.ts";
+import type { Authority } from "./authority.ts";
 import type { RecentContents } from "./contents.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { deliveryIntent } from "./intents.ts";
@@ -11,9 +11,7 @@ import { type LaneEnds, laneName } from "./lane.ts";
 import { clearTrouble } from "./laneState.ts";
 import { foldMessage } from "./message.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
-import type { Attestation, QuorumAt } from "./quorum.ts";
 import type { MessageRow } from "./rows.ts";
-import type { ValidatorBook } from "./validators.ts";
 
 /** A message without an outcome, together with its place. */
 export type OpenMessage = MessageRow & {
@@ -30,12 +28,10 @@ export function withPlace(row: MessageRow): OpenMessage[] {
 type DeliveryStart = {
   readonly lane: LaneEnds;
   readonly generation: number;
-  /** Messages that follow each other, up to the quorum's nonce. */
+  /** Messages that follow each other, none after the authority's nonce. */
   readonly batch: readonly OpenMessage[];
   readonly contents: ReadonlyMap<string, WireMessage>;
-  readonly quorum: QuorumAt;
-  /** Attestations that are not kept yet. */
-  readonly fresh: readonly Attestation[];
+  readonly authority: Authority;
 };
 
 /** Sets deliveries on their way. */
@@ -50,8 +46,6 @@ type Deps = {
   db: Db;
   store: EventStore;
   sender: Sender;
-  book: ValidatorBook;
-  clock: Clock;
   log: Log;
   account: string;
   contents: RecentContents;
@@ -61,31 +55,23 @@ type Deps = {
 const pruneEvery = 50;
 
 export function createDeliveryWriter(deps: Deps): DeliveryWriter {
-  const { db, store, sender, book, clock, log, account } = deps;
+  const { db, store, sender, log, account } = deps;
   let deliveries = 0;
 
-  async function start({ lane, generation, batch, contents, quorum, fresh }: DeliveryStart): Promise<void> {
+  async function start({ lane, generation, batch, contents, authority }: DeliveryStart): Promise<void> {
     const [first, last] = [batch[0], batch.at(-1)];
-    if (!first || !last?.progress.sent) return;
-    const { accumulator } = last.progress.sent;
-    const checkpoint = {
-      ...{ originChainId: lane.from.chain.chainId, originGateway: lane.from.gateway, generation },
-      ...{ nonce: quorum.nonce, accumulator, epoch: book.epoch },
-    };
+    if (!first || !last) return;
     const messages = batch.flatMap(({ id }) => contents.get(id) ?? []);
-    const delivery = {
-      ...{ checkpoint, set: book.set, signatures: quorum.signatures },
-      ...{ firstNonce: first.nonce, messages, laterIds: [] },
-    };
+    const call = authority.encode(first.nonce, messages);
     const attempt = (first.progress.delivery?.attempt ?? 0) + 1;
-    const intent = deliveryIntent(lane, delivery, attempt, account);
+    const intent = deliveryIntent(lane, { generation, firstNonce: first.nonce, messages, call }, attempt, account);
     const started = { intentId: intent.id, attempt, firstNonce: first.nonce, lastNonce: last.nonce };
     const appends = batch.map((row): Append => {
-      const events = startEvents(lane, row, quorum, book.epoch, started);
+      const events = startEvents(lane, row, authority, started);
       return { stream: messageStream(row.id), expected: row.version, events };
     });
     await db.tx(async (tx) => {
-      await saveAttestations(tx, lane, { generation, epoch: book.epoch }, fresh, new Date(clock.now()));
+      await authority.keep(tx);
       await clearTrouble(tx, lane);
       await sender.submit(tx, [intent]);
       await store.append(tx, appends);
@@ -115,8 +101,7 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
 function startEvents(
   { origin, destination }: LaneEnds,
   { progress }: OpenMessage,
-  { nonce: checkpointNonce }: QuorumAt,
-  epoch: bigint,
+  { nonce: checkpointNonce, epoch }: Pick<Authority, "nonce" | "epoch">,
   started: { intentId: string; attempt: number; firstNonce: bigint; lastNonce: bigint },
 ): MessageEvent[] {
   const lane = { origin, destination };
