@@ -35,7 +35,7 @@ import { createLaneScheduler } from "./scheduler.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export { relayEvents } from "./events.ts";
-export type { RelayChain } from "./lane.ts";
+export type { RelayChain, WayOfDelivery } from "./lane.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
 

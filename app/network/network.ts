@@ -13,7 +13,7 @@ import { createLayout, type Layout } from "./layout.ts";
 import { startLocalChain } from "./localChain.ts";
 import { claimPorts } from "./ports.ts";
 import { resetNetwork } from "./reset.ts";
-import { type DeployedChain, type ValidatorSeat, writeSettings } from "./settings.ts";
+import { type DeployedChain, type LaneSetting, type ValidatorSeat, writeSettings } from "./settings.ts";
 import { createUnit, type Unit } from "./unit.ts";
 
 export type NetworkOptions = {
@@ -22,6 +22,8 @@ export type NetworkOptions = {
   ports: { api: number; alpha: number; beta: number; validators: number };
   /** Blocks on top of one before it counts as final. */
   finalityBlocks?: number;
+  /** Which lanes the service carries and how; every pair by checkpoints when left out. */
+  lanes?: readonly LaneSetting[];
   /** Added to the environment of the service. */
   serviceEnv?: Readonly<Record<string, string>>;
   /** Deletes what an earlier run left in the folder first. */
@@ -92,6 +94,7 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
     ...{ layout, chains, accounts, apiPort: ports.api, validators: seats, relayerAccount: "relayer" },
     sealingKey: keyOf("sealing"),
     finalityBlocks: options.finalityBlocks ?? 0,
+    lanes: options.lanes,
     queuePrefix: `local-${randomBytes(6).toString("hex")}`,
   });
   writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);

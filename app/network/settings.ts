@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import type { WayOfDelivery } from "#relay";
 import type { Deployment } from "./deploy.ts";
 import type { KeyFile } from "./keys.ts";
 import type { Layout } from "./layout.ts";
@@ -12,6 +13,8 @@ const reactionSeconds = 4;
 export type DeployedChain = LocalChain & { readonly deployment: Deployment };
 export type ValidatorSeat = { readonly name: string; readonly key: KeyFile; readonly port: number };
 
+export type LaneSetting = { readonly origin: string; readonly destination: string; readonly delivery: WayOfDelivery };
+
 export type Settings = {
   layout: Layout;
   apiPort: number;
@@ -22,6 +25,8 @@ export type Settings = {
   validators: readonly ValidatorSeat[];
   /** Blocks on top of one before it counts as final. */
   finalityBlocks: number;
+  /** As in the configuration file; every pair of chains when left out. */
+  lanes?: readonly LaneSetting[] | undefined;
   /** Keeps this network's jobs apart where several share one Redis. */
   queuePrefix: string;
 };
@@ -61,6 +66,7 @@ function serviceSettings(settings: Settings) {
     queuePrefix: settings.queuePrefix,
     relay: {
       account: settings.relayerAccount,
+      ...(settings.lanes && { lanes: settings.lanes }),
       threshold: { rule: "absoluteWeight", weight: 2 },
       validators: settings.validators.map(({ name, key, port }) => ({
         name,
