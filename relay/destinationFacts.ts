@@ -67,7 +67,7 @@ const outcomes = [
 export function undoneEvents({ progress }: MessageRow, ancestor: bigint): MessageEvent[] {
   const { origin, destination } = progress;
   return outcomes
-    .filter(([key]) => progress[key] && !progress[key].final && progress[key].block > ancestor)
+    .filter(([key]) => progress[key] && progress[key].block > ancestor)
     .map(([, undone]) => ({ type: "DeliveryReorged", data: { origin, destination, undone, ancestor } }));
 }
 

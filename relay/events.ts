@@ -47,6 +47,11 @@ export const relayEvents = {
   MessageDelivered: z.object({ ...lane, ...seen }),
   /** Attempted at the destination without success; it can be retried. `reason` is an ABI-encoded error. */
   MessageFailed: z.object({ ...lane, ...seen, reason: hex }),
+  /**
+   * The destination's lane was realigned past it: no delivery brings it any more. Only what governance named can still be
+   * retried.
+   */
+  MessageSkipped: z.object({ ...lane, ...seen, generation: uint, retryable: z.boolean() }),
   /** What was last seen of it at the destination is in a final block. */
   DeliveryFinalized: z.object({ ...lane, outcome: z.enum(["delivered", "failed"]), finalHeight: uint }),
   /** The block of what was last seen of it is no longer part of the destination. */

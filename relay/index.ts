@@ -15,6 +15,7 @@ import { createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
 import { createCollector } from "./collect.ts";
+import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
@@ -24,6 +25,7 @@ import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
 import { createRelayQueries } from "./queries.ts";
 import { messageMigrations, messageProjection } from "./readModel.ts";
+import { reorganisationMigrations } from "./realignments.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
@@ -40,6 +42,7 @@ export const relayMigrations: readonly Migration[] = [
   ...laneMigrations,
   ...orphanMigrations,
   ...attestationMigrations,
+  ...reorganisationMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
@@ -104,7 +107,10 @@ export function createRelay(deps: RelayDeps): RelayContext {
   };
 
   return {
-    observer: createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+    observer: {
+      ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+      check: createCompletenessCheck({ db, lanes, log }),
+    },
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {

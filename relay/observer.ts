@@ -12,7 +12,9 @@ import { type Lane, type Lanes, laneName, type RelayChain } from "./lane.ts";
 import { type AppendedFact, appendsOfSent } from "./originFacts.ts";
 import { type AttemptFact, dropOrphans, finalizeOrphans } from "./orphans.ts";
 import { decodeGatewayLogs } from "./protocol/logs.ts";
-import { unfinalRows } from "./readModel.ts";
+import { decodeRealigned } from "./protocol/realigned.ts";
+import { rowsAbove, unfinalRows } from "./readModel.ts";
+import { appendsOfRealigned, dropRealignments, type RealignedFact } from "./realignments.ts";
 import type { MessageRow } from "./rows.ts";
 
 type Deps = {
@@ -48,17 +50,27 @@ export function createRelayObserver(deps: Deps): ChainObserver {
     async included(tx, name, blocks) {
       const chain = chains[name];
       if (!chain) return;
-      const { sent, attempts } = factsOf(lanes, chain, blocks);
+      const { sent, attempts, realigned } = factsOf(lanes, chain, blocks);
       const origin = { name, chainId: chain.chain.chainId };
       const sentAppends = sent.length > 0 ? await appendsOfSent(tx, origin, sent, deps) : [];
       const outcomeAppends = attempts.length > 0 ? await appendsOfAttempts(tx, name, attempts) : [];
-      const touched = attempts.map(({ lane }) => lane);
-      await write(tx, [...sentAppends, ...outcomeAppends], outcomeAppends.length > 0 ? touched : []);
+      // Written at once: what a realignment jumps over is what has no outcome by then.
+      if (realigned.length > 0) {
+        await write(
+          tx,
+          outcomeAppends.splice(0),
+          attempts.map(({ lane }) => lane),
+        );
+        outcomeAppends.push(...(await appendsOfRealigned(tx, name, realigned)));
+      }
+      const touched = [...(outcomeAppends.length > 0 ? attempts : []), ...realigned].map(({ lane }) => lane);
+      await write(tx, [...sentAppends, ...outcomeAppends], touched);
     },
-    async reorged(tx, name, ancestor) {
+    async reorged(tx, name, ancestor, deep) {
       if (!chains[name]) return;
-      const rows = await unfinalRows(tx, name, ">", ancestor);
+      const rows = deep ? await rowsAbove(tx, name, ancestor) : await unfinalRows(tx, name, ">", ancestor);
       await dropOrphans(tx, name, ancestor);
+      await dropRealignments(tx, name, ancestor);
       const gone = rows.filter(({ progress }) => progress.origin === name);
       const undone = rows.filter(({ progress }) => progress.destination === name);
       const appends = [
@@ -120,10 +132,14 @@ function factsOf(lanes: Lanes, { chain, gateway }: RelayChain, blocks: readonly 
     const lane = lanes.byChainIds(chain.chainId, fact.destinationChainId);
     return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
+  const realigned = decodeRealigned(logs).flatMap((fact): RealignedFact[] => {
+    const lane = lanes.byChainIds(fact.originChainId, chain.chainId);
+    return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
+  });
   const attempts = decoded.flatMap((fact): AttemptFact[] => {
     if (fact.kind === "appended") return [];
     const lane = lanes.byChainIds(fact.originChainId, chain.chainId);
     return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
-  return { sent, attempts };
+  return { sent, attempts, realigned };
 }

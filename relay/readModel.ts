@@ -5,7 +5,7 @@ import { evolveProgress } from "./progress.ts";
 import { fromColumns, type MessageColumns, type MessageRow, toJsonRow } from "./rows.ts";
 
 /** Column and type, in the order of the table. */
-const columns = [
+const firstColumns = [
   ["id", "text"],
   ["version", "integer"],
   ["position", "bigint"],
@@ -32,6 +32,8 @@ const columns = [
   ["retry_attempt", "integer"],
   ["retry_running", "boolean"],
 ] as const;
+/** Those that came later, each by a migration of its own. */
+const columns = [...firstColumns, ["outcome_id", "text"]] as const;
 const names = columns.map(([name]) => name);
 const needed = new Set(["id", "version", "position", "origin", "destination", "status"]);
 const definitions = columns.map(([name, type]) => `${name} ${type}`);
@@ -41,7 +43,7 @@ export const messageMigrations: readonly Migration[] = [
     id: "relay/001-messages",
     sql: `
       CREATE TABLE relay_messages (
-        ${columns.map(([name, type]) => `${name} ${type}${needed.has(name) || type === "boolean" ? " NOT NULL" : ""}`).join(", ")},
+        ${firstColumns.map(([name, type]) => `${name} ${type}${needed.has(name) || type === "boolean" ? " NOT NULL" : ""}`).join(", ")},
         PRIMARY KEY (id)
       );
       CREATE UNIQUE INDEX relay_messages_age ON relay_messages (position);
@@ -149,6 +151,13 @@ export function unfinalRows(from: Queryable, chain: string, side: ">" | "<=", he
   return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, height]);
 }
 
+/** As `unfinalRows` above a height, final or not: for the rare chain that dropped final blocks. In no index's order. */
+export function rowsAbove(from: Queryable, chain: string, height: bigint): Promise<MessageRow[]> {
+  const condition =
+    "(origin = $1 AND sent_block > $2) OR (destination = $1 AND (executed_block > $2 OR failed_block > $2))";
+  return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, height]);
+}
+
 /** Messages of a lane above a nonce that have no outcome yet, in order. */
 export function openRows(
   from: Queryable,
@@ -161,6 +170,20 @@ export function openRows(
     `WHERE origin = $1 AND destination = $2 AND nonce > $3
        AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce LIMIT $4`,
     [lane.origin, lane.destination, above, limit],
+  );
+}
+
+/** Messages of a lane up to a nonce that have no outcome. */
+export function openRowsUpTo(
+  from: Queryable,
+  lane: { origin: string; destination: string },
+  nonce: bigint,
+): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE origin = $1 AND destination = $2 AND nonce <= $3
+       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce`,
+    [lane.origin, lane.destination, nonce],
   );
 }
 

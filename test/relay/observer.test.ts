@@ -60,7 +60,8 @@ async function open(backend: DatabaseBackend) {
     ...{ db, store, woken, intents, close: database.close },
     included: (chain: string, ...blocks: Parameters<typeof observer.included>[2]) =>
       inTx((tx) => observer.included(tx, chain, blocks)),
-    reorged: (chain: string, ancestor: bigint) => inTx((tx) => observer.reorged(tx, chain, ancestor)),
+    reorged: (chain: string, ancestor: bigint, deep = false) =>
+      inTx((tx) => observer.reorged(tx, chain, ancestor, deep)),
     finalized: (chain: string, height: bigint) => inTx((tx) => observer.finalized(tx, chain, height)),
     rows: () => listRows(db, { limit: 20_000 }),
     statuses: async () =>
