@@ -4,7 +4,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { type KeptAttestation, matchingAttestations, saveAttestations } from "./attestationStore.ts";
+import { type KeptAttestation, keptAttestations, saveAttestations } from "./attestationStore.ts";
 import type { Attestations } from "./attestations.ts";
 import type { Collector } from "./collect.ts";
 import type { RecentContents } from "./contents.ts";
@@ -164,11 +164,14 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     from: bigint,
     to: bigint,
   ): Promise<readonly KeptAttestation[]> {
-    const ofLane = (word: KeptAttestation) => word.generation === generation && word.nonce >= from;
-    const agrees = ({ nonce, accumulator }: KeptAttestation) => nonce > to || places.get(nonce) === accumulator;
-    const recent = deps.attestations.recent(lane).filter((word) => ofLane(word) && agrees(word));
+    const isUseful = (word: KeptAttestation) =>
+      word.generation === generation &&
+      word.nonce >= from &&
+      (word.nonce > to || places.get(word.nonce) === word.accumulator);
+    const recent = deps.attestations.recent(lane).filter(isUseful);
     if (quorumAt(book.set, recent, to)) return recent;
-    return [...(await matchingAttestations(db, lane, book.epoch)).filter(ofLane), ...recent];
+    const kept = await keptAttestations(db, lane, { generation, epoch: book.epoch, nonce: from });
+    return [...kept.filter(isUseful), ...recent];
   }
 
   async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<void> {
