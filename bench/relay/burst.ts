@@ -75,7 +75,11 @@ export async function runBurst(world: World, messages: number): Promise<Burst> {
 }
 
 /** When the destination had processed the nonce, and the most memory that the relayer was seen with meanwhile. */
-async function untilProcessed(world: World, target: bigint, sent: Promise<unknown>): Promise<{ end: number; rss: number }> {
+async function untilProcessed(
+  world: World,
+  target: bigint,
+  sent: Promise<unknown>,
+): Promise<{ end: number; rss: number }> {
   await Promise.race([sent, pause(0)]);
   let rss = 0;
   let last = { nonce: -1n, at: performance.now() };

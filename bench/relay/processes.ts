@@ -55,7 +55,9 @@ function processes(): Process[] {
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       const [parent, user, system] = [1, 11, 12].map((place) => Number(fields[place]));
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-      return [{ pid: Number(pid), parent: parent ?? 0, command, cpuMs: (((user ?? 0) + (system ?? 0)) * 1000) / ticks }];
+      return [
+        { pid: Number(pid), parent: parent ?? 0, command, cpuMs: (((user ?? 0) + (system ?? 0)) * 1000) / ticks },
+      ];
     } catch {
       // It has ended meanwhile.
       return [];
