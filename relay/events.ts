@@ -8,7 +8,7 @@ const seen = { transactionHash: hash, blockNumber: uint, blockHash: hash, at: ui
 const attempt = z.number().int().positive();
 
 /** Events of the stream `message-{id}`. */
-export const relayEvents = {
+export const messageEvents = {
   /** Asked for through the API; `intentId` names the transaction's intent. */
   MessageSubmitted: z.object({
     ...lane,
@@ -60,7 +60,7 @@ export const relayEvents = {
   RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string() }),
 } as const;
 
-export type MessageEvent = EventOf<typeof relayEvents>;
+export type MessageEvent = EventOf<typeof messageEvents>;
 
 export const messageStream = (messageId: string) => `message-${messageId}`;
 

@@ -29,11 +29,12 @@ import { reorganisationMigrations } from "./realignments.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
+import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
 import { createValidatorBook } from "./validators.ts";
 
-export { relayEvents } from "./events.ts";
 export type { RelayChain } from "./lane.ts";
+export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
 
@@ -43,6 +44,7 @@ export const relayMigrations: readonly Migration[] = [
   ...orphanMigrations,
   ...attestationMigrations,
   ...reorganisationMigrations,
+  ...runMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 

@@ -9,13 +9,15 @@ import { appendsOfAttempts, settledEvents, undoneEvents } from "./destinationFac
 import { type MessageEvent, messageStream } from "./events.ts";
 import { numbered } from "./identity.ts";
 import { type Lane, type Lanes, laneName, type RelayChain } from "./lane.ts";
+import { type LaneEvent, laneStream, type Run } from "./laneEvents.ts";
 import { type AppendedFact, appendsOfSent } from "./originFacts.ts";
 import { type AttemptFact, dropOrphans, finalizeOrphans } from "./orphans.ts";
 import { decodeGatewayLogs } from "./protocol/logs.ts";
 import { decodeRealigned } from "./protocol/realigned.ts";
-import { rowsAbove, unfinalRows } from "./readModel.ts";
+import { rowsAbove, settledRows, unfinalRows } from "./readModel.ts";
 import { appendsOfRealigned, dropRealignments, type RealignedFact } from "./realignments.ts";
 import type { MessageRow } from "./rows.ts";
+import { runsExecuted, runsSent } from "./runs.ts";
 
 type Deps = {
   store: EventStore;
@@ -68,7 +70,7 @@ export function createRelayObserver(deps: Deps): ChainObserver {
     },
     async reorged(tx, name, ancestor, deep) {
       if (!chains[name]) return;
-      const rows = deep ? await rowsAbove(tx, name, ancestor) : await unfinalRows(tx, name, ">", ancestor);
+      const rows = deep ? await rowsAbove(tx, name, ancestor) : await unfinalRows(tx, name, ancestor);
       await dropOrphans(tx, name, ancestor);
       await dropRealignments(tx, name, ancestor);
       const gone = rows.filter(({ progress }) => progress.origin === name);
@@ -85,31 +87,24 @@ export function createRelayObserver(deps: Deps): ChainObserver {
     },
     async finalized(tx, name, height) {
       if (!chains[name]) return;
-      const rows = await unfinalRows(tx, name, "<=", height);
       await finalizeOrphans(tx, name, height);
-      const final = rows.filter(({ progress }) => progress.origin === name);
-      const settled = rows.filter(({ progress }) => progress.destination === name);
+      const sent = await runsSent(tx, name, height);
+      const executed = await runsExecuted(tx, name, height);
+      const single = await settledRows(tx, name, height);
       const appends = [
-        ...finalizedAppends(final, height),
-        ...settled.map((row) => appendOf(row, settledEvents(row, height))),
+        ...sent.map((run) => finalAppend("MessagesFinalized", run, height)),
+        ...executed.map((run) => finalAppend("DeliveriesFinalized", run, height)),
+        ...single.map((row) => appendOf(row, settledEvents(row, height))),
       ];
-      await write(
-        tx,
-        appends,
-        final.map(({ progress }) => progress),
-      );
+      await write(tx, appends, sent);
     },
   };
 }
 
-/** Rows come in the order of their nonces, so the last one of a lane is its newest. */
-function finalizedAppends(rows: readonly MessageRow[], finalHeight: bigint): Append[] {
-  const newest = new Map(rows.map((row) => [laneName(row.progress), row]));
-  return rows.map((row) => {
-    const { origin, destination } = row.progress;
-    const data = { origin, destination, finalHeight, newest: newest.get(laneName(row.progress)) === row };
-    return appendOf(row, [{ type: "MessageFinalized", data }]);
-  });
+function finalAppend(type: "MessagesFinalized" | "DeliveriesFinalized", run: Run, finalHeight: bigint): Append {
+  const event: LaneEvent = { type, data: { ...run, finalHeight } };
+  const stream = laneStream(run, type === "MessagesFinalized" ? "origin" : "destination");
+  return { stream, expected: "any", events: [event] };
 }
 
 function reorgedEvent({ progress: { origin, destination } }: MessageRow, ancestor: bigint): MessageEvent {

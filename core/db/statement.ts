@@ -25,10 +25,7 @@ export async function runStatement<Row extends object>(
   text: string,
   params: readonly unknown[] | undefined,
 ): Promise<Row[]> {
-  const t0 = performance.now();
   const result = await runner.query({ text, values: [...(params ?? [])], types: { getTypeParser } });
-  const key = text.replaceAll(/\s+/g, " ").slice(0, 160); const st = (globalThis as any).__st ??= new Map(); const e = st.get(key) ?? [0, 0, 0]; e[0]++; e[1] += performance.now() - t0; e[2] += Array.isArray(result) ? 0 : result.rows.length; st.set(key, e);
-  if (!(globalThis as any).__stx) { (globalThis as any).__stx = true; process.on("exit", () => { const all = [...st].sort((a: any, b: any) => b[1][1] - a[1][1]).slice(0, 25); for (const [k, [n, ms, rows]] of all) process.stderr.write(`SQL ${String(n).padStart(6)} ${ms.toFixed(0).padStart(8)}ms ${String(rows).padStart(8)} ${k}\n`); }); }
   const last = Array.isArray(result) ? result.at(-1) : result;
   return (last?.rows ?? []) as Row[];
 }
