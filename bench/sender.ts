@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startLocalChain } from "#app/network/localChain.ts";
-import { createLayout } from "#app/network/layout.ts";
 import { ensureKey } from "#app/network/keys.ts";
+import { createLayout } from "#app/network/layout.ts";
+import { startLocalChain } from "#app/network/localChain.ts";
 import { measureSending, type SendingFigures } from "./sender/measure.ts";
 
 /** Intents of one measurement. */
@@ -21,7 +21,8 @@ const chain = await startLocalChain({
 });
 try {
   const figures: SendingFigures[] = [];
-  for (const keys of [1, 4]) figures.push(await measureSending({ url: chain.url, chainId: chain.chainId, intents, keys }));
+  for (const keys of [1, 4])
+    figures.push(await measureSending({ url: chain.url, chainId: chain.chainId, intents, keys }));
   if (process.argv.includes("--json")) console.log(JSON.stringify({ intents, figures }));
   else console.table(figures);
 } finally {
