@@ -149,7 +149,10 @@ function settingsOf(config: ServiceConfig, chain: string): ChainConfig {
 
 function relayChains(config: ServiceConfig, { chains }: Foundation) {
   return Object.fromEntries(
-    Object.entries(chains).map(([name, chain]) => [name, { chain, gateway: settingsOf(config, name).gateway }]),
+    Object.entries(chains).map(([name, chain]) => {
+      const { gateway, stateOracle } = settingsOf(config, name);
+      return [name, { chain, gateway, stateOracle, prove: chain.prove }];
+    }),
   );
 }
 

@@ -1,9 +1,9 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
-import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { pruneAttestations, saveAttestations } from "./attestationStore.ts";
+import { pruneAttestations } from "./attestationStore.ts";
+import type { Authority } from "./authority.ts";
 import type { RecentContents } from "./contents.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { deliveryIntent } from "./intents.ts";
@@ -12,9 +12,7 @@ import { type LaneEvent, laneStream } from "./laneEvents.ts";
 import { clearTrouble } from "./laneState.ts";
 import { foldMessage } from "./message.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
-import type { Attestation, QuorumAt } from "./quorum.ts";
 import type { MessageRow } from "./rows.ts";
-import type { ValidatorBook } from "./validators.ts";
 
 /** A message without an outcome, together with its place. */
 export type OpenMessage = MessageRow & {
@@ -31,12 +29,10 @@ export function withPlace(row: MessageRow): OpenMessage[] {
 type DeliveryStart = {
   readonly lane: LaneEnds;
   readonly generation: number;
-  /** Messages that follow each other, up to the quorum's nonce. */
+  /** Messages that follow each other, none after the authority's nonce. */
   readonly batch: readonly OpenMessage[];
   readonly contents: ReadonlyMap<string, WireMessage>;
-  readonly quorum: QuorumAt;
-  /** Attestations that are not kept yet. */
-  readonly fresh: readonly Attestation[];
+  readonly authority: Authority;
 };
 
 /** Sets deliveries on their way. */
@@ -51,8 +47,6 @@ type Deps = {
   db: Db;
   store: EventStore;
   sender: Sender;
-  book: ValidatorBook;
-  clock: Clock;
   log: Log;
   account: string;
   contents: RecentContents;
@@ -62,34 +56,26 @@ type Deps = {
 const pruneEvery = 50;
 
 export function createDeliveryWriter(deps: Deps): DeliveryWriter {
-  const { db, store, sender, book, clock, log, account } = deps;
+  const { db, store, sender, log, account } = deps;
   let deliveries = 0;
 
-  async function start({ lane, generation, batch, contents, quorum, fresh }: DeliveryStart): Promise<void> {
+  async function start({ lane, generation, batch, contents, authority }: DeliveryStart): Promise<void> {
     const [first, last] = [batch[0], batch.at(-1)];
-    if (!first || !last?.progress.sent) return;
-    const { accumulator } = last.progress.sent;
-    const checkpoint = {
-      ...{ originChainId: lane.from.chain.chainId, originGateway: lane.from.gateway, generation },
-      ...{ nonce: quorum.nonce, accumulator, epoch: book.epoch },
-    };
+    if (!first || !last) return;
     const messages = batch.flatMap(({ id }) => contents.get(id) ?? []);
-    const delivery = {
-      ...{ checkpoint, set: book.set, signatures: quorum.signatures },
-      ...{ firstNonce: first.nonce, messages, laterIds: [] },
-    };
+    const call = authority.encode(first.nonce, messages);
     const attempt = (first.progress.delivery?.attempt ?? 0) + 1;
-    const intent = deliveryIntent(lane, delivery, attempt, account);
+    const intent = deliveryIntent(lane, { generation, firstNonce: first.nonce, messages, call }, attempt, account);
     const { origin, destination } = lane;
     const started: LaneEvent = {
       type: "DeliveriesStarted",
       data: {
         ...{ origin, destination, firstNonce: first.nonce, lastNonce: last.nonce },
-        ...{ checkpointNonce: quorum.nonce, epoch: book.epoch, intentId: intent.id, attempt },
+        ...{ checkpointNonce: authority.nonce, epoch: authority.epoch, intentId: intent.id, attempt },
       },
     };
     await db.tx(async (tx) => {
-      await saveAttestations(tx, lane, { generation, epoch: book.epoch }, fresh, new Date(clock.now()));
+      await authority.keep(tx);
       await clearTrouble(tx, lane);
       await sender.submit(tx, [intent]);
       await store.append(tx, [{ stream: laneStream(lane, "delivery"), expected: "any", events: [started] }]);

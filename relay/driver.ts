@@ -1,22 +1,18 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
-import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { type KeptAttestation, keptAttestations, saveAttestations } from "./attestationStore.ts";
-import type { Attestations } from "./attestations.ts";
-import type { Collector } from "./collect.ts";
+import type { Authorize } from "./authority.ts";
 import type { RecentContents } from "./contents.ts";
 import { createDeliveryWriter, type OpenMessage, withPlace } from "./delivery.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { type ChainHead, createGatewayReader } from "./gateway.ts";
 import { failureOf } from "./intents.ts";
-import { type LaneEnds, laneName } from "./lane.ts";
+import { type LaneEnds, laneName, type WayOfDelivery } from "./lane.ts";
 import { noteTrouble, troubles } from "./laneState.ts";
 import type { Failure } from "./message.ts";
 import { consecutive, planBatch } from "./planner.ts";
-import { quorumAt } from "./quorum.ts";
 import { deliveryDelayMs, quorumDelayMs } from "./ramp.ts";
 import { openRows } from "./readModel.ts";
 import { createSetCheck } from "./setCheck.ts";
@@ -34,9 +30,9 @@ type Deps = {
   db: Db;
   store: EventStore;
   sender: Sender;
-  attestations: Pick<Attestations, "recent">;
   contents: RecentContents;
-  collect: Collector;
+  /** What makes a destination believe a batch, by the lane's way of delivery. */
+  authorities: Readonly<Record<WayOfDelivery, Authorize>>;
   book: ValidatorBook;
   clock: Clock;
   log: Log;
@@ -135,43 +131,23 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     }
     const count = planBatch(candidates, { maxBatch: deps.maxBatch, validators: book.all.length });
     const planned = candidates.slice(0, count);
-    const [first, last] = [planned[0], planned.at(-1)];
-    if (!first || !last) return "done";
-    const places = new Map(
-      planned.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])),
-    );
-    const pushed = await pushedWords(lane, generation, places, first.nonce, last.nonce);
-    const [{ quorum, fresh }, contents] = await Promise.all([
-      deps.collect({ lane, generation, places, to: last.nonce, pushed }),
+    const [first] = planned;
+    if (!first) return "done";
+    const authorize = deps.authorities[lane.delivery];
+    const [authorized, contents] = await Promise.all([
+      authorize({ lane, generation, planned: [first, ...planned.slice(1)] }),
       delivery.contents(planned),
     ]);
-    if (!quorum) {
-      await saveAttestations(db, lane, { generation, epoch: book.epoch }, fresh, new Date(clock.now()));
-      await noteMiss(lane, "awaiting-quorum", "too few validators have signed");
-      return "no-quorum";
+    if ("missing" in authorized) {
+      const { code, detail } = authorized.missing;
+      await noteMiss(lane, code, detail);
+      return code === "awaiting-quorum" ? "no-quorum" : "done";
     }
-    const batch = planned.filter(({ nonce }) => nonce <= quorum.nonce);
-    await delivery.start({ lane, generation, batch, contents, quorum, fresh });
+    const { authority } = authorized;
+    const batch = planned.filter(({ nonce }) => nonce <= authority.nonce);
+    await delivery.start({ lane, generation, batch, contents, authority });
     waitingSince.delete(laneName(lane));
     return candidates.length > batch.length ? "more" : "done";
-  }
-
-  /** What validators have said: as it comes in where that suffices, otherwise with what is kept. */
-  async function pushedWords(
-    lane: LaneEnds,
-    generation: number,
-    places: ReadonlyMap<bigint, Hex>,
-    from: bigint,
-    to: bigint,
-  ): Promise<readonly KeptAttestation[]> {
-    const isUseful = (word: KeptAttestation) =>
-      word.generation === generation &&
-      word.nonce >= from &&
-      (word.nonce > to || places.get(word.nonce) === word.accumulator);
-    const recent = deps.attestations.recent(lane).filter(isUseful);
-    if (quorumAt(book.set, recent, to)) return recent;
-    const kept = await keptAttestations(db, lane, { generation, epoch: book.epoch, nonce: from });
-    return [...kept.filter(isUseful), ...recent];
   }
 
   async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<void> {

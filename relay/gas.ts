@@ -21,6 +21,12 @@ const deliveryBase = 60_000n;
 const validatorGas = 1_500n;
 /** Per signature: one `ecrecover` and what surrounds it. */
 const signatureGas = 6_000n;
+/** Per node of a Merkle-Patricia proof: copied, hashed, decoded, its path compared; 32,000 were measured. */
+const proofNodeGas = 45_000n;
+/** Per byte of the proof's nodes. */
+const proofByteGas = 12n;
+/** The oracle's call, its reads of header, generation and epoch, account and slot decoded. */
+const proofBase = 80_000n;
 /** Per id of a message that is left for later. */
 const laterIdGas = 500n;
 /** Per message besides its gas limit: id, cold account access, first write of a failure, event with its reason. */
@@ -37,14 +43,22 @@ export type DeliveryShape = {
   readonly validators: number;
   readonly signatures: number;
   readonly laterIds: number;
+  /** The nodes of account and storage proof, in bytes each; left out where a checkpoint is signed. */
+  readonly proof?: readonly number[];
 };
 
-/** Length of `deliver`'s calldata in bytes when all messages have attributes; each that has none takes 32 less. */
-export function deliverCalldataBytes({ messages, validators, signatures, laterIds }: DeliveryShape): number {
+/**
+ * Length of `deliver`'s calldata in bytes, or of `deliverProven`'s, when all messages have attributes; each that has none
+ * takes 32 less.
+ */
+export function deliverCalldataBytes({ messages, validators, signatures, laterIds, proof }: DeliveryShape): number {
+  const packed = messages.reduce((sum, { payloadBytes }) => sum + 80 + payloadBytes, 0);
+  const list = 1 + words(packed) + 1 + laterIds;
+  // origin, block, count, first nonce; offsets of both proofs, messages, ids; then an offset and a length a node
+  if (proof) return 4 + 32 * (8 + 2 + proof.reduce((sum, bytes) => sum + 2 + words(bytes), 0) + list);
   const fixed = 6 + 5; // checkpoint; offsets of set, signatures, messages, ids; first nonce
   const set = 1 + 1 + 1 + validators;
-  const packed = messages.reduce((sum, { payloadBytes }) => sum + 80 + payloadBytes, 0);
-  return 4 + 32 * (fixed + set + 1 + 2 * signatures + 1 + words(packed) + 1 + laterIds);
+  return 4 + 32 * (fixed + set + 1 + 2 * signatures + list);
 }
 
 /** Gas limit of the transaction that makes a delivery. */
@@ -55,6 +69,7 @@ export function deliveryGas(shape: DeliveryShape): bigint {
     BigInt(shape.validators) * validatorGas +
     BigInt(shape.signatures) * signatureGas +
     BigInt(shape.laterIds) * laterIdGas +
+    proofGas(shape.proof) +
     shape.messages.reduce((sum, message) => sum + attemptGas(message), 0n) +
     // The last message must still find that on top of its limit; what others did not use cannot be counted on.
     shape.messages.reduce((most, message) => (marginOf(message) > most ? marginOf(message) : most), 0n) +
@@ -65,6 +80,23 @@ export function deliveryGas(shape: DeliveryShape): bigint {
   const standard = intrinsic + BigInt(bytes) * calldataByte + execution;
   const floor = intrinsic + BigInt(bytes) * calldataFloorByte;
   return standard > floor ? standard : floor;
+}
+
+function proofGas(nodes: readonly number[] | undefined): bigint {
+  if (!nodes) return 0n;
+  const bytes = nodes.reduce((sum, size) => sum + size, 0);
+  return proofBase + BigInt(nodes.length) * proofNodeGas + BigInt(bytes) * proofByteGas;
+}
+
+/** Gas limit of the transaction that has a header attested: its quorum, its hash, three slots written. */
+export function headerGas(shape: {
+  readonly validators: number;
+  readonly signatures: number;
+  readonly rlpBytes: number;
+}) {
+  const bytes = 4 + 32 * (5 + 3 + 1 + words(shape.rlpBytes) + 3 + shape.validators + 1 + 2 * shape.signatures);
+  const quorum = BigInt(shape.validators) * validatorGas + BigInt(shape.signatures) * signatureGas;
+  return intrinsic + BigInt(bytes) * calldataFloorByte + 250_000n + quorum + memoryGas(6 * bytes);
 }
 
 /** The gateway asks for a twentieth of the gas limit and a unit for every byte of the payload. */

@@ -11,9 +11,10 @@ import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
-import { createAskValidator } from "./ask.ts";
+import { createAskHeader, createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
+import { createCheckpointAuthority } from "./checkpointAuthority.ts";
 import { createCollector } from "./collect.ts";
 import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
@@ -23,6 +24,9 @@ import { createLanes, type Lane, type LaneEnds, laneName, parseLaneName, type Re
 import { laneMigrations } from "./laneState.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
+import { createHeaderCollector } from "./proof/collectHeader.ts";
+import { headerMigrations } from "./proof/headerStore.ts";
+import { createProofAuthority } from "./proof/proofAuthority.ts";
 import { createRelayQueries } from "./queries.ts";
 import { messageMigrations, messageProjection } from "./readModel.ts";
 import { reorganisationMigrations } from "./realignments.ts";
@@ -45,6 +49,7 @@ export const relayMigrations: readonly Migration[] = [
   ...attestationMigrations,
   ...reorganisationMigrations,
   ...runMigrations,
+  ...headerMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
@@ -82,17 +87,23 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const { db, clock, config } = deps;
   const log = deps.log.child({ module: "relay" });
   const chains = Object.fromEntries(
-    Object.entries(deps.chains).map(([name, { chain, gateway }]) => [name, { chain, gateway: getAddress(gateway) }]),
+    Object.entries(deps.chains).map(([name, chain]) => [name, { ...chain, gateway: getAddress(chain.gateway) }]),
   );
   const lanes = createLanes({ chains, lanes: config.lanes });
   const book = createValidatorBook(config);
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
   const contents = createRecentContents();
   const attestations = createAttestations({ db, lanes, book, clock, log, heard: (lane) => heard(lane) });
-  const ask = createAskValidator({ timeoutMs: config.attestTimeoutMs, log });
+  const asking = { timeoutMs: config.attestTimeoutMs, log };
+  const [ask, askHeader] = [createAskValidator(asking), createAskHeader(asking)];
   const collect = createCollector({ attestations, ask, book, log });
+  const collectHeader = createHeaderCollector({ ask: askHeader, book, log });
   const { account, maxBatch } = config;
-  const driver = createLaneDriver({ ...deps, attestations, contents, collect, book, account, maxBatch, log });
+  const authorities = {
+    checkpoint: createCheckpointAuthority({ db, attestations, collect, book, clock }),
+    proof: createProofAuthority({ ...deps, collect: collectHeader, book, account, log }),
+  };
+  const driver = createLaneDriver({ ...deps, authorities, contents, book, account, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
   const actions = createMessageActions({ ...deps, lanes, account });

@@ -1,14 +1,19 @@
+import { size } from "viem";
+import type { Hex } from "#core/kernel/codec.ts";
 import type { IntentRequest, IntentStatus } from "#core/sender/sender.ts";
+import type { EncodedDelivery } from "./authority.ts";
 import { messageStream } from "./events.ts";
-import { type DeliveryShape, deliveryGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
+import { type DeliveryShape, deliveryGas, headerGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
 import { sendKind } from "./identity.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import type { Failure } from "./message.ts";
-import { type Delivery, encodeDeliver, encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
+import { encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
+import { encodeAttestHeader, type SignedHeader } from "./protocol/proven.ts";
 
 export const deliverKind = "relay.deliver";
 export const retryKind = "relay.retry";
+export const headerKind = "relay.attest-header";
 
 const payloadBytes = ({ payload }: { payload: string }): number => (payload.length - 2) / 2;
 
@@ -20,25 +25,49 @@ const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
  * have reached the chain, and delivering twice is harmless. Later attempts are dry-run, so that what cannot succeed
  * costs no gas.
  */
-export function deliveryIntent(lane: LaneEnds, delivery: Delivery, attempt: number, account: string): IntentRequest {
-  const { checkpoint, firstNonce, messages } = delivery;
+export function deliveryIntent(
+  lane: LaneEnds,
+  delivery: { generation: number; firstNonce: bigint; messages: readonly WireMessage[]; call: EncodedDelivery },
+  attempt: number,
+  account: string,
+): IntentRequest {
+  const { generation, firstNonce, messages, call } = delivery;
   const shape: DeliveryShape = {
     messages: messages.map((message) => ({ gasLimit: message.gasLimit, payloadBytes: payloadBytes(message) })),
-    validators: delivery.set.validators.length,
-    signatures: delivery.signatures.length,
-    laterIds: delivery.laterIds.length,
+    ...call.shape,
   };
   const gas = deliveryGas(shape);
   const lastNonce = firstNonce + BigInt(messages.length) - 1n;
   return {
-    id: `${deliverySubject(lane)}-${checkpoint.generation}-${firstNonce}-${lastNonce}-${attempt}`,
+    id: `${deliverySubject(lane)}-${generation}-${firstNonce}-${lastNonce}-${attempt}`,
     chain: lane.destination,
     account,
     kind: deliverKind,
     subject: deliverySubject(lane),
-    call: { to: lane.to.gateway, data: encodeDeliver(delivery), value: 0n },
+    call: { to: lane.to.gateway, data: call.data, value: 0n },
     gas: gas < transactionGasCap ? gas : transactionGasCap,
     dryRun: attempt > 1,
+  };
+}
+
+/** Brings a header of the lane's origin to the state oracle of its destination. */
+export function headerIntent(
+  lane: LaneEnds,
+  oracle: Hex,
+  signed: SignedHeader,
+  attempt: number,
+  account: string,
+): IntentRequest {
+  const { header, rlp, set, signatures } = signed;
+  return {
+    id: `${deliverySubject(lane)}-header-${header.generation}-${header.number}-${header.epoch}-${attempt}`,
+    chain: lane.destination,
+    account,
+    kind: headerKind,
+    subject: deliverySubject(lane),
+    call: { to: oracle, data: encodeAttestHeader(signed), value: 0n },
+    gas: headerGas({ validators: set.validators.length, signatures: signatures.length, rlpBytes: size(rlp) }),
+    dryRun: true,
   };
 }
 

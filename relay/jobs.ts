@@ -3,7 +3,7 @@ import type { StoredEvent } from "#core/events/store.ts";
 import type { Job } from "#core/queue/queue.ts";
 import { messageIdOf } from "./events.ts";
 import { sendKind } from "./identity.ts";
-import { deliverKind, retryKind } from "./intents.ts";
+import { deliverKind, headerKind, retryKind } from "./intents.ts";
 import { laneName } from "./lane.ts";
 
 export const deliverJob = "relay.deliver";
@@ -14,8 +14,8 @@ const laneData = z.object({ origin: z.string(), destination: z.string() });
 const intentData = z.object({ kind: z.string(), subject: z.string(), status: z.string().optional() });
 
 /**
- * Messages that became final (the newest of many asks for all of them), deliveries that were reorganised out, and intents that ended without effect ask for a
- * look. What goes well asks for nothing.
+ * Messages that became final (the newest of many asks for all of them), headers that arrived, deliveries that were
+ * reorganised out, and intents that ended without effect ask for a look. What else goes well asks for nothing.
  */
 export function jobsOf(event: StoredEvent): Job[] {
   switch (event.type) {
@@ -37,6 +37,8 @@ export function jobsOf(event: StoredEvent): Job[] {
 
 function jobsOfIntent(event: StoredEvent): Job[] {
   const { kind, subject, status } = intentData.parse(event.data);
+  // A header that has arrived is what its lane waits for; one that never will is seen when the lane's next look is due.
+  if (kind === headerKind) return status === "success" ? [deliver(subject.slice("lane-".length), event)] : [];
   if (status === "success") return [];
   if (kind === deliverKind) return [deliver(subject.slice("lane-".length), event)];
   const message = kind === sendKind || kind === retryKind ? messageIdOf(subject) : undefined;

@@ -1,15 +1,27 @@
-import type { Chain } from "#core/chain/chain.ts";
+import type { Chain, ProveState } from "#core/chain/chain.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 
-/** A chain as messages need it. */
-export type RelayChain = { readonly chain: Chain; readonly gateway: Hex };
+/** A chain as messages need it; what deliveries by proof need besides is left out where there is none. */
+export type RelayChain = {
+  readonly chain: Chain;
+  readonly gateway: Hex;
+  readonly stateOracle?: Hex | undefined;
+  readonly prove?: ProveState;
+};
+
+/** What a lane's destination is shown: signatures of validators over its head, or a proof of the origin's state. */
+export type WayOfDelivery = "checkpoint" | "proof";
 
 /** The messages from one chain to another, by the configuration's names of the two. */
 export type Lane = { readonly origin: string; readonly destination: string };
 
 /** A lane with both ends. */
-export type LaneEnds = Lane & { readonly from: RelayChain; readonly to: RelayChain };
+export type LaneEnds = Lane & {
+  readonly from: RelayChain;
+  readonly to: RelayChain;
+  readonly delivery: WayOfDelivery;
+};
 
 const arrow = "→";
 
@@ -22,6 +34,8 @@ export function parseLaneName(name: string): Lane | undefined {
   return origin && destination && rest.length === 0 ? { origin, destination } : undefined;
 }
 
+type WantedLane = Lane & { readonly delivery?: WayOfDelivery };
+
 /** The lanes that are served, found by name or by their chains' ids. */
 export type Lanes = {
   readonly all: readonly LaneEnds[];
@@ -33,15 +47,16 @@ export type Lanes = {
 /** Throws `config-invalid` for a lane between chains that are not configured. */
 export function createLanes(deps: {
   chains: Readonly<Record<string, RelayChain>>;
-  lanes?: readonly Lane[] | undefined;
+  lanes?: readonly WantedLane[] | undefined;
 }): Lanes {
   const names = Object.keys(deps.chains);
-  const pairs = names.flatMap((origin) => names.map((destination) => ({ origin, destination })));
-  const wanted = deps.lanes ?? pairs.filter(({ origin, destination }) => origin !== destination);
-  const all = wanted.map((lane): LaneEnds => {
+  const pairs = names.flatMap((origin) => names.map((destination): WantedLane => ({ origin, destination })));
+  const wanted: readonly WantedLane[] = deps.lanes ?? pairs.filter(({ origin, destination }) => origin !== destination);
+  const all = wanted.map(({ delivery = "checkpoint", ...lane }): LaneEnds => {
     const from = deps.chains[lane.origin];
     const to = deps.chains[lane.destination];
-    if (from && to && from !== to) return { origin: lane.origin, destination: lane.destination, from, to };
+    if (delivery === "proof" && !(from?.prove && to?.stateOracle)) throw noOracle(lane);
+    if (from && to && from !== to) return { ...lane, from, to, delivery };
     throw new LockstepError("config-invalid", `relay.lanes: ${laneName(lane)} is not between two configured chains`, {
       details: { field: "relay.lanes" },
     });
@@ -68,4 +83,9 @@ export function createLanes(deps: {
     },
     byChainIds: (origin, destination) => byIds.get(`${origin}-${destination}`),
   };
+}
+
+function noOracle(lane: Lane): LockstepError {
+  const message = `relay.lanes: ${laneName(lane)} is delivered by proof, which needs chains.${lane.destination}.stateOracle`;
+  return new LockstepError("config-invalid", message, { details: { field: "relay.lanes" } });
 }

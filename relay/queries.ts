@@ -63,7 +63,7 @@ export function createRelayQueries(deps: {
     async lanes() {
       const held = await troubles(db);
       return Promise.all(
-        lanes.all.map(async ({ origin, destination }): Promise<LaneView> => {
+        lanes.all.map(async ({ origin, destination, delivery }): Promise<LaneView> => {
           const lane = laneName({ origin, destination });
           const figures = await laneFigures(db, { origin, destination });
           const trouble = figures.backlog > 0 ? held.get(lane) : undefined;
@@ -72,7 +72,7 @@ export function createRelayQueries(deps: {
             message: trouble.detail,
             nextAttemptAt: trouble.dueAt.toISOString(),
           };
-          return { lane, origin, destination, ...figures, ...(reason && { reason }) };
+          return { lane, origin, destination, delivery, ...figures, ...(reason && { reason }) };
         }),
       );
     },

@@ -69,6 +69,7 @@ export const laneViewSchema = z
     lane: z.string(),
     origin: z.string(),
     destination: z.string(),
+    delivery: z.enum(["checkpoint", "proof"]).meta({ description: "What the destination is shown" }),
     seen: uint,
     finalized: uint,
     attested: uint,

@@ -12,6 +12,16 @@ const threshold = z.discriminatedUnion("rule", [
   z.strictObject({ rule: z.literal("absoluteWeight"), weight }),
 ]);
 
+const lane = z.strictObject({
+  origin: name,
+  destination: name,
+  /**
+   * What the destination is shown: a checkpoint that validators signed, or a proof of the origin's state against a
+   * header that they attested, which needs `stateOracle` there and at the validators.
+   */
+  delivery: z.enum(["checkpoint", "proof"]).default("checkpoint"),
+});
+
 /** What the relayer of messages needs to know besides the chains. */
 export const relayConfigSchema = z
   .strictObject({
@@ -20,7 +30,7 @@ export const relayConfigSchema = z
     /** Managed account that sends messages whose request names none; the delivering one when left out. */
     senderAccount: name.optional(),
     /** Lanes to serve; every ordered pair of chains when left out. */
-    lanes: z.array(z.strictObject({ origin: name, destination: name })).optional(),
+    lanes: z.array(lane).optional(),
     /** The validators that the gateways know for `epoch`, the same for every origin, and where each can be asked. */
     validators: z
       .array(z.strictObject({ name, address, weight: weight.default(1), url: z.url({ protocol: /^https?$/ }) }))

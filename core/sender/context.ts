@@ -31,9 +31,12 @@ export type SendSettings = {
 /** An amount in wei, or what so many transactions as the account sends cost at present. */
 export type LowBalance = { readonly wei: bigint } | { readonly transactions: number };
 
+/** What a sender needs of a chain. */
+export type SenderChain = Omit<ChainAccess, "prove">;
+
 /** What everything that works for one account on one chain shares. */
 export type LaneContext = {
-  readonly chain: ChainAccess;
+  readonly chain: SenderChain;
   readonly account: string;
   readonly address: Hex;
   readonly db: Db;

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { ChainAccess } from "../chain/chain.ts";
 import type { KeyStore } from "../chain/keys.ts";
 import type { Db, Queryable } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
@@ -9,7 +8,7 @@ import { type Mark, noMark } from "../kernel/mark.ts";
 import type { Sealer } from "../kernel/seal.ts";
 import type { Log } from "../observe/log.ts";
 import { createAttemptSigner } from "./attempts.ts";
-import type { SendSettings } from "./context.ts";
+import type { SenderChain, SendSettings } from "./context.ts";
 import { defaultFeeCeiling } from "./fees.ts";
 import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
@@ -37,7 +36,7 @@ export type SenderDeps = {
   readonly db: Db;
   readonly store: EventStore;
   /** By name. */
-  readonly chains: Readonly<Record<string, ChainAccess>>;
+  readonly chains: Readonly<Record<string, SenderChain>>;
   readonly keyStore: KeyStore;
   /** Names that stand for one of several accounts; none may be the name of an account. */
   readonly pools?: Readonly<Record<string, readonly string[]>>;

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { encodeFunctionData, type Hex, parseSignature, signatureToCompactSignature } from "viem";
+import { encodeFunctionData, type Hex, size } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { stateOracleAbi } from "#core/abi/stateOracle.ts";
 import type { BlockHeader } from "#core/chain/blockHeader.ts";
-import { encodeSendMessage, packMessages } from "#relay/protocol/calls.ts";
+import { type DeliveryShape, deliverCalldataBytes, deliveryGas, headerGas } from "#relay/gas.ts";
+import { headSlots } from "#relay/proof/headSlots.ts";
+import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import { headerTypedData } from "#relay/protocol/header.ts";
 import type { Appended } from "#relay/protocol/logs.ts";
-import { toContractSet } from "#relay/protocol/quorum.ts";
-import { headerAt, mappingSlot, proofAt } from "#test/support/state.ts";
+import { encodeAttestHeader, encodeDeliverProven } from "#relay/protocol/proven.ts";
+import { headerAt, proofAt } from "#test/support/state.ts";
 import { accounts } from "./chains.ts";
 import { appendedBy, authorityOf, openPair, type Side } from "./gatewayPair.ts";
 import { validatorSet, validators } from "./lane.ts";
@@ -16,7 +18,7 @@ import { refusalOf } from "./reverts.ts";
 
 const anyone = 4;
 const proxyPath = "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol/ERC1967Proxy";
-const laneBase = 0x996d8636f86ce8c65931c72168b7f56f0b6190df19af5cb070bc228a51ce2900n;
+const gasLimit = 300_000n;
 
 describe("a proof of the origin's storage", () => {
   let alpha: Side;
@@ -35,8 +37,14 @@ describe("a proof of the origin's storage", () => {
     const data = encodeFunctionData({ abi: gatewayAbi, functionName: "setStateOracle", args: [oracle] });
     await beta.chain.send(0, { to: beta.gateway, data });
     counter = await beta.chain.deploy("contracts/mocks/MessageCounter.sol/MessageCounter");
-    for (const payload of ["0x", "0x6869", `0x${"ab".repeat(100)}`] as const) {
-      const send = encodeSendMessage({ chainId: beta.chainId, address: counter }, payload);
+    const burner = await beta.chain.deploy("contracts/mocks/HostileRecipients.sol/GasBurner");
+    for (const [recipient, payload] of [
+      [counter, "0x"],
+      [counter, "0x6869"],
+      [burner, "0x"],
+      [burner, `0x${"ab".repeat(100)}`],
+    ] as const) {
+      const send = encodeSendMessage({ chainId: beta.chainId, address: recipient }, payload, gasLimit);
       messages.push(...(await appendedBy(alpha, 1, { to: alpha.gateway, data: send })));
     }
   });
@@ -46,40 +54,54 @@ describe("a proof of the origin's storage", () => {
   async function attest({ number, hash, rlp }: BlockHeader): Promise<void> {
     const header = { originChainId: alpha.chainId, generation: 0, number, blockHash: hash, epoch: 1n };
     const typedData = headerTypedData({ chainId: beta.chainId, address: oracle }, header);
-    const signers = validators.slice(1).toSorted((a, b) => (BigInt(a.address) < BigInt(b.address) ? -1 : 1));
     const signatures = await Promise.all(
-      signers.map(async (signer) => {
-        const signature = parseSignature(await signer.signTypedData(typedData));
-        const { r, yParityAndS } = signatureToCompactSignature(signature);
-        return { r, vs: yParityAndS };
-      }),
+      validators.slice(1).map(async (signer) => ({
+        signer: signer.address,
+        signature: await signer.signTypedData(typedData),
+      })),
     );
-    const message = { ...header, originChainId: BigInt(alpha.chainId) };
-    const args = [message, rlp, toContractSet(validatorSet), signatures] as const;
-    const data = encodeFunctionData({ abi: stateOracleAbi, functionName: "attestHeader", args });
-    await beta.chain.send(anyone, { to: oracle, data });
+    const data = encodeAttestHeader({ header, rlp, set: validatorSet, signatures });
+    const gas = headerGas({ validators: validators.length, signatures: signatures.length, rlpBytes: size(rlp) });
+    const { gasUsed } = await beta.chain.send(anyone, { to: oracle, data, gas });
+    assert.ok(gasUsed < gas && gasUsed > gas / 3n, `header: limit ${gas}, used ${gasUsed}`);
   }
 
-  /** The delivery of all messages under what the node proves of a slot of the origin's gateway. */
-  async function provenDelivery(number: bigint, slot = mappingSlot("uint256", BigInt(beta.chainId), laneBase)) {
+  /** The delivery of messages under what the node proves of a slot of the origin's gateway. */
+  async function provenDelivery(number: bigint, list = messages, slot: Hex = headSlots(beta.chainId)[0]) {
     const { accountProof, storageProof } = await proofAt(alpha.chain, number, alpha.gateway, [slot]);
-    const list = packMessages(messages.map(({ message }) => message));
-    const count = BigInt(messages.length);
-    const args = [BigInt(alpha.chainId), number, accountProof, storageProof[0]!.proof, 1n, count, list, []] as const;
-    return encodeFunctionData({ abi: gatewayAbi, functionName: "deliverProven", args });
+    const proof = { accountProof, storageProof: storageProof[0]!.proof };
+    const laterIds = messages.slice(list.length).map(({ id }) => id);
+    const data = encodeDeliverProven({
+      ...{ originChainId: alpha.chainId, blockNumber: number, ...proof, firstNonce: 1n, laterIds },
+      messages: list.map(({ message }) => message),
+    });
+    const shape: DeliveryShape = {
+      messages: list.map(({ message }) => ({ gasLimit, payloadBytes: size(message.payload) })),
+      ...{ validators: 0, signatures: 0, laterIds: laterIds.length },
+      proof: [...proof.accountProof, ...proof.storageProof].map(size),
+    };
+    return { data, shape };
   }
 
-  it("stands in for a checkpoint: the messages run, once, whoever brings it", async () => {
+  it("stands in for a checkpoint: the messages run, once, whoever brings it, a few at a time or all", async (t) => {
     const block = await headerAt(alpha.chain, await alpha.chain.reader.getBlockNumber());
-    const delivery = await provenDelivery(block.number);
+    const { data: delivery, shape } = await provenDelivery(block.number);
     const refusal = (data: Hex) => refusalOf(beta.chain, accounts[anyone]!.address, beta.gateway, data);
     assert.equal(await refusal(delivery), "UnknownHeader");
     await attest(block);
-    const second = mappingSlot("uint256", BigInt(beta.chainId), laneBase + 1n);
-    assert.match((await refusal(await provenDelivery(block.number, second))) ?? "", /^(RLP|TrieProof)/);
+    const [, second] = headSlots(beta.chainId);
+    const wrong = await provenDelivery(block.number, messages, second);
+    assert.match((await refusal(wrong.data)) ?? "", /^(RLP|TrieProof|WrongAccumulator)/);
 
-    const { logs } = await beta.chain.send(anyone, { to: beta.gateway, data: delivery });
-    assert.equal(logs.length, messages.length);
+    assert.equal(size(delivery), deliverCalldataBytes(shape));
+    const gas = deliveryGas(shape);
+    const part = await provenDelivery(block.number, messages.slice(0, 1));
+    const one = await beta.chain.send(anyone, { to: beta.gateway, data: part.data, gas: deliveryGas(part.shape) });
+    assert.equal(one.logs.length, 1);
+    // The last two use up all they get and fail; more gas than the formula gives is not to be had.
+    const { logs, gasUsed } = await beta.chain.send(anyone, { to: beta.gateway, data: delivery, gas });
+    t.diagnostic(`delivery: limit ${gas}, used ${gasUsed}`);
+    assert.equal(logs.length, messages.length - 1);
     const read = { address: beta.gateway, abi: gatewayAbi } as const;
     const head = await beta.chain.reader.readContract({
       ...read,
@@ -88,7 +110,7 @@ describe("a proof of the origin's storage", () => {
     });
     const { nonce, accumulator } = messages.at(-1)!;
     assert.deepEqual(head, { accumulator, nonce, generation: 0 });
-    assert.equal(BigInt((await beta.chain.reader.getStorageAt({ address: counter, slot: "0x0" }))!), nonce);
+    assert.equal(BigInt((await beta.chain.reader.getStorageAt({ address: counter, slot: "0x0" }))!), 2n);
 
     const again = await beta.chain.send(anyone, { to: beta.gateway, data: delivery });
     assert.equal(again.logs.length, 0);

@@ -9,6 +9,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayMigrations, relayProjections } from "#relay";
+import { createCheckpointAuthority } from "#relay/checkpointAuthority.ts";
 import type { Collector } from "#relay/collect.ts";
 import { createRecentContents } from "#relay/contents.ts";
 import { createLaneDriver } from "#relay/driver.ts";
@@ -75,8 +76,11 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
   const contents = createRecentContents();
   const driver = createLaneDriver({
-    ...{ db, store, sender, collect, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
-    attestations: { recent: () => [] },
+    ...{ db, store, sender, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
+    authorities: {
+      checkpoint: createCheckpointAuthority({ db, attestations: { recent: () => [] }, collect, book, clock }),
+      proof: () => assert.fail("no lane here is delivered by proof"),
+    },
   });
   const observer = createRelayObserver({
     contents,

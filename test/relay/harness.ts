@@ -104,6 +104,8 @@ type Options = {
   readonly maxBatch?: number;
   /** Requests are served by another process than the one that delivers, as far as the database can tell. */
   readonly separateApi?: boolean;
+  /** Messages from alpha to beta are delivered by proof. */
+  readonly byProof?: boolean;
 };
 
 export type Harness = Awaited<ReturnType<typeof openHarness>>;
@@ -121,6 +123,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
       ...{ chainId: sites[name].local.chainId, endpoints: [sites[name].url], pollMs: 10 },
       ...{ finality: { blocks: options.finalityBlocks ?? 0 }, blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
+      stateOracle: sites[name].contracts.stateOracle,
     });
   const chains = Object.fromEntries(
     names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock })]),
@@ -130,6 +133,10 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const ports = await Promise.all(validatorNames.map(freePort));
   const relayConfig = relayConfigSchema.parse({
     ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    lanes: [
+      { origin: "alpha", destination: "beta", delivery: options.byProof ? "proof" : "checkpoint" },
+      { origin: "beta", destination: "alpha" },
+    ],
     validators: validatorNames.map((name, index) => ({
       ...{ name, address: privateKeyToAddress(validatorKeys[name]), url: `http://127.0.0.1:${ports[index]}` },
     })),
@@ -139,7 +146,10 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
     const schemas = { ...intentEvents, ...relayEvents };
     const store = createEventStore({ db: own, log, clock, schemas, projections: relayProjections });
     const sender = createSender({ db: own, store, chains, keyStore, sealer, clock, log });
-    const ends = names.map((name) => [name, { chain: chains[name], gateway: sites[name].contracts.gateway }]);
+    const ends = names.map((name) => {
+      const { gateway, stateOracle } = sites[name].contracts;
+      return [name, { chain: chains[name], gateway, stateOracle, prove: chains[name].prove }];
+    });
     const shared = { db: own, store, sender, keyStore, clock, log };
     return { store, sender, relay: createRelay({ ...shared, chains: Object.fromEntries(ends), config: relayConfig }) };
   };

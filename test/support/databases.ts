@@ -36,7 +36,7 @@ export const quietLog = createLog({ level: "silent", name: "test" });
  *     });
  */
 export async function forEachDatabase(name: string, define: (backend: DatabaseBackend) => void): Promise<void> {
-  describe(`${name} on pglite`, () => define({ name: "pglite", open: openPglite }));
+  describe(`${name} on pglite`, () => define(embeddedDatabase));
   await onPostgres(name, define);
 }
 
@@ -66,6 +66,9 @@ export async function withDatabase<T>(
     await database.close();
   }
 }
+
+/** The database that is always there. */
+export const embeddedDatabase: DatabaseBackend = { name: "pglite", open: () => openPglite() };
 
 let embedded: Promise<EmbeddedDatabase> | undefined;
 

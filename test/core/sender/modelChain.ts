@@ -10,7 +10,7 @@ type Mined = Block & { readonly transactions: readonly Pooled[] };
 export type SendFault = "silent" | "loud" | "refused";
 
 /** A chain with a mempool in memory, by the rules that nodes have, and everything that can happen to it. */
-export type ModelChain = ChainAccess & {
+export type ModelChain = Omit<ChainAccess, "prove"> & {
   mine(): void;
   /** Drops up to so many blocks that are not final; their transactions go back to the pool, or are gone. */
   reorganise(depth: number, back: boolean): void;
