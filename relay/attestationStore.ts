@@ -81,17 +81,18 @@ export async function saveWord(
 export type KeptAttestation = Attestation & { readonly generation: number };
 
 /**
- * Attestations of an epoch that agree with the lane's events. One that came before its message was indexed counts from
- * then on, or never.
+ * What validators have said about a lane from a nonce on. Whether it agrees with the lane's events is for the caller to
+ * see: to join a lane's messages here takes as long as the lane is.
  */
-export function matchingAttestations(from: Queryable, lane: Lane, epoch: bigint): Promise<KeptAttestation[]> {
+export function keptAttestations(
+  from: Queryable,
+  lane: Lane,
+  scope: AttestationScope & { readonly nonce: bigint },
+): Promise<KeptAttestation[]> {
   return from.query<KeptAttestation>(
-    `SELECT a.generation, a.validator, a.nonce, a.accumulator, a.signature
-       FROM relay_attestations AS a
-       JOIN relay_messages AS m
-         ON m.origin = a.origin AND m.destination = a.destination AND m.nonce = a.nonce AND m.accumulator = a.accumulator
-      WHERE a.origin = $1 AND a.destination = $2 AND a.epoch = $3`,
-    [lane.origin, lane.destination, epoch.toString()],
+    `SELECT generation, validator, nonce, accumulator, signature FROM relay_attestations
+      WHERE origin = $1 AND destination = $2 AND generation = $3 AND epoch = $4 AND nonce >= $5`,
+    [lane.origin, lane.destination, scope.generation, scope.epoch.toString(), scope.nonce.toString()],
   );
 }
 

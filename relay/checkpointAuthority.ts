@@ -1,7 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { type KeptAttestation, matchingAttestations, saveAttestations } from "./attestationStore.ts";
+import { type KeptAttestation, keptAttestations, saveAttestations } from "./attestationStore.ts";
 import type { Attestations } from "./attestations.ts";
 import type { Authorize } from "./authority.ts";
 import type { Collector } from "./collect.ts";
@@ -28,11 +28,14 @@ export function createCheckpointAuthority({ db, attestations, collect, book, clo
     from: bigint,
     to: bigint,
   ): Promise<readonly KeptAttestation[]> {
-    const ofLane = (word: KeptAttestation) => word.generation === generation && word.nonce >= from;
-    const agrees = ({ nonce, accumulator }: KeptAttestation) => nonce > to || places.get(nonce) === accumulator;
-    const recent = attestations.recent(lane).filter((word) => ofLane(word) && agrees(word));
+    const isUseful = (word: KeptAttestation) =>
+      word.generation === generation &&
+      word.nonce >= from &&
+      (word.nonce > to || places.get(word.nonce) === word.accumulator);
+    const recent = attestations.recent(lane).filter(isUseful);
     if (quorumAt(book.set, recent, to)) return recent;
-    return [...(await matchingAttestations(db, lane, book.epoch)).filter(ofLane), ...recent];
+    const kept = await keptAttestations(db, lane, { generation, epoch: book.epoch, nonce: from });
+    return [...kept.filter(isUseful), ...recent];
   }
 
   return async ({ lane, generation, planned }) => {

@@ -1,5 +1,5 @@
 import type { Db } from "#core/db/db.ts";
-import type { Append, EventStore } from "#core/events/store.ts";
+import type { EventStore } from "#core/events/store.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { pruneAttestations } from "./attestationStore.ts";
@@ -8,6 +8,7 @@ import type { RecentContents } from "./contents.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { deliveryIntent } from "./intents.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
+import { type LaneEvent, laneStream } from "./laneEvents.ts";
 import { clearTrouble } from "./laneState.ts";
 import { foldMessage } from "./message.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
@@ -38,7 +39,7 @@ type DeliveryStart = {
 export type DeliveryWriter = {
   /** What deliveries bring of messages, by the service's ids. */
   contents(batch: readonly OpenMessage[]): Promise<Map<string, WireMessage>>;
-  /** Writes the intent and the events of its messages in one transaction. Throws `conflict` when one has changed. */
+  /** Writes the intent and the event of its messages in one transaction. Throws `conflict` when one has changed. */
   start(delivery: DeliveryStart): Promise<void>;
 };
 
@@ -65,16 +66,19 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
     const call = authority.encode(first.nonce, messages);
     const attempt = (first.progress.delivery?.attempt ?? 0) + 1;
     const intent = deliveryIntent(lane, { generation, firstNonce: first.nonce, messages, call }, attempt, account);
-    const started = { intentId: intent.id, attempt, firstNonce: first.nonce, lastNonce: last.nonce };
-    const appends = batch.map((row): Append => {
-      const events = startEvents(lane, row, authority, started);
-      return { stream: messageStream(row.id), expected: row.version, events };
-    });
+    const { origin, destination } = lane;
+    const started: LaneEvent = {
+      type: "DeliveriesStarted",
+      data: {
+        ...{ origin, destination, firstNonce: first.nonce, lastNonce: last.nonce },
+        ...{ checkpointNonce: authority.nonce, epoch: authority.epoch, intentId: intent.id, attempt },
+      },
+    };
     await db.tx(async (tx) => {
       await authority.keep(tx);
       await clearTrouble(tx, lane);
       await sender.submit(tx, [intent]);
-      await store.append(tx, appends);
+      await store.append(tx, [{ stream: laneStream(lane, "delivery"), expected: "any", events: [started] }]);
     });
     log.debug({ lane: laneName(lane), first: first.nonce, last: last.nonce, attempt }, "delivery started");
     deliveries += 1;
@@ -96,15 +100,4 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
       );
     },
   };
-}
-
-function startEvents(
-  { origin, destination }: LaneEnds,
-  { progress }: OpenMessage,
-  { nonce: checkpointNonce, epoch }: Pick<Authority, "nonce" | "epoch">,
-  started: { intentId: string; attempt: number; firstNonce: bigint; lastNonce: bigint },
-): MessageEvent[] {
-  const lane = { origin, destination };
-  const attested: MessageEvent = { type: "MessageAttested", data: { ...lane, checkpointNonce, epoch } };
-  return [...(progress.attested ? [] : [attested]), { type: "DeliveryStarted", data: { ...lane, ...started } }];
 }

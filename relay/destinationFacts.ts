@@ -3,13 +3,65 @@ import type { Append } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import type { Lane } from "./lane.ts";
+import { type LaneEvent, laneStream } from "./laneEvents.ts";
 import { type AttemptFact, keepOrphans, lockOrphans, type SeenAttempt } from "./orphans.ts";
 import type { Progress } from "./progress.ts";
 import { rowsByOnchainIds } from "./readModel.ts";
 import type { MessageRow } from "./rows.ts";
+import { areUntouched } from "./runs.ts";
 
-/** The events of attempts that a destination has shown; those of unknown messages are kept for later. */
+/**
+ * The events of attempts that a destination has shown; those of unknown messages are kept for later. What goes well
+ * goes in runs: one event and no row read.
+ */
 export async function appendsOfAttempts(tx: Tx, chain: string, facts: readonly AttemptFact[]): Promise<Append[]> {
+  const single: AttemptFact[] = [];
+  const runs: Append[] = [];
+  for (const group of grouped(facts)) {
+    const run = await runOf(tx, group);
+    if (run) runs.push(run);
+    else single.push(...group);
+  }
+  return single.length > 0 ? [...runs, ...(await appendsOfEach(tx, chain, single))] : runs;
+}
+
+/** Attempts next to each other that one event could tell: executed by one transaction, nonce after nonce. */
+function grouped(facts: readonly AttemptFact[]): AttemptFact[][] {
+  const groups: AttemptFact[][] = [];
+  for (const fact of facts) {
+    const group = groups.at(-1);
+    const before = group?.at(-1);
+    const follows =
+      before?.kind === "executed" &&
+      fact.kind === "executed" &&
+      fact.lane === before.lane &&
+      fact.log.transactionHash === before.log.transactionHash &&
+      fact.nonce === before.nonce + 1n;
+    if (group && follows) group.push(fact);
+    else groups.push([fact]);
+  }
+  return groups;
+}
+
+/** The one event of a run; undefined when a message of it is unknown here or has more to tell. */
+async function runOf(tx: Tx, group: readonly AttemptFact[]): Promise<Append | undefined> {
+  const [first, last] = [group[0], group.at(-1)];
+  if (!first || !last || first.kind === "failed") return undefined;
+  const ids = group.map(({ id }) => id);
+  if (!(await areUntouched(tx, first.lane, first.nonce, ids))) return undefined;
+  const { origin, destination } = first.lane;
+  const { transactionHash, blockNumber, blockHash } = first.log;
+  const event: LaneEvent = {
+    type: "MessagesDelivered",
+    data: {
+      ...{ origin, destination, firstNonce: first.nonce, lastNonce: last.nonce },
+      ...{ transactionHash, blockNumber, blockHash, at: first.at },
+    },
+  };
+  return { stream: laneStream(first.lane, "destination"), expected: "any", events: [event] };
+}
+
+async function appendsOfEach(tx: Tx, chain: string, facts: readonly AttemptFact[]): Promise<Append[]> {
   const ids = facts.map(({ id }) => id);
   let rows = await rowsByOnchainIds(tx, ids);
   if (ids.some((id) => !rows.has(id))) {
@@ -67,7 +119,7 @@ const outcomes = [
 export function undoneEvents({ progress }: MessageRow, ancestor: bigint): MessageEvent[] {
   const { origin, destination } = progress;
   return outcomes
-    .filter(([key]) => progress[key] && !progress[key].final && progress[key].block > ancestor)
+    .filter(([key]) => progress[key] && progress[key].block > ancestor)
     .map(([, undone]) => ({ type: "DeliveryReorged", data: { origin, destination, undone, ancestor } }));
 }
 

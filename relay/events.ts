@@ -8,7 +8,7 @@ const seen = { transactionHash: hash, blockNumber: uint, blockHash: hash, at: ui
 const attempt = z.number().int().positive();
 
 /** Events of the stream `message-{id}`. */
-export const relayEvents = {
+export const messageEvents = {
   /** Asked for through the API; `intentId` names the transaction's intent. */
   MessageSubmitted: z.object({
     ...lane,
@@ -47,6 +47,11 @@ export const relayEvents = {
   MessageDelivered: z.object({ ...lane, ...seen }),
   /** Attempted at the destination without success; it can be retried. `reason` is an ABI-encoded error. */
   MessageFailed: z.object({ ...lane, ...seen, reason: hex }),
+  /**
+   * The destination's lane was realigned past it: no delivery brings it any more. Only what governance named can still be
+   * retried.
+   */
+  MessageSkipped: z.object({ ...lane, ...seen, generation: uint, retryable: z.boolean() }),
   /** What was last seen of it at the destination is in a final block. */
   DeliveryFinalized: z.object({ ...lane, outcome: z.enum(["delivered", "failed"]), finalHeight: uint }),
   /** The block of what was last seen of it is no longer part of the destination. */
@@ -55,7 +60,7 @@ export const relayEvents = {
   RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string() }),
 } as const;
 
-export type MessageEvent = EventOf<typeof relayEvents>;
+export type MessageEvent = EventOf<typeof messageEvents>;
 
 export const messageStream = (messageId: string) => `message-${messageId}`;
 

@@ -13,7 +13,16 @@ export const sendKind = "relay.send";
  * block and under another on-chain id. `ordinal` counts the messages of one transaction from 0.
  */
 export function foreignMessageId(originChainId: number, transactionHash: Hex, ordinal: number): string {
-  const digest = createHash("sha256").update(`${originChainId}:${transactionHash}:${ordinal}`).digest("hex");
+  return idOf(`${originChainId}:${transactionHash}:${ordinal}`);
+}
+
+/** The id of a message whose transaction's usual id belongs to another message, with another on-chain id. */
+export function furtherMessageId(originChainId: number, { log, ordinal, id }: Numbered): string {
+  return idOf(`${originChainId}:${log.transactionHash}:${ordinal}:${id}`);
+}
+
+function idOf(text: string): string {
+  const digest = createHash("sha256").update(text).digest("hex");
   return [
     digest.slice(0, 8),
     digest.slice(8, 12),

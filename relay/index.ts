@@ -16,6 +16,7 @@ import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
 import { createCheckpointAuthority } from "./checkpointAuthority.ts";
 import { createCollector } from "./collect.ts";
+import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
@@ -28,14 +29,16 @@ import { headerMigrations } from "./proof/headerStore.ts";
 import { createProofAuthority } from "./proof/proofAuthority.ts";
 import { createRelayQueries } from "./queries.ts";
 import { messageMigrations, messageProjection } from "./readModel.ts";
+import { reorganisationMigrations } from "./realignments.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
+import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
 import { createValidatorBook } from "./validators.ts";
 
-export { relayEvents } from "./events.ts";
 export type { RelayChain, WayOfDelivery } from "./lane.ts";
+export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
 
@@ -44,6 +47,8 @@ export const relayMigrations: readonly Migration[] = [
   ...laneMigrations,
   ...orphanMigrations,
   ...attestationMigrations,
+  ...reorganisationMigrations,
+  ...runMigrations,
   ...headerMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
@@ -115,7 +120,10 @@ export function createRelay(deps: RelayDeps): RelayContext {
   };
 
   return {
-    observer: createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+    observer: {
+      ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+      check: createCompletenessCheck({ db, lanes, log }),
+    },
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {

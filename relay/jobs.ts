@@ -14,8 +14,8 @@ const laneData = z.object({ origin: z.string(), destination: z.string() });
 const intentData = z.object({ kind: z.string(), subject: z.string(), status: z.string().optional() });
 
 /**
- * Messages that became final, headers that arrived, deliveries that were reorganised out, and intents that ended without
- * effect ask for a look. What else goes well asks for nothing.
+ * Messages that became final (the newest of many asks for all of them), headers that arrived, deliveries that were
+ * reorganised out, and intents that ended without effect ask for a look. What else goes well asks for nothing.
  */
 export function jobsOf(event: StoredEvent): Job[] {
   switch (event.type) {
@@ -23,6 +23,7 @@ export function jobsOf(event: StoredEvent): Job[] {
       const lane = finalizedData.parse(event.data);
       return lane.newest ? [deliver(laneName(lane), event)] : [];
     }
+    case "MessagesFinalized":
     case "DeliveryReorged":
       return [deliver(laneName(laneData.parse(event.data)), event)];
     case "IntentAbandoned":

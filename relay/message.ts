@@ -21,6 +21,8 @@ export type Message = {
   readonly failure?: Failure;
   /** What the recipient's failed execution answered: an ABI-encoded error. */
   readonly reason?: Hex;
+  /** The lane was realigned past it. */
+  readonly skipped?: { readonly generation: bigint; readonly retryable: boolean };
 };
 
 /** The message after its events; undefined before the first. */
@@ -51,6 +53,10 @@ function learned(before: Partial<Message>, event: MessageEvent): Partial<Message
       return { failure: { code: event.data.code, detail: event.data.detail } };
     case "MessageFailed":
       return { reason: event.data.reason };
+    case "MessageSkipped": {
+      const { generation, retryable } = event.data;
+      return { skipped: { generation, retryable } };
+    }
     default:
       return before;
   }

@@ -9,11 +9,15 @@ import { appendsOfAttempts, settledEvents, undoneEvents } from "./destinationFac
 import { type MessageEvent, messageStream } from "./events.ts";
 import { numbered } from "./identity.ts";
 import { type Lane, type Lanes, laneName, type RelayChain } from "./lane.ts";
+import { type LaneEvent, laneStream, type Run } from "./laneEvents.ts";
 import { type AppendedFact, appendsOfSent } from "./originFacts.ts";
 import { type AttemptFact, dropOrphans, finalizeOrphans } from "./orphans.ts";
 import { decodeGatewayLogs } from "./protocol/logs.ts";
-import { unfinalRows } from "./readModel.ts";
+import { decodeRealigned } from "./protocol/realigned.ts";
+import { rowsAbove, settledRows, unfinalRows } from "./readModel.ts";
+import { appendsOfRealigned, dropRealignments, type RealignedFact } from "./realignments.ts";
 import type { MessageRow } from "./rows.ts";
+import { runsExecuted, runsSent } from "./runs.ts";
 
 type Deps = {
   store: EventStore;
@@ -48,17 +52,27 @@ export function createRelayObserver(deps: Deps): ChainObserver {
     async included(tx, name, blocks) {
       const chain = chains[name];
       if (!chain) return;
-      const { sent, attempts } = factsOf(lanes, chain, blocks);
+      const { sent, attempts, realigned } = factsOf(lanes, chain, blocks);
       const origin = { name, chainId: chain.chain.chainId };
       const sentAppends = sent.length > 0 ? await appendsOfSent(tx, origin, sent, deps) : [];
       const outcomeAppends = attempts.length > 0 ? await appendsOfAttempts(tx, name, attempts) : [];
-      const touched = attempts.map(({ lane }) => lane);
-      await write(tx, [...sentAppends, ...outcomeAppends], outcomeAppends.length > 0 ? touched : []);
+      // Written at once: what a realignment jumps over is what has no outcome by then.
+      if (realigned.length > 0) {
+        await write(
+          tx,
+          outcomeAppends.splice(0),
+          attempts.map(({ lane }) => lane),
+        );
+        outcomeAppends.push(...(await appendsOfRealigned(tx, name, realigned)));
+      }
+      const touched = [...(outcomeAppends.length > 0 ? attempts : []), ...realigned].map(({ lane }) => lane);
+      await write(tx, [...sentAppends, ...outcomeAppends], touched);
     },
-    async reorged(tx, name, ancestor) {
+    async reorged(tx, name, ancestor, deep) {
       if (!chains[name]) return;
-      const rows = await unfinalRows(tx, name, ">", ancestor);
+      const rows = deep ? await rowsAbove(tx, name, ancestor) : await unfinalRows(tx, name, ancestor);
       await dropOrphans(tx, name, ancestor);
+      await dropRealignments(tx, name, ancestor);
       const gone = rows.filter(({ progress }) => progress.origin === name);
       const undone = rows.filter(({ progress }) => progress.destination === name);
       const appends = [
@@ -73,31 +87,24 @@ export function createRelayObserver(deps: Deps): ChainObserver {
     },
     async finalized(tx, name, height) {
       if (!chains[name]) return;
-      const rows = await unfinalRows(tx, name, "<=", height);
       await finalizeOrphans(tx, name, height);
-      const final = rows.filter(({ progress }) => progress.origin === name);
-      const settled = rows.filter(({ progress }) => progress.destination === name);
+      const sent = await runsSent(tx, name, height);
+      const executed = await runsExecuted(tx, name, height);
+      const single = await settledRows(tx, name, height);
       const appends = [
-        ...finalizedAppends(final, height),
-        ...settled.map((row) => appendOf(row, settledEvents(row, height))),
+        ...sent.map((run) => finalAppend("MessagesFinalized", run, height)),
+        ...executed.map((run) => finalAppend("DeliveriesFinalized", run, height)),
+        ...single.map((row) => appendOf(row, settledEvents(row, height))),
       ];
-      await write(
-        tx,
-        appends,
-        final.map(({ progress }) => progress),
-      );
+      await write(tx, appends, sent);
     },
   };
 }
 
-/** Rows come in the order of their nonces, so the last one of a lane is its newest. */
-function finalizedAppends(rows: readonly MessageRow[], finalHeight: bigint): Append[] {
-  const newest = new Map(rows.map((row) => [laneName(row.progress), row]));
-  return rows.map((row) => {
-    const { origin, destination } = row.progress;
-    const data = { origin, destination, finalHeight, newest: newest.get(laneName(row.progress)) === row };
-    return appendOf(row, [{ type: "MessageFinalized", data }]);
-  });
+function finalAppend(type: "MessagesFinalized" | "DeliveriesFinalized", run: Run, finalHeight: bigint): Append {
+  const event: LaneEvent = { type, data: { ...run, finalHeight } };
+  const stream = laneStream(run, type === "MessagesFinalized" ? "origin" : "destination");
+  return { stream, expected: "any", events: [event] };
 }
 
 function reorgedEvent({ progress: { origin, destination } }: MessageRow, ancestor: bigint): MessageEvent {
@@ -120,10 +127,14 @@ function factsOf(lanes: Lanes, { chain, gateway }: RelayChain, blocks: readonly 
     const lane = lanes.byChainIds(chain.chainId, fact.destinationChainId);
     return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
+  const realigned = decodeRealigned(logs).flatMap((fact): RealignedFact[] => {
+    const lane = lanes.byChainIds(fact.originChainId, chain.chainId);
+    return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
+  });
   const attempts = decoded.flatMap((fact): AttemptFact[] => {
     if (fact.kind === "appended") return [];
     const lane = lanes.byChainIds(fact.originChainId, chain.chainId);
     return lane ? [{ ...fact, lane, at: at(fact.log.blockHash) }] : [];
   });
-  return { sent, attempts };
+  return { sent, attempts, realigned };
 }

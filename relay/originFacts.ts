@@ -6,12 +6,14 @@ import type { Sender } from "#core/sender/sender.ts";
 import type { RecentContents } from "./contents.ts";
 import { outcomeEvents } from "./destinationFacts.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
-import { foreignMessageId, identify, type Numbered } from "./identity.ts";
+import { furtherMessageId, identify, type Numbered } from "./identity.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { type LaneHead, seenHeads } from "./laneState.ts";
 import { adoptOrphans, lockOrphans } from "./orphans.ts";
 import { messageId, nextAccumulator } from "./protocol/message.ts";
 import { rowsByIds, rowsOfNonces } from "./readModel.ts";
+import { skippedEvents } from "./realignments.ts";
+import type { MessageRow } from "./rows.ts";
 
 /** A message that its origin has shown, with the lane it is in and its block's time (Unix seconds). */
 export type AppendedFact = Numbered & { readonly lane: LaneEnds; readonly at: bigint };
@@ -38,23 +40,50 @@ export async function appendsOfSent(
   await assertKnown(tx, again);
   for (const { id, message } of fresh) deps.contents.remember(id, message);
   const ids = await identify(tx, fresh, { ...deps, originChainId: origin.chainId });
-  const rows = await rowsByIds(tx, [...ids.values()]);
+  const placed = await placeInStreams(tx, origin.chainId, fresh, ids);
   await lockOrphans(tx, "shared");
   const orphans = await adoptOrphans(
     tx,
     fresh.map(({ id }) => id),
   );
-  return fresh.map((fact) => {
-    const known = rows.get(ids.get(fact.id) ?? "");
-    // One stream has one place in a lane: a second message of a known transaction gets a stream of its own.
-    const taken = known?.progress.sent !== undefined;
-    const id = taken
-      ? foreignMessageId(origin.chainId, fact.log.transactionHash, fact.ordinal)
-      : (ids.get(fact.id) ?? "");
+  const skipped = await skippedEvents(tx, origin.name, fresh);
+  return placed.map(({ fact, id, row }) => {
     const outcomes = (orphans.get(fact.id) ?? []).flatMap((seen) => outcomeEvents(fact.lane, seen));
-    const events: MessageEvent[] = [sentEvent(fact), ...outcomes];
-    return { stream: messageStream(id), expected: taken ? 0 : (known?.version ?? 0), events };
+    const known = outcomes.length > 0 || row?.progress.outcomeId === fact.id;
+    const skip = known ? undefined : skipped.get(fact.id);
+    const events: MessageEvent[] = [sentEvent(fact), ...outcomes, ...(skip ? [skip] : [])];
+    return { stream: messageStream(id), expected: row?.version ?? 0, events };
   });
+}
+
+type Placed = { readonly fact: AppendedFact; readonly id: string; readonly row: MessageRow | undefined };
+
+/**
+ * The stream of each message: the usual one of its transaction, unless that has another place in a lane already, or was
+ * attempted at the destination under another id. That stays true of it, and this is one more message.
+ */
+async function placeInStreams(
+  tx: Tx,
+  originChainId: number,
+  facts: readonly AppendedFact[],
+  ids: ReadonlyMap<Hex, string>,
+): Promise<Placed[]> {
+  const usual = await rowsByIds(tx, [...ids.values()]);
+  const taken = new Set<string>();
+  const chosen = facts.map((fact) => {
+    const id = ids.get(fact.id) ?? "";
+    const { sent, outcomeId = fact.id } = usual.get(id)?.progress ?? {};
+    if (taken.has(id) || sent !== undefined || outcomeId !== fact.id) {
+      return { fact, id: furtherMessageId(originChainId, fact), further: true };
+    }
+    taken.add(id);
+    return { fact, id, further: false };
+  });
+  const further = await rowsByIds(
+    tx,
+    chosen.filter((each) => each.further).map(({ id }) => id),
+  );
+  return chosen.map(({ fact, id }) => ({ fact, id, row: usual.get(id) ?? further.get(id) }));
 }
 
 /** Splits facts into those that extend their lanes and those at or below the heads. */

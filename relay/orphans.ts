@@ -106,7 +106,7 @@ export async function adoptOrphans(tx: Tx, onchainIds: readonly Hex[]): Promise<
 }
 
 export async function dropOrphans(to: Queryable, chain: string, above: bigint): Promise<void> {
-  await to.query("DELETE FROM relay_orphans WHERE chain = $1 AND block_number > $2 AND NOT final", [chain, above]);
+  await to.query("DELETE FROM relay_orphans WHERE chain = $1 AND block_number > $2", [chain, above]);
 }
 
 export async function finalizeOrphans(to: Queryable, chain: string, height: bigint): Promise<void> {

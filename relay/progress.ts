@@ -31,9 +31,14 @@ export type Progress = {
     /** Unix milliseconds of the next attempt once this one has failed. */
     readonly retryAt?: bigint;
   };
-  /** The first attempt's failure; stays when a retry succeeds. */
+  /** The first attempt's failure, or that the lane jumped over it; stays when a retry succeeds. */
   readonly failed?: Outcome;
   readonly executed?: Outcome;
+  /**
+   * The on-chain id that the outcomes are of, while no block of the origin has the message. What a destination has done
+   * stays done when an origin reorganises, and is done to an id: under another id the message is one more message.
+   */
+  readonly outcomeId?: Hex;
   readonly retry?: { readonly attempt: number; readonly running: boolean };
 };
 
@@ -52,9 +57,9 @@ export type MessageStatus = (typeof messageStatuses)[number];
 /** The status: a pure function of the progress. */
 export function statusOf(progress: Progress): MessageStatus {
   if (progress.executed) return "delivered";
+  if (!progress.sent) return progress.submitted && !progress.dropped ? "submitted" : "dropped";
   if (progress.retry?.running) return "delivering";
   if (progress.failed) return "failed";
-  if (!progress.sent) return progress.submitted && !progress.dropped ? "submitted" : "dropped";
   if (progress.delivery && progress.delivery.retryAt === undefined) return "delivering";
   if (progress.attested) return "attested";
   return progress.sent.final ? "final" : "sent";
@@ -112,15 +117,17 @@ function evolveDelivery(before: Progress, event: DeliveryEvent): Progress {
       return { ...before, executed: { block: event.data.blockNumber, final: false }, ...endRetry(before) };
     case "MessageFailed":
       return { ...before, failed: { block: event.data.blockNumber, final: false } };
+    case "MessageSkipped":
+      return before.failed || before.executed
+        ? before
+        : { ...before, failed: { block: event.data.blockNumber, final: false } };
     case "DeliveryFinalized": {
       const key = event.data.outcome === "delivered" ? "executed" : "failed";
       const outcome = before[key];
       return outcome ? { ...before, [key]: { ...outcome, final: true } } : before;
     }
-    case "DeliveryReorged": {
-      const { executed: _executed, failed, ...rest } = before;
-      return event.data.undone === "delivered" && failed ? { ...rest, failed } : rest;
-    }
+    case "DeliveryReorged":
+      return withoutOutcome(before, event.data.undone);
     case "RetryStarted":
       return { ...before, retry: { attempt: event.data.attempt, running: true } };
     case "RetryFailed":
@@ -132,18 +139,34 @@ function sentAgain(before: Progress, data: Extract<MessageEvent, { type: "Messag
   const { nonce, onchainId, accumulator, gasLimit, payload, blockNumber } = data;
   const payloadBytes = (payload.length - 2) / 2;
   const { origin, destination } = data;
+  const { outcomeId, failed: _failed, executed: _executed, retry: _retry, ...rest } = withoutPlace(before);
+  const outcomes = outcomeId === onchainId ? outcomesOf(before) : {};
   return {
-    ...withoutPlace(before),
-    origin,
-    destination,
+    ...{ ...rest, ...outcomes, origin, destination },
     dropped: false,
     sent: { nonce, onchainId, accumulator, gasLimit, payloadBytes, block: blockNumber, final: false },
   };
 }
 
-/** What was known of its way belongs to the place in the lane that it no longer has. */
-function withoutPlace({ origin, destination, submitted, dropped }: Progress): Progress {
-  return { origin, destination, submitted, dropped, attested: false };
+/** What was known of its way belongs to the place in the lane that it no longer has; what was done to its id stays. */
+function withoutPlace(before: Progress): Progress {
+  const { origin, destination, submitted, dropped, sent, outcomeId = sent?.onchainId } = before;
+  const place = { origin, destination, submitted, dropped, attested: false };
+  if (!before.executed && !before.failed) return place;
+  return { ...place, ...outcomesOf(before), ...(outcomeId && { outcomeId }) };
+}
+
+const outcomesOf = ({ failed, executed, retry }: Progress): Pick<Progress, "failed" | "executed" | "retry"> => ({
+  ...(failed && { failed }),
+  ...(executed && { executed }),
+  ...(retry && { retry }),
+});
+
+/** Without a first attempt there was no retry either. */
+function withoutOutcome(before: Progress, undone: "delivered" | "failed"): Progress {
+  const { executed: _executed, failed, outcomeId, ...rest } = before;
+  if (undone === "delivered" && failed) return { ...rest, failed, ...(outcomeId && { outcomeId }) };
+  return rest;
 }
 
 const endRetry = ({ retry }: Progress) => (retry ? { retry: { ...retry, running: false } } : {});

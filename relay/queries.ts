@@ -4,7 +4,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { isReachable } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
-import { type MessageEvent, messageStream } from "./events.ts";
+import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
 import { laneFigures, troubles } from "./laneState.ts";
 import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
@@ -44,11 +44,8 @@ export function createRelayQueries(deps: {
   }
 
   async function views(ids: readonly string[]): Promise<MessageView[]> {
-    const [streams, contextOf] = await Promise.all([
-      store.loadMany<MessageEvent>(db, ids.map(messageStream)),
-      contexts(),
-    ]);
-    return ids.flatMap((id) => viewOf(streams.get(messageStream(id)) ?? [], contextOf) ?? []);
+    const [histories, contextOf] = await Promise.all([historiesOf(store, db, ids), contexts()]);
+    return ids.flatMap((id) => viewOf(histories.get(id) ?? [], contextOf) ?? []);
   }
 
   return {

@@ -1,11 +1,13 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
-import { type MessageEvent, messageIdOf, relayEvents } from "./events.ts";
+import { type MessageEvent, messageEvents, messageIdOf } from "./events.ts";
+import { isLaneEvent, laneEvents } from "./laneEvents.ts";
 import { evolveProgress } from "./progress.ts";
 import { fromColumns, type MessageColumns, type MessageRow, toJsonRow } from "./rows.ts";
+import { applyRun } from "./runs.ts";
 
 /** Column and type, in the order of the table. */
-const columns = [
+const firstColumns = [
   ["id", "text"],
   ["version", "integer"],
   ["position", "bigint"],
@@ -32,6 +34,8 @@ const columns = [
   ["retry_attempt", "integer"],
   ["retry_running", "boolean"],
 ] as const;
+/** Those that came later, each by a migration of its own. */
+const columns = [...firstColumns, ["outcome_id", "text"]] as const;
 const names = columns.map(([name]) => name);
 const needed = new Set(["id", "version", "position", "origin", "destination", "status"]);
 const definitions = columns.map(([name, type]) => `${name} ${type}`);
@@ -41,7 +45,7 @@ export const messageMigrations: readonly Migration[] = [
     id: "relay/001-messages",
     sql: `
       CREATE TABLE relay_messages (
-        ${columns.map(([name, type]) => `${name} ${type}${needed.has(name) || type === "boolean" ? " NOT NULL" : ""}`).join(", ")},
+        ${firstColumns.map(([name, type]) => `${name} ${type}${needed.has(name) || type === "boolean" ? " NOT NULL" : ""}`).join(", ")},
         PRIMARY KEY (id)
       );
       CREATE UNIQUE INDEX relay_messages_age ON relay_messages (position);
@@ -60,51 +64,52 @@ export const messageMigrations: readonly Migration[] = [
 ];
 
 /**
- * Rows that a transaction has read or written: an append right after a read needs no second one. A row of the version
- * before the event is the right one by definition, and nothing outlives the transaction.
+ * The rows that the events build on; a stream that begins with them has none. Read after the events were appended:
+ * whoever writes to these rows has waited for that, so nobody's change is lost.
  */
-const rowsOfTx = new WeakMap<Queryable, Map<string, MessageRow>>();
-
-function note(from: Queryable, rows: readonly MessageRow[]): void {
-  if (!("kind" in from)) return;
-  const known = rowsOfTx.get(from) ?? new Map<string, MessageRow>();
-  rowsOfTx.set(from, known);
-  for (const row of rows) known.set(row.id, row);
-}
-
-/** The rows that the events build on; a stream that begins with them has none. */
 async function rowsBefore(tx: Tx, events: readonly StoredEvent[]): Promise<Map<string, MessageRow>> {
-  const rows = new Map<string, MessageRow>();
-  const missing: string[] = [];
-  const seen = new Set<string>();
+  const first = new Map<string, number>();
   for (const { stream, version } of events) {
     const id = messageIdOf(stream) ?? "";
-    if (seen.has(id)) continue;
-    seen.add(id);
-    const known = rowsOfTx.get(tx)?.get(id);
-    if (known?.version === version - 1) rows.set(id, known);
-    else if (version > 1) missing.push(id);
+    if (!first.has(id)) first.set(id, version);
   }
-  for (const [id, row] of await rowsByIds(tx, missing)) rows.set(id, row);
-  return rows;
+  return rowsByIds(
+    tx,
+    [...first].filter(([, version]) => version > 1).map(([id]) => id),
+  );
 }
 
-/** Keeps a row per message: one read and one write for any number of events. */
+/** Keeps a row per message: one read and one write for any number of events between two runs, and one for each run. */
 export const messageProjection: Projection = {
   name: "messages",
-  handles: Object.keys(relayEvents),
-  tables: ["relay_messages"],
+  handles: [...Object.keys(messageEvents), ...Object.keys(laneEvents)],
+  tables: ["relay_messages", "relay_runs"],
   async apply(tx, events) {
-    const rows = await rowsBefore(tx, events);
-    for (const event of events as readonly StoredEvent<MessageEvent>[]) {
-      const id = messageIdOf(event.stream) ?? "";
-      const before = rows.get(id);
-      const progress = evolveProgress(before?.progress, event);
-      rows.set(id, { id, version: event.version, position: before?.position ?? event.position, progress });
+    let single: StoredEvent<MessageEvent>[] = [];
+    for (const event of events) {
+      if (!isLaneEvent(event)) {
+        single.push(event as StoredEvent<MessageEvent>);
+        continue;
+      }
+      await applySingle(tx, single);
+      single = [];
+      await applyRun(tx, event);
     }
-    await save(tx, [...rows.values()]);
+    await applySingle(tx, single);
   },
 };
+
+async function applySingle(tx: Tx, events: readonly StoredEvent<MessageEvent>[]): Promise<void> {
+  if (events.length === 0) return;
+  const rows = await rowsBefore(tx, events);
+  for (const event of events) {
+    const id = messageIdOf(event.stream) ?? "";
+    const before = rows.get(id);
+    const progress = evolveProgress(before?.progress, event);
+    rows.set(id, { id, version: event.version, position: before?.position ?? event.position, progress });
+  }
+  await save(tx, [...rows.values()]);
+}
 
 async function save(tx: Tx, rows: readonly MessageRow[]): Promise<void> {
   const changes = names.filter((name) => name !== "id" && name !== "position");
@@ -114,16 +119,13 @@ async function save(tx: Tx, rows: readonly MessageRow[]): Promise<void> {
      ON CONFLICT (id) DO UPDATE SET ${changes.map((name) => `${name} = excluded.${name}`).join(", ")}`,
     [JSON.stringify(rows.map(toJsonRow))],
   );
-  note(tx, rows);
 }
 
 const selected = names.filter((name) => name !== "status").join(", ");
 
 async function select(from: Queryable, rest: string, params: readonly unknown[]): Promise<MessageRow[]> {
   const rows = await from.query<MessageColumns>(`SELECT ${selected} FROM relay_messages ${rest}`, params);
-  const found = rows.map(fromColumns);
-  note(from, found);
-  return found;
+  return rows.map(fromColumns);
 }
 
 export async function rowsByIds(from: Queryable, ids: readonly string[]): Promise<Map<string, MessageRow>> {
@@ -137,15 +139,36 @@ export async function rowsByOnchainIds(from: Queryable, ids: readonly string[]):
   return new Map(rows.flatMap((row) => (row.progress.sent ? [[row.progress.sent.onchainId, row] as const] : [])));
 }
 
-/**
- * Messages that a chain has something of that is not final yet, sent or attempted, above a height or up to it. In
- * the order of their nonces.
- */
-export function unfinalRows(from: Queryable, chain: string, side: ">" | "<=", height: bigint): Promise<MessageRow[]> {
+/** Messages with something above a height that is not final, sent or attempted, in the order of their nonces. */
+export function unfinalRows(from: Queryable, chain: string, above: bigint): Promise<MessageRow[]> {
   const isUnfinal = (what: "sent" | "executed" | "failed") =>
-    `(${what === "sent" ? "origin" : "destination"} = $1 AND ${what}_block ${side} $2
+    `(${what === "sent" ? "origin" : "destination"} = $1 AND ${what}_block > $2
       AND ${what}_block IS NOT NULL AND NOT ${what}_final)`;
   const condition = [isUnfinal("sent"), isUnfinal("executed"), isUnfinal("failed")].join(" OR ");
+  return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, above]);
+}
+
+/**
+ * Messages of which something at the destination is final by a height that was not yet, and that are in no run: a first
+ * attempt has failed, or the origin has taken them back.
+ */
+export function settledRows(from: Queryable, destination: string, height: bigint): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE destination = $1 AND (failed_block IS NOT NULL OR nonce IS NULL) AND id IN (
+       SELECT id FROM relay_messages WHERE destination = $1 AND failed_block <= $2
+          AND failed_block IS NOT NULL AND NOT failed_final
+       UNION ALL
+       SELECT id FROM relay_messages WHERE destination = $1 AND executed_block <= $2
+          AND executed_block IS NOT NULL AND NOT executed_final) ORDER BY nonce`,
+    [destination, height],
+  );
+}
+
+/** As `unfinalRows` above a height, final or not: for the rare chain that dropped final blocks. In no index's order. */
+export function rowsAbove(from: Queryable, chain: string, height: bigint): Promise<MessageRow[]> {
+  const condition =
+    "(origin = $1 AND sent_block > $2) OR (destination = $1 AND (executed_block > $2 OR failed_block > $2))";
   return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, height]);
 }
 
@@ -161,6 +184,20 @@ export function openRows(
     `WHERE origin = $1 AND destination = $2 AND nonce > $3
        AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce LIMIT $4`,
     [lane.origin, lane.destination, above, limit],
+  );
+}
+
+/** Messages of a lane up to a nonce that have no outcome. */
+export function openRowsUpTo(
+  from: Queryable,
+  lane: { origin: string; destination: string },
+  nonce: bigint,
+): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE origin = $1 AND destination = $2 AND nonce <= $3
+       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce`,
+    [lane.origin, lane.destination, nonce],
   );
 }
 

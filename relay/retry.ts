@@ -3,6 +3,7 @@ import type { EventStore } from "#core/events/store.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
+import { historyOf } from "./history.ts";
 import { failureOf, retryIntent } from "./intents.ts";
 import type { Lanes } from "./lane.ts";
 import { foldMessage, type Message } from "./message.ts";
@@ -22,7 +23,7 @@ export function createMessageActions(deps: Deps): MessageActions {
   const { db, store, sender, lanes } = deps;
 
   async function load(id: string): Promise<Message> {
-    const message = foldMessage(await store.load<MessageEvent>(db, messageStream(id)));
+    const message = foldMessage(await historyOf(store, db, id));
     if (message) return message;
     throw new LockstepError("not-found", "there is no message with this id", { details: { field: "id" } });
   }

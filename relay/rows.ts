@@ -34,6 +34,7 @@ export type MessageColumns = {
   failed_final: boolean;
   executed_block: bigint | null;
   executed_final: boolean;
+  outcome_id: Hex | null;
   retry_attempt: number | null;
   retry_running: boolean;
 };
@@ -46,6 +47,7 @@ export function fromColumns(row: MessageColumns): MessageRow {
     ...deliveryOf(row),
     ...outcomeOf("failed", row.failed_block, row.failed_final),
     ...outcomeOf("executed", row.executed_block, row.executed_final),
+    ...(row.outcome_id !== null && { outcomeId: row.outcome_id }),
     ...(row.retry_attempt !== null && { retry: { attempt: row.retry_attempt, running: row.retry_running } }),
   };
   return { id, version, position, progress };
@@ -71,7 +73,7 @@ function outcomeOf<K extends "failed" | "executed">(key: K, block: bigint | null
 
 /** The row as JSON for `jsonb_to_recordset`, numbers that may be large as text. */
 export function toJsonRow({ id, version, position, progress }: MessageRow): Record<string, unknown> {
-  const { sent, delivery, failed, executed, retry, ...rest } = progress;
+  const { sent, delivery, failed, executed, outcomeId, retry, ...rest } = progress;
   return {
     id,
     version,
@@ -92,6 +94,7 @@ export function toJsonRow({ id, version, position, progress }: MessageRow): Reco
     failed_final: failed?.final ?? false,
     executed_block: executed?.block.toString(),
     executed_final: executed?.final ?? false,
+    outcome_id: outcomeId,
     retry_attempt: retry?.attempt,
     retry_running: retry?.running ?? false,
   };

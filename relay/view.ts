@@ -50,7 +50,7 @@ export function viewOf(
 }
 
 function reasonOf(message: Message, context: LaneContext): Reason {
-  const { progress, failure, reason } = message;
+  const { progress, failure, reason, skipped } = message;
   switch (statusOf(progress)) {
     case "submitted":
       return message.content
@@ -68,6 +68,7 @@ function reasonOf(message: Message, context: LaneContext): Reason {
         ? { code: "ended", message: "nothing is left to do" }
         : { code: "awaiting-finality", message: "executed; waiting for that block to be final" };
     case "failed": {
+      if (skipped && reason === undefined) return skippedReason(skipped);
       const words = `${describeReason(reason ?? "0x")}; it can be retried`;
       const last = progress.retry && failure ? `; the last retry: ${failure.detail}` : "";
       return { code: "execution-failed", message: words + last };
@@ -77,6 +78,11 @@ function reasonOf(message: Message, context: LaneContext): Reason {
         ? { code: failure.code, message: failure.detail }
         : { code: "reorged-out", message: "its block was reorganised out, and nobody has sent it again" };
   }
+}
+
+function skippedReason({ generation, retryable }: NonNullable<Message["skipped"]>): Reason {
+  const words = retryable ? "it can be retried" : "it does not run any more";
+  return { code: "lane-realigned", message: `governance has realigned its lane past it (${generation}); ${words}` };
 }
 
 /** A final message that is not on its way: its own last delivery, the quorum, or what holds up the lane. */
@@ -145,6 +151,11 @@ function timelineEntry(event: StoredEvent<MessageEvent>): TimelineEntry {
       return { ...base, chain: destination, ...place(event.data) };
     case "MessageFailed":
       return { ...base, chain: destination, ...place(event.data), detail: describeReason(event.data.reason) };
+    case "MessageSkipped": {
+      const { generation, retryable } = event.data;
+      const words = retryable ? "it can be retried" : "it does not run any more";
+      return { ...base, chain: destination, ...place(event.data), detail: `realignment ${generation}: ${words}` };
+    }
     case "DeliveryFinalized":
       return { ...base, chain: destination, blockNumber: event.data.finalHeight };
     case "DeliveryReorged":

@@ -7,7 +7,7 @@ import type { SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
 import { decodeTimelockLog, type TimelockLog } from "./protocol/logs.ts";
-import { legsByLockId, unfinalSwapIds } from "./readModel.ts";
+import { legsByLockId, swapIdsAbove, unfinalSwapIds } from "./readModel.ts";
 import { foldSwap, type Leg, type Swap } from "./swap.ts";
 
 const legNames: readonly LegName[] = ["source", "target"];
@@ -45,8 +45,9 @@ export function createSwapObserver(deps: {
           .map(({ leg, fact }) => eventOf(leg, fitting(swap, fact)));
       });
     },
-    async reorged(tx, chain, ancestor) {
-      await appendEach(deps.store, tx, await unfinalSwapIds(tx, chain, ancestor, "above"), (swap) =>
+    async reorged(tx, chain, ancestor, deep) {
+      const ids = deep ? await swapIdsAbove(tx, chain, ancestor) : await unfinalSwapIds(tx, chain, ancestor, "above");
+      await appendEach(deps.store, tx, ids, (swap) =>
         legNames
           .filter((leg) => swap.terms[leg].chain === chain)
           .flatMap((leg) => undone(leg, swap.legs[leg], ancestor)),
@@ -119,13 +120,14 @@ function eventOf(leg: LegName, fact: Fact): SwapEvent {
   }
 }
 
+/** Nothing above the ancestor is there any more, whether it was final or not. */
 function undone(name: LegName, leg: Leg, ancestor: bigint): SwapEvent[] {
   const events: SwapEvent[] = [];
-  if (leg.end && !leg.endFinal && leg.end.blockNumber > ancestor) {
+  if (leg.end && leg.end.blockNumber > ancestor) {
     const what = leg.end.kind === "claimed" ? "claim" : "refund";
     events.push({ type: "LegReorged", data: { leg: name, undone: what, ancestor } });
   }
-  if (leg.lock && !leg.lockFinal && leg.lock.blockNumber > ancestor) {
+  if (leg.lock && leg.lock.blockNumber > ancestor) {
     events.push({ type: "LegReorged", data: { leg: name, undone: "lock", ancestor } });
   }
   return events;

@@ -202,3 +202,12 @@ export async function unfinalSwapIds(
   );
   return rows.map((row) => row.swap_id);
 }
+
+/** Swaps with something on the chain above a height, final or not. */
+export async function swapIdsAbove(from: Queryable, chain: string, height: bigint): Promise<string[]> {
+  const rows = await from.query<{ swap_id: string }>(
+    "select distinct swap_id from swap_legs where chain = $1 and (lock_block > $2 or end_block > $2)",
+    [chain, height],
+  );
+  return rows.map((row) => row.swap_id);
+}

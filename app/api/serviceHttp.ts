@@ -55,7 +55,7 @@ async function buildServer({ config, db, chains, indexers, sender, log, contexts
   await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers), senderCheck(sender)])(app);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
-  await createChainRoutes({ chains: config.chains, statusOf: (chain) => indexers.get(chain)?.status() })(app);
+  await createChainRoutes({ chains: config.chains, indexers })(app);
   await createStateRoutes({ chains })(app);
   return app;
 }
@@ -77,6 +77,7 @@ function indexerChecks(indexers: ReadonlyMap<string, Indexer>): HealthCheck[] {
       const { state, error, healthyAt } = indexer.status();
       if (state === "halted") return `${error?.code ?? "halted"}: ${error?.message ?? ""}`;
       if (healthyAt === undefined) return "the chain has not been read yet";
+      if (error?.code === "logs-missing" || error?.code === "lane-broken") return `${error.code}: ${error.message}`;
       return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
     },
   }));

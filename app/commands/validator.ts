@@ -3,30 +3,79 @@ import { createChain } from "#core/chain/createChain.ts";
 import { readKey } from "#core/config/accounts.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
-import { validatorConfigSchema } from "#core/config/validator.ts";
+import { type ValidatorConfig, validatorConfigSchema } from "#core/config/validator.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { createLog } from "#core/observe/log.ts";
+import { createLog, type Log } from "#core/observe/log.ts";
 import { createValidator } from "#relay";
 import { askedToStop } from "../signals.ts";
 
-/** Runs one validator until it is asked to stop. It shares nothing with the service but the protocol. */
+/**
+ * Runs one validator until it is asked to stop, with its configuration read again at every SIGHUP. It shares nothing
+ * with the service but the protocol.
+ */
 export async function runValidator(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { config: { type: "string", default: "validator.json" } } });
-  const config = loadConfig(values.config, validatorConfigSchema);
-  const log = createLog({ level: parseEnv().LOCKSTEP_LOG_LEVEL, name: config.name });
+  const { values } = parseArgs({
+    args: [...args],
+    options: { config: { type: "string", default: "validator.json" }, resume: { type: "boolean", default: false } },
+  });
+  const stopping = askedToStop();
+  const first = loadConfig(values.config, validatorConfigSchema);
+  const log = createLog({ level: parseEnv().LOCKSTEP_LOG_LEVEL, name: first.name });
+  let current = first;
+  let validator = create(current, log, values.resume);
+  await validator.start();
+  let reloading = Promise.resolve();
+  const failure = Promise.withResolvers<never>();
+  const reload = async () => {
+    const next = readAgain(values.config, log);
+    if (!next) return;
+    await validator.stop();
+    validator = create(next, log, false);
+    try {
+      await validator.start();
+      current = next;
+      log.info({ config: values.config }, "configuration was read again");
+    } catch (error) {
+      log.error({ err: error }, "new configuration does not work, going on with the one before");
+      await validator.stop();
+      validator = create(current, log, false);
+      await validator.start();
+    }
+  };
+  const onHangUp = () => {
+    reloading = reloading.then(reload).catch(failure.reject);
+  };
+  process.on("SIGHUP", onHangUp);
+  try {
+    await Promise.race([stopping, failure.promise]);
+  } finally {
+    process.off("SIGHUP", onHangUp);
+    await reloading;
+    await validator.stop();
+  }
+  return 0;
+}
+
+/** The file as it is now; undefined when it is not valid. */
+function readAgain(path: string, log: Log): ValidatorConfig | undefined {
+  try {
+    const config = loadConfig(path, validatorConfigSchema);
+    readKey(config.key, "key");
+    return config;
+  } catch (error) {
+    log.error({ err: error }, "configuration is not valid, going on with the one before");
+    return undefined;
+  }
+}
+
+function create(config: ValidatorConfig, log: Log, resume: boolean) {
   const one = (name: string, chain: ChainConfig, endpoint: string) =>
     createChain({ name, ...chain, endpoints: [endpoint] }, { log, clock: systemClock });
-  const key = readKey(config.key, "key");
   const chains = Object.fromEntries(
     Object.entries(config.chains).map(([name, chain]) => [
       name,
       chain.endpoints.map((endpoint) => one(name, chain, endpoint)),
     ]),
   );
-  const stopping = askedToStop();
-  const validator = createValidator({ config, key, chains, clock: systemClock, log });
-  await validator.start();
-  await stopping;
-  await validator.stop();
-  return 0;
+  return createValidator({ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, resume });
 }

@@ -26,9 +26,22 @@ export type Receipt = {
   readonly blockHash: Hex;
   readonly status: "success" | "reverted";
   readonly gasUsed: bigint;
+  /** Wei a gas that was paid, where the node says so. */
+  readonly effectiveGasPrice?: bigint | undefined;
 };
 
 export type Fees = { readonly maxFeePerGas: bigint; readonly maxPriorityFeePerGas: bigint };
+
+/** What the chain's newest blocks asked and got, in wei a gas. */
+export type FeeMarket = {
+  /** Base fee of the next block. */
+  readonly nextBaseFee: bigint;
+  /** What nine of ten transactions of the last twelve blocks paid at most. */
+  readonly high: bigint;
+};
+
+/** Fees to begin with, and the market they come from where the chain tells. */
+export type FeeEstimate = Fees & { readonly market?: FeeMarket };
 
 /** When a block counts as final: a number of blocks on top of it, or the chain's own tag. */
 export type FinalityPolicy =
@@ -59,7 +72,7 @@ export type Chain = {
   /** `eth_call`; `at` defaults to the latest block. */
   call(request: CallRequest, at?: bigint | "pending"): Promise<Hex>;
   account(address: Hex, at?: bigint | "pending"): Promise<{ balance: bigint; nonce: number; hasCode: boolean }>;
-  fees(): Promise<Fees>;
+  fees(): Promise<FeeEstimate>;
   /** Hands signed bytes to the chain. "already known" is success; a refusal throws `transaction-refused`. */
   send(signed: Hex): Promise<Hex>;
 };

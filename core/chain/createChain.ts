@@ -6,7 +6,7 @@ import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError, LockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
 import type { Block, CallRequest, ChainAccess, ChainLog, FinalityPolicy } from "./chain.ts";
-import { estimateFees, feeHistoryBlocks } from "./estimate.ts";
+import { estimateFees, feeHistoryBlocks, feePercentiles } from "./estimate.ts";
 import { createStateProver } from "./proveState.ts";
 import { classifyRefusal, isRevert, printable, revertError } from "./refusal.ts";
 import { type Answer, createRpc } from "./rpc.ts";
@@ -138,7 +138,7 @@ export function createChain(
       return { balance, nonce, hasCode: code !== "0x" };
     },
     async fees() {
-      const params = [numberToHex(feeHistoryBlocks), "latest", [50]];
+      const params = [numberToHex(feeHistoryBlocks), "latest", feePercentiles];
       return estimateFees(await rpc.read("eth_feeHistory", params, wireFeeHistory));
     },
     send,

@@ -40,6 +40,7 @@ export const wireReceipt = z.object({
     .enum(["0x0", "0x1"])
     .transform((status) => (status === "0x1" ? ("success" as const) : ("reverted" as const))),
   gasUsed: quantity,
+  effectiveGasPrice: quantity.optional(),
 });
 
 export const wireTransactions = z.object({

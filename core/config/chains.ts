@@ -24,6 +24,8 @@ export const chainConfigSchema = z
     startBlock: z.number().int().nonnegative().default(0),
     /** Most blocks that one request for logs may span. */
     logWindow: z.number().int().positive().default(2_000),
+    /** Milliseconds between two second looks at what became final, for logs that the first one was not shown. */
+    recheckMs: z.number().int().positive().default(5_000),
     /** Expected seconds between two blocks. */
     blockSeconds: seconds,
     /** Seconds within which a well-paid transaction is mined, congestion and outages included. */

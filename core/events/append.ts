@@ -20,25 +20,23 @@ export async function appendEvents(
   appends: readonly Append[],
   at: Date,
 ): Promise<StoredEvent[]> {
-  const wanted = appends.filter(({ events }) => events.length > 0);
-  await assertVersions(tx, appends);
-  const events = wanted.flatMap(({ stream, expected, events }) =>
-    events.map(
-      (event, index): NewEvent => ({
-        stream,
-        version: expected + index + 1,
-        type: event.type,
-        data: codec.encode(event),
-      }),
-    ),
+  const given = (await assertVersions(tx, appends)).flatMap(({ stream, before, events }) =>
+    events.map((event, index) => ({ stream, version: before + index + 1, event })),
   );
-  if (events.length === 0) return [];
-  const base = await insert(tx, events, at);
-  return events.map((event, index) => codec.decode({ ...event, position: base + BigInt(index + 1), at }));
+  if (given.length === 0) return [];
+  const rows = given.map(
+    ({ event, ...place }): NewEvent => ({ ...place, type: event.type, data: codec.encode(event) }),
+  );
+  const base = await insert(tx, rows, at);
+  return given.map(({ stream, version, event: { type, data } }, index) => {
+    return { position: base + BigInt(index + 1), stream, version, type, data, at };
+  });
 }
 
-/** Several appends to one stream in one call follow each other. */
-async function assertVersions(tx: Queryable, appends: readonly Append[]): Promise<void> {
+type Placed = { readonly stream: string; readonly before: number; readonly events: Append["events"] };
+
+/** The versions that the streams have before each append; several to one stream in one call follow each other. */
+async function assertVersions(tx: Queryable, appends: readonly Append[]): Promise<Placed[]> {
   const rows = await tx.query<{ stream: string; version: number }>(
     `SELECT wanted.stream, last.version
        FROM unnest($1::text[]) AS wanted(stream)
@@ -48,11 +46,12 @@ async function assertVersions(tx: Queryable, appends: readonly Append[]): Promis
     [[...new Set(appends.map(({ stream }) => stream))]],
   );
   const versions = new Map(rows.map(({ stream, version }) => [stream, version]));
-  for (const { stream, expected, events } of appends) {
-    const actual = versions.get(stream) ?? 0;
-    if (actual !== expected) throw conflict(stream, expected, actual);
-    versions.set(stream, actual + events.length);
-  }
+  return appends.map(({ stream, expected, events }) => {
+    const before = versions.get(stream) ?? 0;
+    if (expected !== "any" && before !== expected) throw conflict(stream, expected, before);
+    versions.set(stream, before + events.length);
+    return { stream, before, events };
+  });
 }
 
 /** The position before the first of the new events. */

@@ -50,6 +50,11 @@ export function createEventStore(deps: {
       const events = await read(from, "stream = ANY($1) ORDER BY stream, version", [[...new Set(streams)]]);
       return Map.groupBy(events as StoredEvent<E>[], ({ stream }) => stream);
     },
+    async loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]) {
+      if (positions.length === 0) return [];
+      const events = await read(from, "position = ANY($1::bigint[]) ORDER BY position", [positions.map(String)]);
+      return events as StoredEvent<E>[];
+    },
     readAll: (after, limit) => read(db, "position > $1 ORDER BY position LIMIT $2", [after, limit]),
     onAppended: wakers.add,
     async rebuild(projectionName) {

@@ -21,8 +21,11 @@ export type StoredEvent<E extends AnyEvent = AnyEvent> = E & {
 
 export type Append<E extends AnyEvent = AnyEvent> = {
   readonly stream: string;
-  /** Version the stream must have (0 = must not exist). A mismatch throws `conflict` and nothing is written. */
-  readonly expected: number;
+  /**
+   * Version the stream must have (0 = must not exist). A mismatch throws `conflict` and nothing is written. `any` for
+   * streams whose only writer is serialised elsewhere.
+   */
+  readonly expected: number | "any";
   readonly events: readonly E[];
 };
 
@@ -42,6 +45,8 @@ export type EventStore = {
   load<E extends AnyEvent>(from: Queryable, stream: string): Promise<StoredEvent<E>[]>;
   /** As `load`, for many streams at once. Streams without events are absent. */
   loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent<E>[]>>;
+  /** The events at these positions, in order. */
+  loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]): Promise<StoredEvent<E>[]>;
   /** Events after a position in global order, never skipping one that commits late. */
   readAll(after: bigint, limit: number): Promise<StoredEvent[]>;
   /** Called (coalesced) after events were committed by any process; for waking up, not for data. */

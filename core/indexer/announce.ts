@@ -5,6 +5,8 @@ import type { ChainObserver, IndexedBlock } from "./observer.ts";
 export type News = {
   /** Everything above this height is gone. */
   readonly ancestor?: bigint;
+  /** Final blocks are among those that are gone. */
+  readonly deep?: boolean;
   readonly indexed: readonly IndexedBlock[];
   readonly finalized?: bigint;
 };
@@ -12,7 +14,7 @@ export type News = {
 /** Tells every observer, one after the other, what concerns it. */
 export async function announce(tx: Tx, chain: string, observers: readonly ChainObserver[], news: News): Promise<void> {
   for (const observer of observers) {
-    if (news.ancestor !== undefined) await observer.reorged(tx, chain, news.ancestor);
+    if (news.ancestor !== undefined) await observer.reorged(tx, chain, news.ancestor, news.deep === true);
     const wanted = wantedBlocks(news.indexed, observer.addresses(chain));
     if (wanted.length > 0) await observer.included(tx, chain, wanted);
     if (news.finalized !== undefined) await observer.finalized(tx, chain, news.finalized);

@@ -8,10 +8,12 @@ import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
 import type { Log } from "../observe/log.ts";
 import { allAddresses, announce, type News } from "./announce.ts";
+import { createAssurance } from "./assurance.ts";
 import { createGaps } from "./gaps.ts";
-import { genesisState, lookAtChain } from "./look.ts";
+import { forkPoint, genesisState, lookAtChain } from "./look.ts";
 import type { ChainObserver } from "./observer.ts";
 import type { KnownBlock } from "./reconcile.ts";
+import { stateFrom } from "./reindex.ts";
 import { reread } from "./reread.ts";
 import { assertGenesis } from "./sameChain.ts";
 import { settle } from "./settle.ts";
@@ -22,7 +24,7 @@ const longestBackoffMs = 5_000;
 
 export type IndexerDeps = {
   readonly chain: Chain;
-  readonly config: Pick<ChainConfig, "pollMs" | "startBlock" | "logWindow">;
+  readonly config: Pick<ChainConfig, "pollMs" | "startBlock" | "logWindow" | "recheckMs">;
   readonly db: Db;
   readonly observers: readonly ChainObserver[];
   readonly log: Log;
@@ -42,14 +44,17 @@ export type IndexerStatus = {
   readonly head: bigint | undefined;
   /** Milliseconds since 1970 of the last step that found the chain and the database well. */
   readonly healthyAt: number | undefined;
-  /** Why it halted, or what the last step failed with. */
+  /** Final blocks up to here were looked at twice; what is recorded up to `verified` agrees with the contracts' heads. */
+  readonly checked: bigint | undefined;
+  readonly verified: bigint | undefined;
+  /** Why it halted, what the last step failed with, or what is missing though the chain can be followed. */
   readonly error: LockstepError | undefined;
 };
 
 /**
  * Follows one chain from its checkpoint and tells the observers. Halts for good (`status().state`) with
  * `chain-replaced`, `reorg-too-deep`, `chain-id-mismatch`, or `lane-broken` when logs that an observer misses do not turn
- * up; everything else is tried again.
+ * up; everything else is tried again. Behind the head it makes sure that nothing was left out: see `createAssurance`.
  */
 export type Indexer = {
   start(): void;
@@ -57,6 +62,12 @@ export type Indexer = {
   status(): IndexerStatus;
   /** Looks at the chain soon instead of at the next poll. */
   wake(): void;
+  /**
+   * Goes on after `reorg-too-deep` from the last block that the two branches share, as an operator has decided: what was
+   * recorded above it is taken back, final or not. Throws `reindex-refused` when it is not halted for that reason or when
+   * the block is not that of the chain and of what is recorded.
+   */
+  reindex(fork: KnownBlock): Promise<void>;
 };
 
 export function createIndexer(deps: IndexerDeps): Indexer {
@@ -65,7 +76,8 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   const reader = createSpanReader({ chain, logWindow: config.logWindow, pauseMs: config.pollMs, clock, log });
   const gaps = createGaps();
   const startBlock = BigInt(config.startBlock);
-  const shared = { chain, reader, observers, log };
+  const shared = { chain, reader, observers, log, clock, logWindow: config.logWindow, startBlock };
+  const assurance = createAssurance({ ...shared, everyMs: config.recheckMs, commit });
   let loop: Loop | undefined;
   let halted = false;
   let state: IndexState | undefined;
@@ -74,30 +86,17 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   let lastError: LockstepError | undefined;
 
   async function step(): Promise<StepAnswer> {
-    const current = state ?? (await open());
+    const current = state ?? (await openState(db, chain, startBlock));
     if (current === undefined) return "idle";
+    state = current;
     const answer = await gaps.around(
       () => follow(state ?? current),
-      (from = startBlock) => reread({ ...shared, logWindow: config.logWindow, from, state: state ?? current, commit }),
+      (from = startBlock) => reread({ ...shared, commit }, state ?? current, from),
     );
+    await assurance.look(state ?? current, answer === "idle");
     healthyAt = clock.now();
     lastError = undefined;
     return answer;
-  }
-
-  /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
-  async function open(): Promise<IndexState | undefined> {
-    const stored = await loadState(db, chain.name);
-    if (stored !== undefined) {
-      await assertGenesis(chain, stored.genesis);
-      state = stored;
-      return stored;
-    }
-    const first = await genesisState(chain, startBlock);
-    if (first === undefined) return undefined;
-    await db.tx((tx) => createState(tx, chain.name, first));
-    state = first;
-    return first;
   }
 
   async function follow(current: IndexState): Promise<StepAnswer> {
@@ -117,7 +116,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
         return "continue";
       case "too-deep":
         await assertGenesis(chain, current.genesis);
-        throw tooDeep(chain.name, outcome);
+        throw tooDeep(chain.name, outcome, await forkPoint(chain, current, look.head.number));
       case "extended":
         return extend(current, look.head, look.final, look.blocks);
     }
@@ -169,28 +168,30 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     return next;
   }
 
+  function start(): void {
+    if (loop !== undefined) return;
+    halted = false;
+    state = undefined;
+    gaps.closed();
+    loop = startLoop({
+      step,
+      clock,
+      idleMs: config.pollMs,
+      backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
+      onError(error, { failures, fatal, retryInMs }) {
+        lastError =
+          error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
+        halted = fatal;
+        if (fatal) {
+          log.error({ err: error }, "indexer halted");
+          deps.onHalt?.(error);
+        } else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
+      },
+    });
+  }
+
   return {
-    start() {
-      if (loop !== undefined) return;
-      halted = false;
-      state = undefined;
-      gaps.closed();
-      loop = startLoop({
-        step,
-        clock,
-        idleMs: config.pollMs,
-        backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
-        onError(error, { failures, fatal, retryInMs }) {
-          lastError =
-            error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
-          halted = fatal;
-          if (fatal) {
-            log.error({ err: error }, "indexer halted");
-            deps.onHalt?.(error);
-          } else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
-        },
-      });
-    },
+    start,
     async stop() {
       await loop?.stop();
       loop = undefined;
@@ -202,15 +203,45 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       final: state?.final,
       head,
       healthyAt,
-      error: lastError,
+      checked: state?.checked,
+      verified: assurance.verified(),
+      error: lastError ?? assurance.trouble(),
     }),
     wake: () => loop?.wake(),
+    async reindex(fork) {
+      const stored = halted && lastError?.code === "reorg-too-deep" ? await loadState(db, chain.name) : undefined;
+      const next = await stateFrom(chain, stored, fork);
+      await loop?.stop();
+      loop = undefined;
+      log.warn({ fork: fork.number, hash: fork.hash, tip: tipOf(next.from).number }, "reindexing from a fork");
+      await commit(next.from, next.to, { ancestor: fork.number, deep: true, indexed: [] });
+      lastError = undefined;
+      start();
+    },
   };
 }
 
-function tooDeep(chain: string, { number, known, found }: { number: bigint; known: Hex; found: Hex }): LockstepError {
-  const words = `${chain} dropped its final block ${number}: recorded ${known}, now ${found}`;
-  return new LockstepError("reorg-too-deep", words, { details: { chain, number, known, found } });
+/** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
+async function openState(db: Db, chain: Chain, startBlock: bigint): Promise<IndexState | undefined> {
+  const stored = await loadState(db, chain.name);
+  if (stored !== undefined) {
+    await assertGenesis(chain, stored.genesis);
+    return stored;
+  }
+  const first = await genesisState(chain, startBlock);
+  if (first !== undefined) await db.tx((tx) => createState(tx, chain.name, first));
+  return first;
+}
+
+function tooDeep(
+  chain: string,
+  { number, known, found }: { number: bigint; known: Hex; found: Hex },
+  fork: KnownBlock | undefined,
+): LockstepError {
+  const last = fork ? `the last block that still stands is ${fork.number}, ${fork.hash}` : "no recorded block stands";
+  const words = `${chain} dropped its final block ${number}: recorded ${known}, now ${found}; ${last}`;
+  const details = { chain, number, known, found, fork: fork?.number, fork_hash: fork?.hash };
+  return new LockstepError("reorg-too-deep", words, { details });
 }
 
 const dropAbove = (state: IndexState, ancestor: KnownBlock): IndexState => ({

@@ -32,11 +32,24 @@ export async function lookAtChain(chain: Chain, state: IndexState): Promise<Look
   }
 }
 
+/** The highest recorded block that the chain still has; undefined when it has none of them. */
+export async function forkPoint(
+  chain: Chain,
+  { known }: Pick<IndexState, "known">,
+  head: bigint,
+): Promise<KnownBlock | undefined> {
+  for (const { number, hash } of known.toReversed()) {
+    if (number > head) continue;
+    if (number < 0n || (await chain.block(number))?.hash === hash) return { number, hash };
+  }
+  return undefined;
+}
+
 /** Where indexing starts: right before the start block. Undefined while the chain is shorter. */
 export async function genesisState(chain: Chain, startBlock: bigint): Promise<IndexState | undefined> {
   const genesis = await chain.genesis();
   const number = startBlock - 1n;
   const before = number < 0n ? { hash: zeroHash } : await chain.block(number);
   if (before === undefined) return undefined;
-  return { genesis, final: number, revision: 1n, known: [{ number, hash: before.hash, logs: [] }] };
+  return { genesis, final: number, checked: number, revision: 1n, known: [{ number, hash: before.hash, logs: [] }] };
 }

@@ -5,8 +5,8 @@ import type { Hex } from "../kernel/codec.ts";
 export type IndexedBlock = { readonly block: Block; readonly logs: readonly ChainLog[] };
 
 /**
- * What wants to know about a chain. All three run inside the transaction that moves the indexer's checkpoint, so an
- * observer's events and the checkpoint commit together; they only touch the database through `tx`.
+ * What wants to know about a chain. All that get a `tx` run inside the transaction that moves the indexer's checkpoint, so
+ * an observer's events and the checkpoint commit together; they only touch the database through `tx`.
  */
 export type ChainObserver = {
   /** Contracts on that chain whose logs the observer wants. */
@@ -17,8 +17,17 @@ export type ChainObserver = {
    * it): they are read again, and blocks that were incomplete are shown, final ones too, before this one comes again.
    */
   included(tx: Tx, chain: string, blocks: readonly IndexedBlock[]): Promise<void>;
-  /** Every block above `ancestor` is no longer canonical. What replaces them follows as `included`. */
-  reorged(tx: Tx, chain: string, ancestor: bigint): Promise<void>;
-  /** Every block up to and including `height` is final. */
+  /**
+   * Every block above `ancestor` is no longer canonical. What replaces them follows as `included`. `deep`: blocks that
+   * were said to be final are among them, and an operator has decided to go on all the same.
+   */
+  reorged(tx: Tx, chain: string, ancestor: bigint, deep: boolean): Promise<void>;
+  /** Every block up to and including `height` is final. May be told again. */
   finalized(tx: Tx, chain: string, height: bigint): Promise<void>;
+  /**
+   * Compares what is recorded of a chain with what contracts there say of themselves at a final block. Runs outside any
+   * transaction, at intervals. Throws `logs-missing` as `included` does when the two differ. False while another chain's
+   * indexer has to come further before all can be compared.
+   */
+  check?(chain: string, final: bigint): Promise<boolean>;
 };

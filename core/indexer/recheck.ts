@@ -7,40 +7,37 @@ import type { RecordedBlock } from "./tables.ts";
 export type Recheck = {
   /** The blocks with the ids of all logs known now. */
   readonly known: readonly RecordedBlock[];
-  /** Blocks with logs that the first look did not show. */
+  /** Blocks that have logs which were not recorded, ascending, each with all of its logs. */
   readonly missed: readonly IndexedBlock[];
 };
 
 /**
- * A second look at blocks that are about to count as final: a node that lagged or hid logs the first time is found out
- * before anything is built on their absence. Logs that show only the first time stay, their block's hash vouches for
- * them. Undefined when a log names another block than the recorded one.
+ * A further look at blocks that were indexed, for logs that a node which lagged or lied left out. A block that is not
+ * recorded counts as one that showed no logs. Logs that show only the first time stay, their block's hash vouches for
+ * them. Undefined when the chain is not the recorded one any more.
  */
-export async function recheckFinal(request: {
+export async function recheck(request: {
   chain: Chain;
   reader: SpanReader;
   known: readonly RecordedBlock[];
   range: { readonly above: bigint; readonly upTo: bigint };
   addresses: readonly Hex[];
 }): Promise<Recheck | undefined> {
-  const { chain, known, range, addresses } = request;
+  const { chain, reader, known, range, addresses } = request;
   if (range.upTo <= range.above || addresses.length === 0) return { known, missed: [] };
-  const logs = await request.reader.logs(range.above + 1n, range.upTo, addresses);
-  const byBlock = Map.groupBy(logs, (entry) => entry.blockNumber);
+  const logs = await reader.logs(range.above + 1n, range.upTo, addresses);
+  const recorded = new Map(known.map((block) => [block.number, block]));
   const missed: IndexedBlock[] = [];
-  const checked: RecordedBlock[] = [];
-  for (const recorded of known) {
-    const found = byBlock.get(recorded.number) ?? [];
-    if (found.some((entry) => entry.blockHash !== recorded.hash)) return undefined;
-    const fresh = found.filter((entry) => !recorded.logs.includes(logId(entry)));
-    if (fresh.length === 0) {
-      checked.push(recorded);
-      continue;
-    }
-    const block = await chain.block(recorded.number);
-    if (block?.hash !== recorded.hash) return undefined;
-    missed.push({ block, logs: fresh });
-    checked.push({ ...recorded, logs: [...recorded.logs, ...fresh.map(logId)] });
+  const byBlock = [...Map.groupBy(logs, (entry) => entry.blockNumber)].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [number, found] of byBlock) {
+    const before = recorded.get(number);
+    const ids = found.map(logId);
+    if (before !== undefined && found.some((entry) => entry.blockHash !== before.hash)) return undefined;
+    if (before !== undefined && ids.every((id) => before.logs.includes(id))) continue;
+    const block = await chain.block(number);
+    if (block === undefined || found.some((entry) => entry.blockHash !== block.hash)) return undefined;
+    missed.push({ block, logs: found });
+    if (before) recorded.set(number, { ...before, logs: [...new Set([...before.logs, ...ids])] });
   }
-  return { known: checked, missed };
+  return { known: missed.length === 0 ? known : [...recorded.values()], missed };
 }

@@ -1,65 +1,60 @@
 import type { Chain } from "../chain/chain.ts";
-import type { Hex } from "../kernel/codec.ts";
 import type { Log } from "../observe/log.ts";
 import { allAddresses, type News } from "./announce.ts";
-import type { ChainObserver, IndexedBlock } from "./observer.ts";
-import type { Recheck } from "./recheck.ts";
-import { logId, type SpanReader } from "./spans.ts";
-import { type IndexState, type RecordedBlock, tipOf } from "./tables.ts";
+import type { ChainObserver } from "./observer.ts";
+import { recheck } from "./recheck.ts";
+import type { SpanReader } from "./spans.ts";
+import { type IndexState, tipOf } from "./tables.ts";
 
-type RereadRequest = {
+export type Rereading = {
   readonly chain: Chain;
   readonly reader: SpanReader;
   readonly observers: readonly ChainObserver[];
   readonly log: Log;
   readonly logWindow: number;
-  readonly from: bigint;
-  readonly state: IndexState;
   commit(from: IndexState, to: IndexState, news: News): Promise<IndexState>;
 };
 
 /** Shows blocks up to the tip again of which the node had left out logs, one commit a window; the checkpoint stays. */
-export async function reread({ state, commit, ...request }: RereadRequest): Promise<void> {
-  const { chain, reader, observers, log } = request;
-  const addresses = allAddresses(chain.name, observers);
+export async function reread(parts: Rereading, state: IndexState, from: bigint): Promise<void> {
   const tip = tipOf(state).number;
   let now = state;
-  for (let { from } = request; from <= tip; ) {
-    const end = from + BigInt(request.logWindow) - 1n;
-    const range = { from, to: end < tip ? end : tip };
-    const found = await rereadBlocks({ chain, reader, known: now.known, range, addresses });
-    if (found === undefined) return;
-    for (const { block } of found.missed) log.error({ block: block.number }, "logs had been left out by the node");
-    if (found.missed.length > 0) now = await commit(now, { ...now, known: found.known }, { indexed: found.missed });
-    from = range.to + 1n;
+  for (let above = from - 1n; above < tip; ) {
+    const end = above + BigInt(parts.logWindow);
+    const upTo = end < tip ? end : tip;
+    const next = await showMissed(parts, now, { above, upTo }, now.checked);
+    if (next === undefined) return;
+    now = next;
+    above = upTo;
   }
 }
 
 /**
- * Blocks of a range that were not shown whole, with all their logs. Those that are no longer recorded are final and
- * come in any case. Undefined when the chain is not the recorded one any more.
+ * A second look at final blocks that had only one, a window at a time. Does nothing when there are none. The state after
+ * it; the same one when the chain is not the recorded one any more, which is for the next look at its head to find out.
  */
-async function rereadBlocks(request: {
-  chain: Chain;
-  reader: SpanReader;
-  known: readonly RecordedBlock[];
-  range: { readonly from: bigint; readonly to: bigint };
-  addresses: readonly Hex[];
-}): Promise<Recheck | undefined> {
-  const { chain, reader, known, range, addresses } = request;
-  const logs = await reader.logs(range.from, range.to, addresses);
-  const recorded = new Map(known.map((block) => [block.number, block]));
-  const missed: IndexedBlock[] = [];
-  const byBlock = [...Map.groupBy(logs, (entry) => entry.blockNumber)].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [number, found] of byBlock) {
-    const before = recorded.get(number);
-    const ids = found.map(logId);
-    if (before !== undefined && found.some((entry) => entry.blockHash !== before.hash)) return undefined;
-    if (before !== undefined && ids.every((id) => before.logs.includes(id))) continue;
-    const block = await chain.block(number);
-    if (block === undefined || found.some((entry) => entry.blockHash !== block.hash)) return undefined;
-    missed.push({ block, logs: found });
-    if (before) recorded.set(number, { ...before, logs: [...new Set([...before.logs, ...ids])] });
+export async function lookTwice(parts: Rereading, state: IndexState): Promise<IndexState> {
+  if (state.checked >= state.final) return state;
+  const end = state.checked + BigInt(parts.logWindow);
+  const upTo = end < state.final ? end : state.final;
+  return (await showMissed(parts, state, { above: state.checked, upTo }, upTo)) ?? state;
+}
+
+async function showMissed(
+  parts: Rereading,
+  state: IndexState,
+  range: { readonly above: bigint; readonly upTo: bigint },
+  checked: bigint,
+): Promise<IndexState | undefined> {
+  const { chain, reader, observers, log } = parts;
+  const addresses = allAddresses(chain.name, observers);
+  const found = await recheck({ chain, reader, known: state.known, range, addresses });
+  if (found === undefined) return undefined;
+  for (const { block } of found.missed) {
+    log.error({ chain: chain.name, block: block.number }, "logs had been left out by the node");
   }
-  return { known: [...recorded.values()], missed };
+  if (found.missed.length === 0 && checked === state.checked) return state;
+  // What was missed may be final by now, and an idle chain would not say so again.
+  const news = found.missed.length > 0 ? { indexed: found.missed, finalized: state.final } : { indexed: [] };
+  return parts.commit(state, { ...state, checked, known: found.known }, news);
 }

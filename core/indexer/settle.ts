@@ -2,12 +2,12 @@ import type { Chain } from "../chain/chain.ts";
 import type { Log } from "../observe/log.ts";
 import { allAddresses, type News } from "./announce.ts";
 import type { ChainObserver } from "./observer.ts";
-import { recheckFinal } from "./recheck.ts";
+import { recheck } from "./recheck.ts";
 import type { KnownBlock } from "./reconcile.ts";
 import type { SpanReader } from "./spans.ts";
 import { type IndexState, type RecordedBlock, tipOf } from "./tables.ts";
 
-/** Final blocks that stay recorded, so that a node that lags is told from a chain that changed. */
+/** Final blocks that stay recorded, so that a node that lags is told from a chain that changed; more while unchecked. */
 const keptFinal = 64n;
 const pruneLot = 32;
 
@@ -38,12 +38,17 @@ export async function settle(request: SettleRequest): Promise<{ state: IndexStat
   if (final.number > tip.number && (await chain.block(tip.number))?.hash !== tip.hash) return undefined;
   const range = { above: next.final, upTo: height < seen ? height : seen };
   const addresses = allAddresses(chain.name, observers);
-  const recheck = await recheckFinal({ chain, reader, known: next.known, range, addresses });
-  if (recheck === undefined) return undefined;
-  for (const { block } of recheck.missed) log.error({ block: block.number }, "logs had been hidden by the node");
-  const known = withoutOld(recheck.known, height - keptFinal);
-  return { state: { ...next, final: height, known }, news: { indexed: recheck.missed, finalized: height } };
+  const found = await recheck({ chain, reader, known: next.known, range, addresses });
+  if (found === undefined) return undefined;
+  for (const { block } of found.missed) {
+    log.error({ chain: chain.name, block: block.number }, "logs had been hidden by the node");
+  }
+  const checked = next.checked === next.final && range.upTo > range.above ? range.upTo : next.checked;
+  const known = withoutOld(found.known, least(height - keptFinal, checked + 1n));
+  return { state: { ...next, final: height, checked, known }, news: { indexed: found.missed, finalized: height } };
 }
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b);
 
 /** Blocks below `lowest` go in lots, since each lot costs a statement. */
 function withoutOld(known: readonly RecordedBlock[], lowest: bigint): readonly RecordedBlock[] {

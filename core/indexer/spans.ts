@@ -1,17 +1,19 @@
 import type { Block, Chain, ChainLog } from "../chain/chain.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Hex } from "../kernel/codec.ts";
-import { isLockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { mayHoldLogsOf } from "./bloom.ts";
 import type { IndexedBlock } from "./observer.ts";
 import type { KnownBlock } from "./reconcile.ts";
 import type { RecordedBlock } from "./tables.ts";
+import { createLogWindow } from "./window.ts";
 
 /** Up to so many blocks are read one by one, which shows more lies than reading logs alone. */
 const singlyRead = 32n;
 /** Further looks at a block whose bloom filter speaks of logs that the node does not give. */
 const bloomRetries = 2;
+/** Blocks with logs that are read at once: a window can hold thousands. */
+const blocksAtOnce = 50;
 
 type SpanRequest = {
   /** The last block indexed; the span starts after it. */
@@ -40,7 +42,7 @@ export type SpanReader = {
 
 export const logId = (log: ChainLog): string => `${log.transactionHash}:${log.logIndex}`;
 
-/** Reads blocks and logs in a window that halves when the node refuses and grows back while it does not. */
+/** Reads blocks and logs, in a window that follows what the node can do. */
 export function createSpanReader(deps: {
   chain: Chain;
   logWindow: number;
@@ -49,41 +51,44 @@ export function createSpanReader(deps: {
   log: Log;
 }): SpanReader {
   const { chain, clock, log } = deps;
-  const widest = BigInt(deps.logWindow);
-  let window = widest;
+  const window = createLogWindow(BigInt(deps.logWindow));
 
   async function askLogs(fromBlock: bigint, toBlock: bigint, addresses: readonly Hex[]): Promise<ChainLog[]> {
     const span = toBlock - fromBlock + 1n;
     try {
       const found = await chain.logs({ fromBlock, toBlock, addresses });
-      if (span >= window) window = least(widest, window + window / 2n + 1n);
+      window.answered(span);
       return found;
     } catch (error) {
-      if (isLockstepError(error) && error.retryable && span > 1n) {
-        window = least(span, window) / 2n;
-        log.warn({ chain: chain.name, code: error.code, window }, "log window is narrowed");
+      if (window.refused(span, error)) {
+        log.warn({ chain: chain.name, err: error, window: window.width() }, "log window is narrowed");
       }
       throw error;
     }
   }
 
-  /** A range that is all final: only blocks with logs are read, and both ends. */
+  /** A range that is all final: only blocks with logs are read and recorded, and both ends. */
   async function finalSpan({ tip, final, addresses }: SpanRequest): Promise<Span | undefined> {
     const from = tip.number + 1n;
-    const to = least(final, from + window - 1n);
+    const to = least(final, from + window.width() - 1n);
     const [first, last, logs] = await Promise.all([chain.block(from), chain.block(to), askLogs(from, to, addresses)]);
     if (first === undefined || last === undefined || first.parentHash !== tip.hash) return undefined;
     const groups = Map.groupBy(logs, (entry) => entry.blockNumber);
     const numbers = [...groups.keys()].sort((a, b) => (a < b ? -1 : 1));
-    const blocks = await Promise.all(numbers.map((number) => (number === to ? last : chain.block(number))));
+    const blocks: (Block | undefined)[] = [];
+    for (let done = 0; done < numbers.length; done += blocksAtOnce) {
+      const some = numbers.slice(done, done + blocksAtOnce);
+      blocks.push(...(await Promise.all(some.map((number) => (number === to ? last : chain.block(number))))));
+    }
     const indexed = join(blocks, groups);
     if (indexed === undefined) return undefined;
-    return { recorded: [{ ...record(last, groups.get(to) ?? []) }], indexed };
+    const recorded = indexed.map(({ block, logs }) => record(block, logs));
+    return { recorded: groups.has(to) ? recorded : [...recorded, record(last, [])], indexed };
   }
 
   async function liveSpan({ tip, head, addresses, blocks }: SpanRequest): Promise<Span | undefined> {
     const from = tip.number + 1n;
-    const to = least(head.number, from + least(window, singlyRead) - 1n);
+    const to = least(head.number, from + least(window.width(), singlyRead) - 1n);
     const numbers = Array.from({ length: Number(to - from) + 1 }, (_, index) => from + BigInt(index));
     const read = await Promise.all(
       numbers.map((number) => (number === head.number ? head : (blocks.get(number) ?? chain.block(number)))),
@@ -121,7 +126,7 @@ export function createSpanReader(deps: {
     async logs(fromBlock, toBlock, addresses) {
       const found: ChainLog[] = [];
       for (let from = fromBlock; from <= toBlock; ) {
-        const to = least(toBlock, from + window - 1n);
+        const to = least(toBlock, from + window.width() - 1n);
         found.push(...(await askLogs(from, to, addresses)));
         from = to + 1n;
       }

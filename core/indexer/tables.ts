@@ -22,6 +22,14 @@ export const indexerMigrations: readonly Migration[] = [
         PRIMARY KEY (chain, number)
       );`,
   },
+  {
+    id: "indexer/002-checked",
+    sql: `
+      -- Up to this height every block was looked at twice; the first time does not count for those there are.
+      ALTER TABLE indexer_checkpoint ADD COLUMN checked bigint;
+      UPDATE indexer_checkpoint SET checked = final;
+      ALTER TABLE indexer_checkpoint ALTER COLUMN checked SET NOT NULL;`,
+  },
 ];
 
 /** A block that was indexed, with the ids of the logs that were handed on. */
@@ -31,6 +39,8 @@ export type RecordedBlock = KnownBlock & { readonly logs: readonly string[] };
 export type IndexState = {
   readonly genesis: Hex;
   readonly final: bigint;
+  /** Every block up to here was looked at twice; never above `final`. Blocks with logs above it are all in `known`. */
+  readonly checked: bigint;
   /** Rises with every commit: whoever holds an older one lost the chain to another process. */
   readonly revision: bigint;
   readonly known: readonly RecordedBlock[];
@@ -47,42 +57,44 @@ export async function loadState(from: Queryable, chain: string): Promise<IndexSt
   const rows = await from.query<{
     genesis: Hex;
     final: bigint;
+    checked: bigint;
     revision: bigint;
     number: bigint;
     hash: Hex;
     logs: string;
   }>(
-    `SELECT c.genesis, c.final, c.revision, b.number, b.hash, b.logs
+    `SELECT c.genesis, c.final, c.checked, c.revision, b.number, b.hash, b.logs
      FROM indexer_checkpoint c JOIN indexer_block b USING (chain)
      WHERE chain = $1 ORDER BY b.number`,
     [chain],
   );
   const [first] = rows;
   if (first === undefined) return undefined;
-  const { genesis, final, revision } = first;
+  const { genesis, final, checked, revision } = first;
   const known = rows.map(({ number, hash, logs }) => ({ number, hash, logs: logs === "" ? [] : logs.split(",") }));
-  return { genesis, final, revision, known };
+  return { genesis, final, checked, revision, known };
 }
 
 /** Writes the state of a chain that is new. Throws `conflict` when another process was first. */
 export async function createState(tx: Tx, chain: string, state: IndexState): Promise<void> {
   const added = await tx.query(
-    `INSERT INTO indexer_checkpoint (chain, genesis, final, revision) VALUES ($1, $2, $3, $4)
+    `INSERT INTO indexer_checkpoint (chain, genesis, final, checked, revision) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT DO NOTHING RETURNING chain`,
-    [chain, state.genesis, state.final, state.revision],
+    [chain, state.genesis, state.final, state.checked, state.revision],
   );
   if (added.length === 0) throw movedByAnother(chain);
   await insertBlocks(tx, chain, state.known);
 }
 
 /**
- * Moves a chain from one state to the next, whose blocks are those of `from` without some at either end and with
- * others after them. Throws `conflict` when the stored state is not `from`.
+ * Moves a chain from one state to the next. Blocks that both have are told by identity; the others of `from` go and
+ * those of `to` come. Throws `conflict` when the stored state is not `from`.
  */
 export async function moveState(tx: Tx, chain: string, from: IndexState, to: IndexState): Promise<void> {
   const moved = await tx.query(
-    `UPDATE indexer_checkpoint SET final = $3, revision = $4 WHERE chain = $1 AND revision = $2 RETURNING chain`,
-    [chain, from.revision, to.final, to.revision],
+    `UPDATE indexer_checkpoint SET final = $3, checked = $4, revision = $5
+     WHERE chain = $1 AND revision = $2 RETURNING chain`,
+    [chain, from.revision, to.final, to.checked, to.revision],
   );
   if (moved.length === 0) throw movedByAnother(chain);
   const before = new Set(from.known);

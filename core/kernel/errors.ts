@@ -43,6 +43,11 @@ export const errorTable = {
     retryable: false,
     title: "The chain dropped blocks that counted as final; an operator has to decide",
   },
+  "reindex-refused": {
+    status: 409,
+    retryable: false,
+    title: "The chain cannot be read again from this block",
+  },
   "call-reverted": { status: 422, retryable: false, title: "The call reverts" },
   "transaction-refused": { status: 422, retryable: true, title: "The chain did not accept the transaction" },
   "account-unknown": { status: 422, retryable: false, title: "There is no managed account of this name" },

@@ -1,7 +1,7 @@
-import type { Fees } from "../chain/chain.ts";
+import type { FeeEstimate } from "../chain/chain.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import { inChunks, type LaneContext, type LaneMemory } from "./context.ts";
-import { firstFees } from "./fees.ts";
+import { firstFees, isTooDear } from "./fees.ts";
 import { isLate } from "./flight.ts";
 import { type Outcome, saveOutcomes } from "./outcomes.ts";
 import { costOf, type Purse } from "./purse.ts";
@@ -14,13 +14,18 @@ const laterMs = 500;
 /** Most milliseconds until an intent that the account cannot pay is looked at again. */
 const shortMs = 5_000;
 
-type Verdict = "ready" | "later" | "short" | { readonly reason: "reverts" | "expired"; readonly detail: string };
+type Verdict =
+  | "ready"
+  | "later"
+  | "dear"
+  | "short"
+  | { readonly reason: "reverts" | "expired"; readonly detail: string };
 
 export type Admitted = {
   /** Intents that may be signed now, in order of submission. */
   readonly ready: readonly Queued[];
   /** What they are priced with. */
-  readonly fresh: Fees;
+  readonly fresh: FeeEstimate;
   /** Wei that the account has besides. */
   readonly left: bigint;
 };
@@ -39,28 +44,32 @@ export type Admission = {
 /** Decides about queued intents: too late, refused by a dry-run, not to be judged or paid yet, or ready. */
 export function createAdmission(
   context: LaneContext,
-  deps: { purse: Purse; freshFees: () => Promise<Fees> },
+  deps: { purse: Purse; freshFees: () => Promise<FeeEstimate> },
 ): Admission {
-  const { chain, account, address, clock, log, db, store, settings } = context;
-  const deferred = new Map<string, { readonly until: number; readonly unpaidPlace?: bigint }>();
+  const { chain, account, address, clock, log, db, store, settings, waits } = context;
+  const deferred = new Map<string, { readonly until: number; readonly unpaidPlace?: bigint; readonly line?: string }>();
   /** How often in a row the account could not pay an intent. */
   const shortages = new Map<string, number>();
 
-  const defer = (id: string, ms = laterMs) => {
-    deferred.set(id, { until: clock.now() + ms });
+  const defer = (id: string, ms = laterMs, line?: string) => {
+    deferred.set(id, { until: clock.now() + ms, ...(line !== undefined && { line }) });
   };
 
-  function lacks({ intent, place }: Queued): void {
+  function lacks(queued: Queued): void {
+    const { intent, place } = queued;
+    waits.note(intent.id, { code: "balance-insufficient", detail: "the account cannot pay it now" });
     const times = shortages.get(intent.id) ?? 0;
     shortages.set(intent.id, times + 1);
     if (times === 0) log.error({ intent: intent.id, kind: intent.kind }, "account cannot pay an intent, it waits");
     const until = clock.now() + Math.min(laterMs * 2 ** times, shortMs);
     // Not longer than until it expires.
     const late = intent.notAfter === undefined ? until : (Number(intent.notAfter) + 1) * 1_000;
-    deferred.set(intent.id, { until: late > clock.now() ? Math.min(until, late) : until, unpaidPlace: place });
+    const next = late > clock.now() ? Math.min(until, late) : until;
+    const line = lineOf(queued);
+    deferred.set(intent.id, { until: next, unpaidPlace: place, ...(line !== undefined && { line }) });
   }
 
-  async function judge(queued: Queued, isPayable: boolean): Promise<Verdict> {
+  async function judge(queued: Queued, fresh: FeeEstimate, isPayable: boolean): Promise<Verdict> {
     const { intent, moved, released } = queued;
     if (!released && isLate(intent, clock.now())) {
       const detail = shortages.has(intent.id)
@@ -68,6 +77,7 @@ export function createAdmission(
         : "its time had passed before it was signed";
       return { reason: "expired", detail };
     }
+    if (isTooDear(fresh, settings.feeCeiling(intent.kind))) return "dear";
     if (!isPayable) return "short";
     if (!intent.dryRun || moved || "builder" in intent.call) return "ready";
     try {
@@ -76,8 +86,18 @@ export function createAdmission(
     } catch (error) {
       if (isLockstepError(error, "call-reverted")) return { reason: "reverts", detail: error.message };
       log.warn({ err: error, intent: intent.id }, "dry-run could not be made");
+      const reason = isLockstepError(error) ? error.code : "it failed";
+      waits.note(intent.id, { code: "dry-run-undecided", detail: `its dry-run could not be made: ${reason}` });
       return "later";
     }
+  }
+
+  /** Without a nonce it stands in nobody's way. */
+  function tooDear(queued: Queued): void {
+    const { id, kind } = queued.intent;
+    const detail = `the next block asks more than ${settings.feeCeiling(kind)} wei a gas, the most that ${kind} offers`;
+    waits.note(id, { code: "gas-price-too-high", detail });
+    defer(id, laterMs, lineOf(queued));
   }
 
   /** A revert counts only once everything submitted before is in a block: it may be what the call stands on. */
@@ -93,16 +113,19 @@ export function createAdmission(
     for (const [index, each] of queued.entries()) {
       const verdict = verdicts[index] ?? "later";
       if (verdict === "ready") ready.push(each);
-      else if (verdict === "later") defer(each.intent.id);
+      else if (verdict === "later") defer(each.intent.id, laterMs, lineOf(each));
+      else if (verdict === "dear") tooDear(each);
       else if (verdict === "short") lacks(each);
       else if (verdict.reason === "expired" || standsAlone(each, memory, ready)) {
         shortages.delete(each.intent.id);
         ended.push({ kind: "abandoned", intent: each.intent, events: each.events, ...verdict });
-      } else defer(each.intent.id, settings.pollMs);
+      } else defer(each.intent.id, settings.pollMs, lineOf(each));
     }
     if (ended.length > 0) await db.tx((tx) => saveOutcomes(tx, store, ended));
     return ready;
   }
+
+  const heldLines = () => new Set([...deferred.values()].flatMap(({ line }) => line ?? []));
 
   return {
     async next(memory) {
@@ -110,21 +133,28 @@ export function createAdmission(
       const room = Math.min(batch, settings.maxPending - pending);
       if (room <= 0) return { admitted: undefined, more: false };
       for (const [id, { until }] of deferred) if (until <= clock.now()) deferred.delete(id);
-      const queued = await loadQueued(db, { chain: chain.name, account }, room, [...deferred.keys()]);
+      const except = { ids: [...deferred.keys()], lines: [...heldLines()] };
+      const queued = await loadQueued(db, { chain: chain.name, account }, room, except);
       if (queued.length === 0) return { admitted: undefined, more: false };
       const [fresh, free] = await Promise.all([deps.freshFees(), deps.purse.free(memory)]);
       const cost = ({ intent }: Queued) => costOf(intent, firstFees(fresh, settings.feeCeiling(intent.kind)));
-      const verdicts = await inChunks(queued, (each) => judge(each, cost(each) <= free));
+      const verdicts = await inChunks(queued, (each) => judge(each, fresh, cost(each) <= free));
       const { paid, unpaid, left } = share(await settle(memory, queued, verdicts), cost, free);
       for (const each of unpaid) lacks(each);
       for (const { intent } of paid) shortages.delete(intent.id);
-      return { admitted: paid.length > 0 ? { ready: paid, fresh, left } : undefined, more: queued.length === room };
+      if (queued.some(({ intent, pooled }) => pooled && shortages.has(intent.id))) await context.relieve();
+      const held = heldLines();
+      const ready = paid.filter((each) => !held.has(lineOf(each) ?? ""));
+      return { admitted: ready.length > 0 ? { ready, fresh, left } : undefined, more: queued.length === room };
     },
     defer,
     lacks,
     waiting: () => [...deferred.values()].some(({ until }) => until <= clock.now()),
   };
 }
+
+/** What was asked of a pool may stand on what was asked before for the same subject, and never overtakes it. */
+const lineOf = ({ intent, pooled }: Queued): string | undefined => (pooled ? intent.subject : undefined);
 
 /**
  * Who is paid from what there is, in order of submission; what may never be given up (a claim) before what may expire.

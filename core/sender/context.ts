@@ -7,7 +7,8 @@ import type { Mark } from "../kernel/mark.ts";
 import type { Log } from "../observe/log.ts";
 import type { AttemptSigner } from "./attempts.ts";
 import type { Flight } from "./flight.ts";
-import type { IntentGuard, IntentRequest } from "./sender.ts";
+import type { IntentGuard } from "./sender.ts";
+import type { Waits } from "./waits.ts";
 
 /** How a chain is sent to. */
 export type SendSettings = {
@@ -19,11 +20,23 @@ export type SendSettings = {
   readonly maxPending: number;
   /** Wei a gas that a transaction of this kind offers at most. */
   feeCeiling(kind: string): bigint;
+  /** True for kinds that are raised up to their ceiling even above what the market pays: claims. */
+  outbids(kind: string): boolean;
+  /** Milliseconds after which an intent in no block counts as stuck. */
+  readonly stuckMs: number;
+  /** Below which balance an account raises an alarm; undefined: never. */
+  lowBalance(account: string): LowBalance | undefined;
 };
+
+/** An amount in wei, or what so many transactions as the account sends cost at present. */
+export type LowBalance = { readonly wei: bigint } | { readonly transactions: number };
+
+/** What a sender needs of a chain. */
+export type SenderChain = Omit<ChainAccess, "prove">;
 
 /** What everything that works for one account on one chain shares. */
 export type LaneContext = {
-  readonly chain: ChainAccess;
+  readonly chain: SenderChain;
   readonly account: string;
   readonly address: Hex;
   readonly db: Db;
@@ -34,10 +47,11 @@ export type LaneContext = {
   readonly clock: Clock;
   readonly log: Log;
   readonly mark: Mark;
+  readonly waits: Waits;
   /** Something of ours reached the chain. */
   readonly onActivity: (chain: string) => void;
-  /** Asks for an effect of the sender's own, in a transaction of its own. */
-  readonly submitOwn: (intent: IntentRequest) => Promise<void>;
+  /** Gives what waits here without a nonce, and may be somebody else's, to other accounts of its pool. */
+  readonly relieve: () => Promise<void>;
 };
 
 /** What a lane remembers between steps; thrown away and read anew after any failure. */
@@ -46,6 +60,8 @@ export type LaneMemory = {
   readonly taken: Set<number>;
   /** Transactions of the account that the chain has, when last asked. */
   chainNonce: number;
+  /** Wei that the account had then. */
+  balance: bigint;
   head: Block;
   /** Undefined before the first look. */
   finalHeight: bigint | undefined;

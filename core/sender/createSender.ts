@@ -1,7 +1,6 @@
 import { z } from "zod";
-import type { ChainAccess } from "../chain/chain.ts";
 import type { KeyStore } from "../chain/keys.ts";
-import type { Db } from "../db/db.ts";
+import type { Db, Queryable } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
@@ -9,14 +8,16 @@ import { type Mark, noMark } from "../kernel/mark.ts";
 import type { Sealer } from "../kernel/seal.ts";
 import type { Log } from "../observe/log.ts";
 import { createAttemptSigner } from "./attempts.ts";
-import type { SendSettings } from "./context.ts";
+import type { SenderChain, SendSettings } from "./context.ts";
 import { defaultFeeCeiling } from "./fees.ts";
+import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
-import { findIntent, findIntentsByTransactions } from "./queries.ts";
-import { insertIntents } from "./rows.ts";
-import type { CallBuilder, IntentGuard, IntentRequest, Sender } from "./sender.ts";
+import { createPools } from "./pools.ts";
+import { findIntent, findIntentsByTransactions, findWaiting } from "./queries.ts";
+import { senderChannel as channel, insertIntents } from "./rows.ts";
+import type { CallBuilder, IntentGuard, IntentRequest, Sender, Waiting } from "./sender.ts";
+import { createWaits } from "./waits.ts";
 
-const channel = "lockstep_sender";
 /** EIP-7825: no transaction may use more. */
 const gasCap = 16_777_216n;
 const leastGas = 21_000n;
@@ -26,14 +27,19 @@ const defaults: SendSettings = {
   resendMs: 1_000,
   maxPending: 64,
   feeCeiling: () => defaultFeeCeiling,
+  outbids: () => false,
+  stuckMs: 60_000,
+  lowBalance: () => undefined,
 };
 
 export type SenderDeps = {
   readonly db: Db;
   readonly store: EventStore;
   /** By name. */
-  readonly chains: Readonly<Record<string, ChainAccess>>;
+  readonly chains: Readonly<Record<string, SenderChain>>;
   readonly keyStore: KeyStore;
+  /** Names that stand for one of several accounts; none may be the name of an account. */
+  readonly pools?: Readonly<Record<string, readonly string[]>>;
   /** Keeps signed bytes unreadable in the database. */
   readonly sealer: Sealer;
   /** Makers of calls that must not be stored, by name. */
@@ -58,23 +64,44 @@ export type RunningSender = Sender & {
   start(): Promise<void>;
   stop(): Promise<void>;
   status(): readonly LaneStatus[];
+  /** Why open intents wait, of those that something is known of. */
+  waiting(from: Queryable): Promise<ReadonlyMap<string, Waiting>>;
+  /** Counts, ages and fees of all accounts, whichever process sends for them. */
+  figures(from: Queryable): Promise<SenderFigures>;
+  /** Accounts whose oldest intent in no block is older than the chain's bound, and why. */
+  stuck(from: Queryable): Promise<readonly StuckAccount[]>;
 };
 
+/** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
   const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark, onActivity = () => undefined } = deps;
+  const pools = checkedPools(deps.pools ?? {}, keyStore);
+  const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...deps.settings?.[chain] });
   const lanes = new Map<string, Lane>();
   for (const [name, chain] of Object.entries(chains)) {
     for (const account of keyStore.names()) {
       const { store, sealer, clock } = deps;
       const signer = createAttemptSigner({ chainId: chain.chainId, account, keyStore, sealer, builders });
-      const settings = { ...defaults, ...deps.settings?.[name] };
+      const settings = settingsOf(name);
       const log = deps.log.child({ module: "sender", chain: name, account });
       const address = keyStore.address(account);
-      const submitOwn = (intent: IntentRequest) => db.tx((tx) => insertIntents(tx, [intent], channel));
-      const shared = { db, store, guards, clock, log, mark, onActivity, submitOwn };
+      const relieve = () => placement.relieve(name, account);
+      const waits = createWaits({ chain: name, account });
+      const shared = { db, store, guards, clock, log, mark, onActivity, relieve, waits };
       lanes.set(laneKey(name, account), createLane({ ...shared, chain, account, address, signer, settings }));
     }
   }
+  const placement = createPools({
+    db,
+    pools,
+    stateOf(chain, account) {
+      const status = lanes.get(laneKey(chain, account))?.status();
+      if (status === undefined) return { fit: true };
+      const { state, oldestWaitingMs = 0, free, maxFeePerGas } = status;
+      const fit = state !== "halted" && oldestWaitingMs < settingsOf(chain).stuckMs;
+      return { fit, free, ...(maxFeePerGas !== undefined && { maxFee: maxFeePerGas }) };
+    },
+  });
   let unlisten: (() => Promise<void>) | undefined;
 
   function check(intent: IntentRequest): void {
@@ -82,7 +109,7 @@ export function createSender(deps: SenderDeps): RunningSender {
     if (chains[chain] === undefined) {
       throw new LockstepError("chain-unknown", `there is no chain ${chain}`, { details: { chain } });
     }
-    keyStore.address(account);
+    if (!(account in pools)) keyStore.address(account);
     if (gas < leastGas || gas > gasCap) {
       throw new LockstepError("request-invalid", `the gas of an intent is between ${leastGas} and ${gasCap}`, {
         details: { field: "gas", intent: id, gas },
@@ -99,9 +126,10 @@ export function createSender(deps: SenderDeps): RunningSender {
     async submit(tx, intents) {
       if (intents.length === 0) return;
       for (const intent of intents) check(intent);
-      await insertIntents(tx, intents, channel);
+      const placed = await placement.place(tx, intents);
+      await insertIntents(tx, placed, { channel, at: deps.clock.now() });
       tx.afterCommit(() => {
-        for (const { chain, account } of intents) lanes.get(laneKey(chain, account))?.wake();
+        for (const { chain, account } of placed) lanes.get(laneKey(chain, account))?.wake();
       });
     },
     find: findIntent,
@@ -119,7 +147,28 @@ export function createSender(deps: SenderDeps): RunningSender {
       await Promise.all([...lanes.values()].map((lane) => lane.stop()));
     },
     status: () => [...lanes.values()].map((lane) => lane.status()),
+    waiting: findWaiting,
+    figures: (from) => readFigures(from, deps.clock.now()),
+    async stuck(from) {
+      const bounds = Object.keys(chains).map((chain) => ({ chain, ms: settingsOf(chain).stuckMs }));
+      const found = await stuckAccounts(from, bounds, deps.clock.now());
+      const failing = (each: StuckAccount) => lanes.get(laneKey(each.chain, each.account))?.status().error?.code;
+      return found.map((each) => ({ ...each, reason: each.reason ?? failing(each) }));
+    },
   };
+}
+
+function checkedPools(pools: Readonly<Record<string, readonly string[]>>, keyStore: KeyStore) {
+  const known = keyStore.names();
+  for (const [pool, accounts] of Object.entries(pools)) {
+    const missing = accounts.find((account) => !known.includes(account));
+    if (accounts.length > 0 && missing === undefined && !known.includes(pool)) continue;
+    const what = missing === undefined ? "needs accounts, and a name that is not an account's" : `names ${missing}`;
+    throw new LockstepError("config-invalid", `the pool ${pool} ${what}; there are ${known.join(", ")}`, {
+      details: { field: pool },
+    });
+  }
+  return pools;
 }
 
 const laneKey = (chain: string, account: string) => JSON.stringify([chain, account]);

@@ -1,12 +1,13 @@
-import type { Fees } from "../chain/chain.ts";
+import type { FeeEstimate } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import type { SignedAttempt } from "./attempts.ts";
 import type { LaneContext, LaneMemory } from "./context.ts";
-import { raiseFees } from "./fees.ts";
-import { type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
+import { firstFees, offersEnough, raiseFees } from "./fees.ts";
+import { type Attempt, type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
 import type { Purse } from "./purse.ts";
 import { saveAttempt, saveReleased } from "./rows.ts";
+import type { Waiting } from "./sender.ts";
 
 /** Whether transactions with higher nonces may follow. */
 export type Sent = "go on" | "stop";
@@ -16,7 +17,7 @@ export type Dispatch = {
   /** Hands the newest attempt to the chain, after the last checks if it is the first time. */
   send(memory: LaneMemory, flight: Flight, raw?: Hex): Promise<Sent>;
   /** The same call or void at a higher price. */
-  raise(memory: LaneMemory, flight: Flight, fresh: Fees): Promise<Sent>;
+  raise(memory: LaneMemory, flight: Flight, fresh: FeeEstimate): Promise<Sent>;
   /** Uses the nonce up without making the call. */
   giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding): Promise<Sent>;
 };
@@ -29,7 +30,7 @@ export function createDispatch(
     onUnpayable: (id: string) => void;
   },
 ): Dispatch {
-  const { chain, db, signer, guards, settings, clock, log, mark } = context;
+  const { chain, db, signer, guards, settings, clock, log, mark, waits } = context;
 
   const keep = (memory: LaneMemory, flight: Flight): Flight => {
     memory.flights.set(flight.nonce, flight);
@@ -43,6 +44,8 @@ export function createDispatch(
     } catch (error) {
       return refused(memory, flight, error);
     }
+    keep(memory, { ...sent, accepted: true, declined: undefined });
+    if (flight.declined !== undefined || flight.unpaid !== undefined) waits.clear(flight.intent.id);
     context.onActivity(chain.name);
     if (sent.voiding === undefined) mark(`broadcast/${flight.intent.kind}`);
     return "go on";
@@ -58,13 +61,28 @@ export function createDispatch(
     if (reason === "nonce-too-low") return "go on";
     // What came before was taken and lost again.
     if (reason === "nonce-too-high") forgetSent(memory, flight.nonce);
+    if (reason === "other") await declined(memory, flight, error instanceof Error ? error.message : "");
     return "stop";
+  }
+
+  /** Others must not wait for ever for a transaction that no node wants; a secret one is never given up. */
+  async function declined(memory: LaneMemory, flight: Flight, detail: string): Promise<void> {
+    const { intent, nonce } = flight;
+    waits.note(intent.id, { code: "transaction-refused", detail });
+    const mayLeave = !("builder" in intent.call) && !flight.accepted;
+    if (mayLeave && guards[intent.kind] !== undefined) await saveReleased(db, intent.id, false);
+    const now = clock.now();
+    const since = flight.declined?.since ?? now;
+    const released = flight.released && !mayLeave;
+    keep(memory, { ...flight, sent: undefined, released, declined: { since, at: now, detail } });
+    if (since === now) log.error({ intent: intent.id, kind: intent.kind, nonce }, "nodes refuse a transaction");
   }
 
   /** No endpoint has the call and none will as long as the account is short: its nonce may be voided for others. */
   async function unpaid(memory: LaneMemory, flight: Flight): Promise<void> {
     const { intent, nonce, voiding } = flight;
     if (voiding !== undefined) return;
+    waits.note(intent.id, { code: "balance-insufficient", detail: "the account cannot pay it now" });
     const since = flight.unpaid?.since ?? clock.now();
     const hasSecret = "builder" in intent.call;
     if (hasSecret) log.error({ intent: intent.id, nonce }, "account cannot pay a call that must not be given up");
@@ -81,8 +99,11 @@ export function createDispatch(
       try {
         const verdict = await guard({ id: intent.id, kind: intent.kind, subject: intent.subject });
         if (!verdict.send) return { reason: "refused", detail: verdict.detail };
+        waits.clear(intent.id);
       } catch (error) {
         log.warn({ err: error, intent: intent.id }, "guard could not decide");
+        const reason = isLockstepError(error) ? error.code : "it failed";
+        waits.note(intent.id, { code: "guard-undecided", detail: `its last check could not be made: ${reason}` });
         return "later";
       }
     }
@@ -100,7 +121,8 @@ export function createDispatch(
     await db.tx((tx) => saveAttempt(tx, flight, signed.attempt, why));
     if (why === undefined) mark(`signed/${flight.intent.kind}`);
     const attempts = [...flight.attempts, signed.attempt];
-    const next = keep(memory, { ...flight, attempts, voiding: why, pricedAtHead: undefined });
+    waits.clear(flight.intent.id);
+    const next = keep(memory, { ...flight, attempts, voiding: why, pricedAtHead: undefined, declined: undefined });
     return handOver(memory, next, signed.raw);
   }
 
@@ -109,14 +131,24 @@ export function createDispatch(
     if (voiding.reason === "unpayable") deps.onUnpayable(flight.intent.id);
     const fresh = await chain.fees();
     const newest = flight.attempts.at(-1);
-    const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? fresh;
+    const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? firstFees(fresh, 2n ** 200n);
     return add(memory, flight, await signer.nothing(flight.nonce, fees), voiding);
   }
 
   /** All above wait for it, so it may offer what any of them may. */
-  function ceilingOf(memory: LaneMemory, { nonce }: Flight): bigint {
+  function limitsOf(memory: LaneMemory, { nonce }: Flight): { ceiling: bigint; outbids: boolean } {
     const held = [...memory.flights.values()].filter((each) => each.nonce >= nonce && each.included === undefined);
-    return held.map(({ intent }) => settings.feeCeiling(intent.kind)).reduce((a, b) => (a > b ? a : b), 0n);
+    const kinds = [...new Set(held.map(({ intent }) => intent.kind))];
+    const ceiling = kinds.map(settings.feeCeiling).reduce((a, b) => (a > b ? a : b), 0n);
+    return { ceiling, outbids: kinds.some(settings.outbids) };
+  }
+
+  /** Not priced higher: sent once more as it is, and its owner can see why. */
+  function stay(memory: LaneMemory, flight: Flight, attempt: Attempt, waiting: Waiting): Promise<Sent> {
+    const { intent, nonce } = flight;
+    log.error({ intent: intent.id, kind: intent.kind, nonce, reason: waiting.code }, "price is not raised");
+    waits.note(intent.id, waiting);
+    return handOver(memory, keep(memory, { ...flight, pricedAtHead: undefined }), signer.open(attempt));
   }
 
   return {
@@ -136,13 +168,20 @@ export function createDispatch(
     async raise(memory, flight, fresh) {
       const newest = flight.attempts.at(-1);
       if (newest === undefined) return "go on";
-      const ceiling = ceilingOf(memory, flight);
+      const { ceiling, outbids } = limitsOf(memory, flight);
+      if (!outbids && offersEnough(newest.fees, fresh)) {
+        const detail = "it offers more than nine of ten transactions paid lately, and is in no block";
+        return stay(memory, flight, newest, { code: "inclusion-stalled", detail });
+      }
       const payable = await deps.purse.highestFee(memory, flight);
       const fees = raiseFees(newest.fees, fresh, payable < ceiling ? payable : ceiling);
       if (fees !== undefined) return add(memory, flight, await signer.again(newest, fees));
-      const { intent, nonce } = flight;
-      log.error({ intent: intent.id, nonce, ceiling, payable }, "no higher fee is allowed, transaction waits");
-      return handOver(memory, keep(memory, { ...flight, pricedAtHead: undefined }), signer.open(newest));
+      const offered = newest.fees.maxFeePerGas;
+      const waiting: Waiting =
+        payable < ceiling
+          ? { code: "balance-insufficient", detail: `the account can pay ${payable} wei a gas, ${offered} are offered` }
+          : { code: "gas-price-too-high", detail: `${offered} wei a gas are offered, and ${ceiling} are the most` };
+      return stay(memory, flight, newest, waiting);
     },
   };
 }

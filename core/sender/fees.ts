@@ -1,4 +1,4 @@
-import type { Fees } from "../chain/chain.ts";
+import type { FeeEstimate, Fees } from "../chain/chain.ts";
 
 /** Blocks that must pass without inclusion before a transaction is priced anew. */
 export const blocksBeforeRaise = 2n;
@@ -31,4 +31,17 @@ export function raiseFees(old: Fees, fresh: Fees, ceiling: bigint): Fees | undef
   const accepted =
     maxFeePerGas >= eighthMore(old.maxFeePerGas) && maxPriorityFeePerGas >= eighthMore(old.maxPriorityFeePerGas);
   return accepted ? { maxFeePerGas, maxPriorityFeePerGas } : undefined;
+}
+
+/** True when no transaction under this ceiling can be in the next block: its base fee alone is as high. */
+export const isTooDear = ({ market }: FeeEstimate, ceiling: bigint): boolean =>
+  market !== undefined && ceiling <= market.nextBaseFee;
+
+/**
+ * True when a transaction would pay in the next block what nine of ten of the last twelve blocks stayed under: that it
+ * is not mined has another cause than its price, and paying more would only cost more.
+ */
+export function offersEnough(fees: Fees, { market }: FeeEstimate): boolean {
+  if (market === undefined) return false;
+  return least(fees.maxFeePerGas, market.nextBaseFee + fees.maxPriorityFeePerGas) >= market.high;
 }

@@ -34,7 +34,7 @@ export type Flight = {
   readonly attempts: readonly Attempt[];
   /**
    * True once bytes of the call may have left: from then on it is driven to its end whatever the time. Taken back when
-   * no endpoint took them because the account cannot pay, unless a builder made them: those may hold a secret.
+   * no endpoint took them, unless a builder made them: those may hold a secret.
    */
   readonly released: boolean;
   readonly voiding: Voiding | undefined;
@@ -49,6 +49,10 @@ export type Flight = {
   readonly pricedAtHead: bigint | undefined;
   /** Since when it is refused because the account cannot pay it, in Unix milliseconds. */
   readonly unpaid: { readonly since: number } | undefined;
+  /** An endpoint has said that it has bytes of it, or an earlier process may have heard so. */
+  readonly accepted: boolean;
+  /** Since when nodes refuse it for a reason of their own, and when they last did; undefined once one has taken it. */
+  readonly declined: { readonly since: number; readonly at: number; readonly detail: string } | undefined;
 };
 
 export type Sighting =
@@ -86,13 +90,17 @@ export type Moment = {
   readonly resendMs: number;
 };
 
-/** What a flight needs now. */
-export function nextMove(flight: Flight, moment: Moment): "wait" | "send" | "raise" | "void" {
+/** How many times `resendMs` nodes may refuse a transaction that others wait for, before it gives up its nonce. */
+const patience = 30;
+
+/** What a flight needs now; `hold`: nothing, and nothing above it may be sent either. */
+export function nextMove(flight: Flight, moment: Moment): "wait" | "hold" | "send" | "raise" | "void" {
   const newest = flight.attempts.at(-1);
   if (flight.included !== undefined || newest === undefined) return "wait";
   if (flight.voiding === undefined && !flight.released && isLate(flight.intent, moment.now)) return "void";
   if (flight.voiding !== undefined && newest.kind === "call") return "void";
   if (flight.voiding === undefined && holdsUp(flight, moment)) return "void";
+  if (flight.declined !== undefined && moment.now - flight.declined.at < moment.resendMs) return "hold";
   if (flight.sent === undefined) return "send";
   const blocksSince = (height: bigint | undefined) => (height === undefined ? 0n : moment.head - height);
   const underpriced = newest.fees.maxFeePerGas < moment.freshMaxFee;
@@ -101,13 +109,19 @@ export function nextMove(flight: Flight, moment: Moment): "wait" | "send" | "rai
   return due ? "send" : "wait";
 }
 
-/** Refused for a while because the account cannot pay it, though others wait for its nonce to be used. */
-const holdsUp = ({ unpaid, released }: Flight, { now, followed, resendMs }: Moment): boolean =>
-  unpaid !== undefined && !released && followed && now - unpaid.since >= resendMs;
+/** Refused for a while, though others wait for its nonce to be used. */
+function holdsUp({ unpaid, declined, released }: Flight, { now, followed, resendMs }: Moment): boolean {
+  if (released || !followed) return false;
+  if (unpaid !== undefined) return now - unpaid.since >= resendMs;
+  return declined !== undefined && now - declined.since >= patience * resendMs;
+}
 
 /** Why a flight that has to be voided now is. */
-export function reasonToVoid({ intent, voiding, unpaid }: Flight, now: number): Voiding {
+export function reasonToVoid({ intent, voiding, unpaid, declined }: Flight, now: number): Voiding {
   if (voiding !== undefined) return voiding;
+  if (declined !== undefined && !isLate(intent, now)) {
+    return { reason: "refused", detail: `no node takes it: ${declined.detail}` };
+  }
   if (unpaid === undefined) return { reason: "expired", detail: "its time had passed before it was sent" };
   if (!isLate(intent, now)) return { reason: "unpayable", detail: "the account cannot pay it now" };
   return { reason: "expired", detail: "its time passed while the balance of the account was too short for it" };

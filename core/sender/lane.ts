@@ -1,8 +1,9 @@
-import type { Fees } from "../chain/chain.ts";
+import type { FeeEstimate } from "../chain/chain.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { createAdmission } from "./admission.ts";
+import { createBalanceAlarm } from "./balance.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createLaunch } from "./launch.ts";
@@ -16,6 +17,8 @@ const restMs = 1_000;
 /** Milliseconds that a fee estimate is good for; it has room for six full blocks. */
 const feesMs = 1_000;
 const backoffMs = 5_000;
+/** Milliseconds between two looks at the balance of an account that has nothing to send. */
+const balanceMs = 30_000;
 /** Milliseconds that an intent rests which lost its nonce because the account could not pay it. */
 const unpayableMs = 5_000;
 
@@ -27,6 +30,14 @@ export type LaneStatus = {
   readonly open: number;
   /** For how long the same transaction is the lowest that is in no block; undefined when none waits. */
   readonly oldestWaitingMs: number | undefined;
+  /** Wei that the account had when last asked; undefined before. */
+  readonly balance: bigint | undefined;
+  /** Wei of it that no waiting transaction may use up. */
+  readonly free: bigint | undefined;
+  /** Wei under which the balance counts as low; undefined where nothing was asked for or can be told. */
+  readonly lowBelow: bigint | undefined;
+  /** Wei a gas that the chain asked last. */
+  readonly maxFeePerGas: bigint | undefined;
   readonly error: LockstepError | undefined;
 };
 
@@ -39,9 +50,10 @@ export type Lane = {
 };
 
 export function createLane(context: LaneContext): Lane {
-  const { chain, account, address, db, clock, log, settings } = context;
+  const { chain, account, address, db, clock, log, settings, waits } = context;
   const here = { chain: chain.name, account };
-  const freshFees = cached(() => chain.fees(), clock);
+  const fees = cached(() => chain.fees(), clock);
+  const freshFees = fees.get;
   const purse = createPurse(context);
   const admission = createAdmission(context, { purse, freshFees });
   const dispatch = createDispatch(context, { purse, onUnpayable: (id) => admission.defer(id, unpayableMs) });
@@ -50,14 +62,18 @@ export function createLane(context: LaneContext): Lane {
   const onQueued = () => {
     asked = true;
   };
-  const upkeep = createUpkeep(context, { dispatch, tracking, freshFees, onQueued });
+  const upkeep = createUpkeep(context, { dispatch, tracking, launch, freshFees, onQueued });
+  const alarm = createBalanceAlarm({ settings, account, log });
   let loop: Loop | undefined;
   let memory: LaneMemory | undefined;
   let asked = true;
   let askedAt = 0;
   let halted = false;
+  let relievedAt = 0;
   let lastError: LockstepError | undefined;
   let lowest: { readonly nonce: number; readonly since: number } | undefined;
+  /** Kept over failures as well. */
+  let funds: { readonly balance: bigint; readonly free: bigint; readonly at: number } | undefined;
 
   /** Kept over failures, so that those count as waiting too. */
   function noteLowest(current: LaneMemory): void {
@@ -65,9 +81,23 @@ export function createLane(context: LaneContext): Lane {
     if (nonce !== lowest?.nonce) lowest = nonce === undefined ? undefined : { nonce, since: clock.now() };
   }
 
+  function noteFunds(current: LaneMemory, at: number): void {
+    funds = { balance: current.balance, free: current.balance - purse.reserved(current), at };
+    alarm.look(current, fees.last());
+  }
+
+  /** Others of its pool may do what waits for an account that gets nothing into a block. */
+  async function relieveWhenStuck(): Promise<void> {
+    if (lowest === undefined || clock.now() - lowest.since < settings.stuckMs) return;
+    if (clock.now() - relievedAt < settings.stuckMs) return;
+    relievedAt = clock.now();
+    await context.relieve();
+  }
+
   async function load(): Promise<LaneMemory> {
     const flights = await loadFlights(db, here);
-    const [genesis, head, { nonce }] = await Promise.all([
+    await waits.reload(db);
+    const [genesis, head, { nonce, balance }] = await Promise.all([
       chain.genesis(),
       chain.block("latest"),
       chain.account(address),
@@ -86,6 +116,7 @@ export function createLane(context: LaneContext): Lane {
       flights: new Map(flights.map((each) => [each.nonce, each])),
       taken,
       chainNonce: nonce,
+      balance,
       head,
       finalHeight: undefined,
     };
@@ -101,7 +132,14 @@ export function createLane(context: LaneContext): Lane {
       if (await launch.next(memory)) asked = true;
     }
     await upkeep.round(memory, signal);
+    if (wanted && funds !== undefined && clock.now() - funds.at >= balanceMs) {
+      memory.balance = (await chain.account(address)).balance;
+      await freshFees();
+      noteFunds(memory, clock.now());
+    } else noteFunds(memory, funds === undefined || memory.flights.size > 0 ? clock.now() : funds.at);
     noteLowest(memory);
+    await relieveWhenStuck();
+    await waits.flush(db);
     lastError = undefined;
     return asked ? "continue" : "idle";
   }
@@ -124,6 +162,7 @@ export function createLane(context: LaneContext): Lane {
           asked = true;
           halted = fatal;
           if (fatal) log.error({ err: error }, "sender halted");
+          if (fatal) void context.relieve().catch((cause) => log.error({ err: cause }, "nothing could be handed over"));
           else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "sender step failed");
         },
       });
@@ -141,16 +180,23 @@ export function createLane(context: LaneContext): Lane {
       state: halted ? "halted" : loop === undefined ? "stopped" : "running",
       open: memory?.flights.size ?? 0,
       oldestWaitingMs: lowest && clock.now() - lowest.since,
+      balance: funds?.balance,
+      free: funds?.free,
+      lowBelow: alarm.below(),
+      maxFeePerGas: fees.last()?.maxFeePerGas,
       error: lastError,
     }),
   };
 }
 
 /** Asks again only when the last answer is a little old. */
-function cached(ask: () => Promise<Fees>, clock: Clock): () => Promise<Fees> {
-  let last: { fees: Fees; at: number } | undefined;
-  return async () => {
-    if (last === undefined || clock.now() - last.at > feesMs) last = { fees: await ask(), at: clock.now() };
-    return last.fees;
+function cached(ask: () => Promise<FeeEstimate>, clock: Clock) {
+  let last: { fees: FeeEstimate; at: number } | undefined;
+  return {
+    async get(): Promise<FeeEstimate> {
+      if (last === undefined || clock.now() - last.at > feesMs) last = { fees: await ask(), at: clock.now() };
+      return last.fees;
+    },
+    last: () => last?.fees,
   };
 }

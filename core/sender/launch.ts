@@ -4,19 +4,22 @@ import { isLockstepError } from "../kernel/errors.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
-import { firstFees } from "./fees.ts";
+import { firstFees, transferGas } from "./fees.ts";
 import type { Flight } from "./flight.ts";
 import { allocateNonces } from "./nonces.ts";
-import { type Queued, saveSigned } from "./rows.ts";
+import { insertIntents, type Queued, saveSigned, senderChannel } from "./rows.ts";
+import type { IntentRequest } from "./sender.ts";
 
 /** Turns queued intents into flights. */
 export type Launch = {
   /** Signs what is queued, all of it durably before the first byte leaves, and sends it in order. True: more waits. */
   next(memory: LaneMemory): Promise<boolean>;
+  /** Uses up a nonce that nobody has and the others wait for, however many those are. */
+  fill(memory: LaneMemory, nonce: number, fresh: Fees): Promise<void>;
 };
 
 export function createLaunch(context: LaneContext, deps: { admission: Admission; dispatch: Dispatch }): Launch {
-  const { db, log, mark, settings, signer } = context;
+  const { account, address, chain, clock, db, log, mark, settings, signer, waits } = context;
   const { admission, dispatch } = deps;
 
   async function next(current: LaneMemory): Promise<boolean> {
@@ -29,6 +32,7 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     for (const flight of flights) {
       current.taken.add(flight.nonce);
       current.flights.set(flight.nonce, flight);
+      waits.forget(flight.intent.id);
       mark(`signed/${flight.intent.kind}`);
     }
     const waiting = inNonceOrder(current).some(({ nonce, sent, included }) => {
@@ -65,16 +69,42 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
       const fees = firstFees(fresh, settings.feeCeiling(intent.kind));
       const { attempt, raw } = await signer.call(intent, nonce, fees);
       const blank = { voiding: undefined, included: undefined, sent: undefined };
-      const unseen = { sentAtHead: undefined, pricedAtHead: undefined, unpaid: undefined };
-      return { flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen }, raw };
+      const unseen = { sentAtHead: undefined, pricedAtHead: undefined };
+      const untold = { unpaid: undefined, accepted: false, declined: undefined };
+      return {
+        flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen, ...untold },
+        raw,
+      };
     } catch (error) {
       // Only its name: the error of a builder may quote what must not be logged.
       const cause = isLockstepError(error) ? error.code : error instanceof Error ? error.name : "unknown";
       log.error({ cause, intent: intent.id }, "intent could not be signed");
+      waits.note(intent.id, { code: "signing-failed", detail: `it could not be signed: ${cause}` });
       admission.defer(intent.id);
       return undefined;
     }
   }
 
-  return { next };
+  /** An intent of the sender's own, which waits in no queue. */
+  async function fill(current: LaneMemory, nonce: number, fresh: Fees): Promise<void> {
+    const here = { chain: chain.name, account };
+    const own: IntentRequest = {
+      id: `gap-${chain.name}-${account}-${nonce}-${clock.now()}`,
+      ...{ ...here, kind: "sender.fill-gap", subject: `sender-${chain.name}-${account}` },
+      ...{ call: { to: address, data: "0x", value: 0n }, gas: transferGas, dryRun: false },
+    };
+    const blank = { place: 0n, moved: false, released: false, events: 0, pooled: false };
+    const signed = await sign({ intent: own, ...blank }, nonce, fresh);
+    if (signed === undefined) return;
+    log.warn({ nonce }, "nonce gap is filled");
+    await db.tx(async (tx) => {
+      await insertIntents(tx, [own], { channel: senderChannel, at: clock.now() });
+      await saveSigned(tx, [signed.flight]);
+    });
+    current.taken.add(nonce);
+    current.flights.set(nonce, signed.flight);
+    await dispatch.send(current, signed.flight, signed.raw);
+  }
+
+  return { next, fill };
 }

@@ -1,3 +1,6 @@
+/** Most nonces that are filled at a time. */
+const mostGaps = 16;
+
 /**
  * The next nonces of an account: the lowest that neither the chain has used (`chainNonce` counts those) nor an intent
  * has taken. Normally that is the run after the highest taken one; a gap, which would block everything above it for
@@ -9,7 +12,9 @@ export function allocateNonces(chainNonce: number, taken: ReadonlySet<number>, c
   return nonces;
 }
 
-/** The nonce that the account's other transactions wait for, when none of them has it. */
-export function firstGap(chainNonce: number, open: readonly number[]): number | undefined {
-  return open.length > 0 && open.every((nonce) => nonce > chainNonce) ? chainNonce : undefined;
+/** Nonces that the account's other transactions wait for and none of them has, lowest first. */
+export function gapsBelow(chainNonce: number, open: readonly number[]): number[] {
+  const lowest = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  if (lowest === Number.POSITIVE_INFINITY || lowest <= chainNonce) return [];
+  return Array.from({ length: Math.min(lowest - chainNonce, mostGaps) }, (_, index) => chainNonce + index);
 }

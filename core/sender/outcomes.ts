@@ -43,15 +43,28 @@ export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly
        moved = i.moved OR (o.state = 'queued' AND i.reason IS DISTINCT FROM 'unpayable'),
        released = CASE o.state WHEN 'queued' THEN i.released AND i.call ? 'builder' WHEN 'included' THEN true
                   ELSE i.released END,
+       waiting_code = NULL, waiting_detail = NULL,
        reason = CASE WHEN o.state = 'queued' THEN NULL ELSE COALESCE(o.reason, i.reason) END,
        detail = CASE WHEN o.state = 'queued' THEN NULL ELSE COALESCE(o.detail, i.detail) END,
        mined_hash = o.hash, mined_block = o.block, mined_status = o.status, gas_used = o.gas_used,
        events = i.events + o.events
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
-                 $9::integer[], $10::integer[])
-          AS o (id, state, reason, detail, hash, block, status, gas_used, events, events_before)
+                 $9::numeric[], $10::integer[], $11::integer[])
+          AS o (id, state, reason, detail, hash, block, status, gas_used, price, events, events_before)
      WHERE i.id = o.id AND i.state IN ('queued', 'signed', 'included') AND i.events = o.events_before
-     RETURNING i.id, i.state),
+     RETURNING i.id, i.state, i.chain, i.account, i.kind, i.mined_status, i.gas_used, o.price),
+     -- What it cost, whether the call was made or its nonce only used up.
+     counted AS (
+       INSERT INTO sender_spent AS s (chain, account, kind, succeeded, reverted, abandoned, gas_used, fees)
+       SELECT chain, account, kind, count(*) FILTER (WHERE state = 'finalized' AND mined_status = 'success'),
+              count(*) FILTER (WHERE state = 'finalized' AND mined_status = 'reverted'),
+              count(*) FILTER (WHERE state = 'abandoned'), COALESCE(sum(gas_used), 0),
+              COALESCE(sum(gas_used * price), 0)
+       FROM changed WHERE state IN ('finalized', 'abandoned') GROUP BY chain, account, kind
+       ON CONFLICT (chain, account, kind) DO UPDATE SET
+         succeeded = s.succeeded + excluded.succeeded, reverted = s.reverted + excluded.reverted,
+         abandoned = s.abandoned + excluded.abandoned, gas_used = s.gas_used + excluded.gas_used,
+         fees = s.fees + excluded.fees),
      -- The bytes of an intent that ended are of no use any more.
      dropped AS (
        UPDATE sender_attempt a SET sealed = NULL FROM changed
@@ -77,24 +90,26 @@ type Row = readonly [
   bigint | null,
   string | null,
   bigint | null,
+  string | null,
 ];
 
 function toRow(outcome: Outcome): Row {
   const { id } = outcome.intent;
-  if (outcome.kind === "dropped") return [id, "signed", null, null, null, null, null, null];
-  if (outcome.kind === "moved") return [id, "queued", null, null, null, null, null, null];
+  if (outcome.kind === "dropped") return [id, "signed", null, null, null, null, null, null, null];
+  if (outcome.kind === "moved") return [id, "queued", null, null, null, null, null, null, null];
   const receipt = outcome.receipt;
   const mined = [
     receipt?.transactionHash ?? null,
     receipt?.blockNumber ?? null,
     receipt?.status ?? null,
     receipt?.gasUsed ?? null,
+    receipt?.effectiveGasPrice?.toString() ?? null,
   ] as const;
   if (outcome.kind === "abandoned") return [id, "abandoned", outcome.reason, outcome.detail, ...mined];
   return [id, outcome.kind, null, null, ...mined];
 }
 
 function columns(rows: readonly Row[], outcomes: readonly Outcome[]): unknown[][] {
-  const turned = Array.from({ length: 8 }, (_, column) => rows.map((row) => row[column]));
+  const turned = Array.from({ length: 9 }, (_, column) => rows.map((row) => row[column]));
   return [...turned, outcomes.map((each) => eventsOf(each).length), outcomes.map(({ events }) => events)];
 }

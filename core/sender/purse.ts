@@ -6,7 +6,12 @@ import type { IntentRequest } from "./sender.ts";
 
 /** What the account can pay. A transaction it cannot pay is refused for ever and holds up every later nonce. */
 export type Purse = {
-  /** Wei of the latest balance that no waiting transaction may use up; negative when they may use more. */
+  /** Wei that waiting transactions may use up at most. */
+  reserved(memory: LaneMemory): bigint;
+  /**
+   * Wei of the latest balance that no waiting transaction may use up; negative when they may use more. Notes balance and
+   * nonce in the memory.
+   */
   free(memory: LaneMemory): Promise<bigint>;
   /** Wei a gas that a flight can offer at most besides the others that wait. */
   highestFee(memory: LaneMemory, flight: Flight): Promise<bigint>;
@@ -37,7 +42,13 @@ export function createPurse({ chain, address, signer }: LaneContext): Purse {
   const sumOf = (flights: Iterable<Flight>) => [...flights].reduce((sum, flight) => sum + reserved(flight), 0n);
 
   return {
-    free: async (memory) => (await chain.account(address)).balance - sumOf(memory.flights.values()),
+    reserved: (memory) => sumOf(memory.flights.values()),
+    async free(memory) {
+      const { balance, nonce } = await chain.account(address);
+      memory.balance = balance;
+      memory.chainNonce = nonce;
+      return balance - sumOf(memory.flights.values());
+    },
     async highestFee(memory, flight) {
       const { balance } = await chain.account(address);
       const others = [...memory.flights.values()].filter(({ nonce }) => nonce !== flight.nonce);

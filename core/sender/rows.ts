@@ -14,13 +14,19 @@ export type Queued = {
   readonly moved: boolean;
   readonly released: boolean;
   readonly events: number;
+  /** It was asked of a pool. */
+  readonly pooled: boolean;
 };
+
+/** An intent with the account that was chosen for it, and the pool that it was chosen from. */
+export type PlacedIntent = IntentRequest & { readonly pool?: string };
 
 type IntentRow = {
   id: string;
   place: bigint;
   chain: string;
   account: string;
+  pool: string | null;
   kind: string;
   subject: string;
   call: unknown;
@@ -47,21 +53,30 @@ type AttemptRow = {
   sealed: Buffer;
 };
 
+/** Processes that send listen here for (chain, account) with new work. */
+export const senderChannel = "lockstep_sender";
+
 const json = z.custom<Json>((value) => value !== undefined);
 const storedCall = z.union([z.object({ builder: z.string(), ref: json }), callSchema]);
 
 /** Writes intents whose id is new, in their order, and tells every process which accounts have work. */
-export async function insertIntents(tx: Tx, intents: readonly IntentRequest[], channel: string): Promise<void> {
+export async function insertIntents(
+  tx: Queryable,
+  intents: readonly PlacedIntent[],
+  { channel, at }: { channel: string; at: number },
+): Promise<void> {
   const rows = intents.map(({ call, notAfter, dryRun, ...rest }) => ({
     ...rest,
+    asked_at: at,
     call: z.encode(storedCall, call),
     not_after: notAfter ?? null,
     dry_run: dryRun,
   }));
   await tx.query(
     `WITH added AS (
-       INSERT INTO sender_intent (id, chain, account, kind, subject, call, gas, not_after, dry_run)
-       SELECT v->>'id', v->>'chain', v->>'account', v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
+       INSERT INTO sender_intent
+         (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, dry_run)
+       SELECT v->>'id', v->>'chain', v->>'account', v->>'pool', (v->>'asked_at')::bigint, v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
               (v->>'not_after')::bigint, (v->>'dry_run')::boolean
        FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n) ORDER BY n
        ON CONFLICT (id) DO NOTHING
@@ -75,21 +90,21 @@ export async function loadQueued(
   from: Queryable,
   lane: { chain: string; account: string },
   limit: number,
-  except: readonly string[],
+  except: { readonly ids: readonly string[]; readonly lines: readonly string[] },
 ): Promise<Queued[]> {
   const rows = await from.query<IntentRow>(
     `SELECT * FROM sender_intent
-     WHERE chain = $1 AND account = $2 AND state = 'queued' AND NOT id = ANY($4::text[]) ORDER BY place LIMIT $3`,
-    [lane.chain, lane.account, limit, except],
+     WHERE chain = $1 AND account = $2 AND state = 'queued' AND NOT id = ANY($4::text[])
+       AND (pool IS NULL OR NOT subject = ANY($5::text[])) ORDER BY place LIMIT $3`,
+    [lane.chain, lane.account, limit, except.ids, except.lines],
   );
-  return rows.map((row) => ({
-    intent: toIntent(row),
-    place: row.place,
-    moved: row.moved,
-    released: row.released,
-    events: row.events,
-  }));
+  return rows.map(toQueued);
 }
+
+const toQueued = (row: IntentRow): Queued => ({
+  intent: toIntent(row),
+  ...{ place: row.place, moved: row.moved, released: row.released, events: row.events, pooled: row.pool !== null },
+});
 
 /** Every intent of the account that has a nonce and has not ended, by nonce. */
 export async function loadFlights(from: Queryable, lane: { chain: string; account: string }): Promise<Flight[]> {
@@ -121,7 +136,7 @@ export async function loadTaken(
 }
 
 /**
- * Gives queued intents their nonces and first attempts, in one statement, since nothing is sent before it is through.
+ * Gives queued intents of one account their nonces and first attempts, in one statement, since nothing is sent before it is through.
  * Throws `conflict` if another process did so before for one of them.
  */
 export async function saveSigned(to: Queryable, signed: readonly Flight[]): Promise<void> {
@@ -131,11 +146,11 @@ export async function saveSigned(to: Queryable, signed: readonly Flight[]): Prom
   const given = await to.query(
     `WITH made AS (SELECT * FROM ${attemptRows}),
      given AS (
-       UPDATE sender_intent i SET state = 'signed', nonce = made.nonce
-       FROM made WHERE i.id = made.intent AND i.state = 'queued' RETURNING i.id)
+       UPDATE sender_intent i SET state = 'signed', nonce = made.nonce, waiting_code = NULL, waiting_detail = NULL
+       FROM made WHERE i.id = made.intent AND i.state = 'queued' AND i.account = $8 RETURNING i.id)
      INSERT INTO sender_attempt (${attemptColumns})
      SELECT ${attemptColumns} FROM made JOIN given ON given.id = made.intent RETURNING intent`,
-    attemptParams(rows),
+    [...attemptParams(rows), signed[0]?.intent.account ?? ""],
   );
   if (given.length !== rows.length) throw takenByAnother();
 }
@@ -212,6 +227,8 @@ function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
     sentAtHead: undefined,
     pricedAtHead: undefined,
     unpaid: undefined,
+    accepted: row.released,
+    declined: undefined,
   };
 }
 

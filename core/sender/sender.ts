@@ -14,7 +14,10 @@ export type Call = { readonly to: Hex; readonly data: Hex; readonly value: bigin
 export type IntentRequest = {
   readonly id: string;
   readonly chain: string;
-  /** Name of the managed account that signs. */
+  /**
+   * Name of the managed account that signs, or of a pool of them. Of a pool one is chosen when the intent is submitted;
+   * what waits without a nonce may be given to another. Open intents of one subject are on one account.
+   */
   readonly account: string;
   /** Dotted kind for people, marks and metrics: `swap.lock-source`, `relay.deliver`. */
   readonly kind: string;
@@ -44,8 +47,24 @@ export type IntentGuard = (intent: {
   subject: string;
 }) => Promise<{ readonly send: true } | { readonly send: false; readonly detail: string }>;
 
+/** Why an intent is not in a block yet, where that is known. */
+export const waitCodes = [
+  /** The chain asks more than transactions of its kind may offer. */
+  "gas-price-too-high",
+  /** It offers more than nine of ten transactions paid lately, and still is in no block. */
+  "inclusion-stalled",
+  "balance-insufficient",
+  /** The nodes do not take it; the detail has their words. */
+  "transaction-refused",
+  "guard-undecided",
+  "dry-run-undecided",
+  "signing-failed",
+] as const;
+export type WaitCode = (typeof waitCodes)[number];
+export type Waiting = { readonly code: WaitCode; readonly detail: string };
+
 export type IntentStatus =
-  | { readonly state: "queued" | "signed" | "sent" }
+  | { readonly state: "queued" | "signed" | "sent"; readonly waiting?: Waiting }
   | {
       readonly state: "included";
       readonly hash: Hex;

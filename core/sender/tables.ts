@@ -48,4 +48,30 @@ export const senderMigrations: readonly Migration[] = [
       );
       CREATE INDEX sender_attempt_intent ON sender_attempt (intent);`,
   },
+  {
+    // A nonce is single among the intents that are under way. One that ended long ago may have lost it again, when a
+    // chain drops blocks that counted as final: then something else has to use the nonce, or all above it wait for ever.
+    id: "sender/002-pools-waiting-spent",
+    sql: `
+      ALTER TABLE sender_intent
+        ADD COLUMN pool text,
+        ADD COLUMN asked_at bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+        ADD COLUMN waiting_code text,
+        ADD COLUMN waiting_detail text;
+      DROP INDEX sender_intent_nonce;
+      CREATE UNIQUE INDEX sender_intent_nonce ON sender_intent (chain, account, nonce)
+        WHERE state IN ('signed', 'included');
+      CREATE INDEX sender_intent_used ON sender_intent (chain, account, nonce);
+      CREATE TABLE sender_spent (
+        chain text NOT NULL,
+        account text NOT NULL,
+        kind text NOT NULL,
+        succeeded bigint NOT NULL DEFAULT 0,
+        reverted bigint NOT NULL DEFAULT 0,
+        abandoned bigint NOT NULL DEFAULT 0,
+        gas_used numeric NOT NULL DEFAULT 0,
+        fees numeric NOT NULL DEFAULT 0,
+        PRIMARY KEY (chain, account, kind)
+      );`,
+  },
 ];

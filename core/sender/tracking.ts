@@ -15,14 +15,20 @@ export type Tracking = {
   resolveUsed(memory: LaneMemory, flight: Flight): Promise<boolean>;
 };
 
+/** From so many open transactions on it is asked first how far the chain is, so that not each is asked about. */
+const askedOneByOne = 4;
+
 export function createTracking(context: LaneContext): Tracking {
-  const { chain, address, db, store, log } = context;
+  const { chain, address, db, store, log, waits } = context;
 
   async function record(memory: LaneMemory, changes: readonly { flight: Flight; outcome: Outcome }[]): Promise<void> {
     if (changes.length === 0) return;
     const outcomes = changes.map(({ outcome }) => outcome);
     await db.tx((tx) => saveOutcomes(tx, store, outcomes));
-    for (const { flight, outcome } of changes) apply(memory, flight, outcome);
+    for (const { flight, outcome } of changes) {
+      apply(memory, flight, outcome);
+      waits.forget(flight.intent.id);
+    }
     context.onActivity(chain.name);
   }
 
@@ -30,6 +36,15 @@ export function createTracking(context: LaneContext): Tracking {
     const hashes = flights.flatMap(({ attempts }) => attempts.map(({ hash }) => hash));
     const found = await inChunks(hashes, (hash) => chain.receipt(hash));
     return new Map(found.flatMap((receipt) => (receipt === undefined ? [] : [[receipt.transactionHash, receipt]])));
+  }
+
+  /** Those whose receipts can be new: what the chain's nonce has not come to is in no block. */
+  async function reached(memory: LaneMemory, flights: readonly Flight[]): Promise<readonly Flight[]> {
+    if (flights.length <= askedOneByOne) return flights;
+    const { nonce, balance } = await chain.account(address);
+    memory.chainNonce = nonce;
+    memory.balance = balance;
+    return flights.filter((flight) => flight.nonce < nonce);
   }
 
   /** True unless everything that was in a block up to the old head is there still. */
@@ -50,9 +65,9 @@ export function createTracking(context: LaneContext): Tracking {
       const mayHaveGone = flights.some(({ included }) => included !== undefined) && (await reorganised(old, head));
       if (mayHaveGone) log.warn({ old: old.number, head: head.number }, "chain reorganised under the sender");
       const askAll = mayHaveGone || memory.finalHeight === undefined;
-      const asked = flights.filter(
-        ({ included }) => included === undefined || askAll || included.blockNumber <= finalHeight,
-      );
+      const isOpen = ({ included }: Flight) => included === undefined;
+      const settled = flights.filter(({ included }) => included && (askAll || included.blockNumber <= finalHeight));
+      const asked = [...settled, ...(await reached(memory, flights.filter(isOpen)))];
       // Asked after the final height was read: a receipt at or below it is then of a block that was final already.
       const receipts = await receiptsOf(asked);
       const outcomes = asked.flatMap((flight) => {
@@ -105,6 +120,8 @@ function apply(memory: LaneMemory, flight: Flight, outcome: Outcome): void {
     memory.flights.set(flight.nonce, { ...flight, included: undefined, sent: undefined });
   } else {
     memory.flights.delete(flight.nonce);
+    // Free again should the chain ever lose what used it.
+    if (outcome.kind === "moved") memory.taken.delete(flight.nonce);
   }
 }
 

@@ -1,9 +1,13 @@
-import type { Fees } from "../chain/chain.ts";
+import type { FeeEstimate } from "../chain/chain.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
 import { type Flight, type Moment, nextMove, reasonToVoid } from "./flight.ts";
-import { firstGap } from "./nonces.ts";
+import type { Launch } from "./launch.ts";
+import { gapsBelow } from "./nonces.ts";
 import type { Tracking } from "./tracking.ts";
+
+/** How many times `resendMs` the chain must lack a transaction that was final, before its nonce is used up. */
+const lostAfter = 10;
 
 /** Keeps flights going until they have ended. */
 export type Upkeep = {
@@ -16,14 +20,17 @@ export function createUpkeep(
   deps: {
     dispatch: Dispatch;
     tracking: Tracking;
+    launch: Pick<Launch, "fill">;
     /** An estimate, a little old unless the chain just moved. */
-    freshFees: () => Promise<Fees>;
-    /** Called when an intent is queued again or for the first time. */
+    freshFees: () => Promise<FeeEstimate>;
+    /** Called when an intent is queued again. */
     onQueued: () => void;
   },
 ): Upkeep {
-  const { chain, account, address, clock, log, settings } = context;
-  const { dispatch, tracking, freshFees, onQueued } = deps;
+  const { chain, address, clock, log, settings } = context;
+  const { dispatch, tracking, launch, freshFees, onQueued } = deps;
+  /** Since when the chain lacks transactions of ours that had ended. */
+  let lost: { readonly nonce: number; readonly since: number } | undefined;
 
   async function round(current: LaneMemory, signal: AbortSignal): Promise<void> {
     if (current.flights.size === 0) return;
@@ -31,9 +38,13 @@ export function createUpkeep(
     const open = inNonceOrder(current).filter(({ included }) => included === undefined);
     if (open.length === 0) return;
     const fees = await freshFees();
-    const due = open.filter((flight) => nextMove(flight, momentOf(flight, open, current, fees)) !== "wait");
+    const moves = open.map((flight) => nextMove(flight, momentOf(flight, open, current, fees)));
+    const held = moves.indexOf("hold");
+    const due = open.filter((_, index) => moves[index] !== "wait" && (held < 0 || index < held));
     if (due.length === 0) return;
-    current.chainNonce = (await chain.account(address)).nonce;
+    const { nonce: chainNonce, balance } = await chain.account(address);
+    Object.assign(current, { chainNonce, balance });
+    await fillGaps(current, open, fees);
     let sent: Sent = "go on";
     for (const { nonce } of due) {
       const flight = current.flights.get(nonce);
@@ -42,12 +53,12 @@ export function createUpkeep(
         if (await tracking.resolveUsed(current, flight)) onQueued();
       } else sent = await move(current, flight, momentOf(flight, open, current, fees), fees);
     }
-    await fillGap(current, open);
   }
 
-  async function move(current: LaneMemory, flight: Flight, moment: Moment, fees: Fees): Promise<Sent> {
+  async function move(current: LaneMemory, flight: Flight, moment: Moment, fees: FeeEstimate): Promise<Sent> {
     switch (nextMove(flight, moment)) {
       case "wait":
+      case "hold":
         return "go on";
       case "send":
         return dispatch.send(current, flight);
@@ -59,24 +70,26 @@ export function createUpkeep(
   }
 
   /** A nonce that nobody has (a reorganisation can take a foreign transaction away) would hold up all above it. */
-  async function fillGap(current: LaneMemory, open: readonly Flight[]): Promise<void> {
-    const nonces = open.map(({ nonce }) => nonce);
-    const gap = firstGap(current.chainNonce, nonces);
-    if (gap === undefined || current.taken.has(gap)) return;
-    log.warn({ nonce: gap }, "nonce gap is filled");
-    await context.submitOwn({
-      id: `gap-${chain.name}-${account}-${gap}-${current.head.hash.slice(2, 10)}`,
-      ...{ chain: chain.name, account },
-      kind: "sender.fill-gap",
-      subject: `sender-${chain.name}-${account}`,
-      call: { to: address, data: "0x", value: 0n },
-      gas: 21_000n,
-      dryRun: false,
-    });
-    onQueued();
+  async function fillGaps(current: LaneMemory, open: readonly Flight[], fees: FeeEstimate): Promise<void> {
+    const gaps = gapsBelow(
+      current.chainNonce,
+      open.map(({ nonce }) => nonce),
+    ).filter((nonce) => !current.flights.has(nonce));
+    const fillable = gaps.filter((nonce) => !current.taken.has(nonce) || isLost(nonce, gaps[0]));
+    if (gaps.length === 0) lost = undefined;
+    for (const nonce of fillable) await launch.fill(current, nonce, fees);
   }
 
-  const momentOf = (flight: Flight, open: readonly Flight[], current: LaneMemory, fees: Fees): Moment => ({
+  /** An intent has ended at it, so this may be a node that lags: believed only when it goes on. */
+  function isLost(nonce: number, lowest: number | undefined): boolean {
+    if (lowest !== undefined && lost?.nonce !== lowest) {
+      lost = { nonce: lowest, since: clock.now() };
+      log.warn({ nonce: lowest }, "chain does not have a transaction that was final");
+    }
+    return nonce === lowest && lost !== undefined && clock.now() - lost.since >= lostAfter * settings.resendMs;
+  }
+
+  const momentOf = (flight: Flight, open: readonly Flight[], current: LaneMemory, fees: FeeEstimate): Moment => ({
     now: clock.now(),
     head: current.head.number,
     lowest: flight.nonce === open[0]?.nonce,

@@ -1,20 +1,20 @@
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { AgreedBlock, AgreedChain } from "./agreement.ts";
-import { type AppendedId, appendedIds, gatewayLogs, linksBetween } from "./links.ts";
-import type { FinalBlock, Link, SigningLane, SigningStore } from "./signingStore.ts";
-
-/** A lane from the followed chain. */
-export type FollowedLane = SigningLane & { readonly destinationChainId: number };
+import { createContradictions } from "./contradictions.ts";
+import { createDrafter, type FollowedLane, isSame, type Way } from "./drafting.ts";
+import { emptyHead } from "./links.ts";
+import type { Link, SigningStore } from "./signingStore.ts";
 
 /** Keeps the lanes of one origin up to its newest agreed final block. */
 export type Follower = {
   /**
-   * Looks once; calls during a look share the next one. Throws `validator-halted` when a final block contradicts what
-   * was signed.
+   * Looks once; calls during a look share the next one. True when the newest final block was agreed on and the lanes
+   * are at it. Throws `validator-halted` when a final block contradicts what was signed.
    */
-  look(): Promise<void>;
+  look(): Promise<boolean>;
 };
 
 export function createFollower(deps: {
@@ -26,87 +26,54 @@ export function createFollower(deps: {
   startBlock: bigint;
   logWindow: bigint;
   store: SigningStore;
+  /** The generation in which signatures for a lane count at its destination. */
+  generationOf(lane: FollowedLane): Promise<number>;
+  clock: Clock;
   log: Log;
 }): Follower {
-  const { chain, origin, gateway, lanes, startBlock, store, log } = deps;
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
+  const { chain, origin, lanes, startBlock, store, log } = deps;
+  const draft = createDrafter({ ...deps, endpoints: () => chain.endpoints });
+  const contradictions = createContradictions(deps);
+  let running: Promise<boolean> | undefined;
+  let next: Promise<boolean> | undefined;
 
-  async function follow(): Promise<void> {
+  async function follow(): Promise<boolean> {
     const cursor = store.cursor(origin);
     const agreed = await chain.look(cursor?.hash);
+    if (agreed) await contradictions.assertHeadersStand();
+    if (agreed === "known") return true;
     // A lower height is an endpoint that lags; the vote comes again.
-    if (!agreed || (cursor && agreed.height < cursor.height)) return;
-    const changed = lanes.filter((lane) => !isAt(store.head(lane), headOf(agreed, lane)));
-    if (changed.length === 0) {
-      store.record(origin, agreed, new Map());
-      return;
+    if (!agreed || agreed.height < (store.reached(origin) ?? 0n)) return false;
+    if (!cursor) return begin(agreed);
+    const behind = lanes
+      .map((lane) => wayOf(lane, agreed, store.head(lane)))
+      .filter(({ from, to }) => !isSame(from, to));
+    if (behind.length > 0 && !(await draft(behind, cursor.height + 1n, agreed.height))) {
+      const found = await chain.hashAt(cursor.height);
+      if (found === undefined || found === cursor.hash) throw missingLogs(agreed);
+      log.warn({ origin, height: cursor.height }, "final history was rewritten, following from the start");
+      store.forget(origin);
+      return begin(agreed);
     }
-    const fromBlock = cursor ? cursor.height + 1n : startBlock;
-    const links = await linksFrom(agreed, changed, fromBlock, (lane) => store.head(lane));
-    if (links) store.record(origin, agreed, links);
-    else if (cursor && (await isGone(cursor))) await rewrite(agreed);
-    else throw missingLogs(agreed);
+    store.record(origin, agreed);
+    return true;
+  }
+
+  /** The whole history, for which everything that was signed is to be right. */
+  async function begin(agreed: AgreedBlock): Promise<boolean> {
+    const ways = lanes.map((lane) => wayOf(lane, agreed, undefined));
+    const isEmpty = ways.every(({ to }) => to.nonce === 0n);
+    if (isEmpty) store.dropDrafts(origin);
+    else if (!(await draft(ways, startBlock, agreed.height))) throw missingLogs(agreed);
+    await contradictions.assertDraftsAgree(agreed.height);
+    store.record(origin, agreed, true);
+    return true;
   }
 
   const missingLogs = ({ height }: AgreedBlock) =>
     new LockstepError("chain-answer-invalid", `no endpoint of ${origin} has the lanes' logs up to block ${height}`);
 
-  /** True when an endpoint has another block where the last recorded one was. */
-  async function isGone({ height, hash }: FinalBlock): Promise<boolean> {
-    const answers = await Promise.allSettled(chain.endpoints.map((endpoint) => endpoint.block(height)));
-    return answers.some(({ status, ...rest }) => {
-      const block = status === "fulfilled" && "value" in rest ? rest.value : undefined;
-      return block !== undefined && block.hash !== hash;
-    });
-  }
-
-  /** Links to the agreed heads from logs of whichever endpoint has them all; undefined when none has. */
-  async function linksFrom(
-    agreed: AgreedBlock,
-    wanted: readonly FollowedLane[],
-    fromBlock: bigint,
-    startOf: (lane: FollowedLane) => Link | undefined,
-  ): Promise<Map<SigningLane, Link[]> | undefined> {
-    const range = { fromBlock, toBlock: agreed.height, window: deps.logWindow };
-    for (const endpoint of chain.endpoints) {
-      const logs = await gatewayLogs(endpoint, gateway, range).catch((error: unknown) => {
-        log.debug({ err: error }, "endpoint gave no logs");
-        return undefined;
-      });
-      const links = logs && linkAll(agreed, wanted, appendedIds(logs), startOf);
-      if (links) return links;
-    }
-    return undefined;
-  }
-
-  /**
-   * The final history is another than before. It is read from the start, proves itself by leading to the agreed heads,
-   * and a signature that it contradicts ends this validator.
-   */
-  async function rewrite(agreed: AgreedBlock): Promise<void> {
-    const links = await linksFrom(agreed, lanes, startBlock, () => undefined);
-    if (!links) throw missingLogs(agreed);
-    for (const [lane, chained] of links) assertNothingContradicts(lane, chained, agreed);
-    log.warn({ origin, height: agreed.height }, "final history was rewritten, nothing signed contradicts it");
-    store.record(origin, agreed, links, true);
-  }
-
-  function assertNothingContradicts(lane: SigningLane, chained: readonly Link[], agreed: AgreedBlock): void {
-    const accumulators = new Map(chained.map(({ nonce, accumulator }) => [nonce, accumulator]));
-    const wrong = store.signed(lane).find(({ nonce, accumulator }) => accumulators.get(nonce) !== accumulator);
-    if (!wrong) return;
-    const found = accumulators.get(wrong.nonce) ?? "no message";
-    const reason = `signed ${wrong.accumulator} for ${lane.origin} to ${lane.destination} at ${wrong.nonce}, but final block ${agreed.height} has ${found}`;
-    store.halt(reason);
-    log.error(
-      { origin, height: agreed.height, nonce: wrong.nonce },
-      "signature contradicts a final block, stopping for good",
-    );
-    throw new LockstepError("validator-halted", reason);
-  }
-
-  function begin(): Promise<void> {
+  function run(): Promise<boolean> {
     const mine = follow().finally(() => {
       if (running === mine) running = undefined;
     });
@@ -116,38 +83,18 @@ export function createFollower(deps: {
 
   return {
     look() {
-      if (!running) return begin();
+      if (!running) return run();
       next ??= running
         .catch(() => undefined)
         .then(() => {
           next = undefined;
-          return begin();
+          return run();
         });
       return next;
     },
   };
 }
 
-const emptyHead = { nonce: 0n, accumulator: undefined };
-
-const headOf = (agreed: AgreedBlock, lane: FollowedLane) => agreed.heads.get(lane.destinationChainId) ?? emptyHead;
-
-const isAt = (own: Link | undefined, head: { nonce: bigint; accumulator: Hex | undefined }): boolean =>
-  head.nonce === 0n ? own === undefined : own?.nonce === head.nonce && own.accumulator === head.accumulator;
-
-function linkAll(
-  agreed: AgreedBlock,
-  wanted: readonly FollowedLane[],
-  ids: readonly AppendedId[],
-  startOf: (lane: FollowedLane) => Link | undefined,
-): Map<SigningLane, Link[]> | undefined {
-  const all = new Map<SigningLane, Link[]>();
-  for (const lane of wanted) {
-    const head = agreed.heads.get(lane.destinationChainId);
-    const own = ids.filter(({ destinationChainId }) => destinationChainId === lane.destinationChainId);
-    const links = head && linksBetween(startOf(lane), head, own);
-    if (!links) return undefined;
-    all.set(lane, links);
-  }
-  return all;
-}
+const wayOf = (lane: FollowedLane, { heads }: AgreedBlock, from: Link | undefined): Way => ({
+  ...{ lane, from: from ?? emptyHead, to: heads.get(lane.destinationChainId) ?? emptyHead },
+});

@@ -18,7 +18,7 @@ export type HeaderSigner = {
 };
 
 /** A lane whose destination has a state oracle. */
-export type OracleLane = SigningLane & { readonly originChainId: number; readonly oracle: Oracle };
+type OracleLane = SigningLane & { readonly originChainId: number; readonly oracle: Oracle };
 
 /** Blocks behind the newest final one whose headers are signed: what was claimed for them has to be kept. */
 const signedBlocks = 100_000n;
@@ -38,9 +38,7 @@ export function createHeaderSigner(deps: {
     if (height > newest) throw unavailable(`block ${height} is not final yet`);
     const oldest = newest - signedBlocks;
     if (height < oldest) throw unavailable(`block ${height} is too old, headers from ${oldest} on are signed`);
-    const known = store.claimedHeader(lane, generation, height);
-    if (known) return known;
-    const hash = await chainOf(lane).hashAt(height);
+    const hash = store.claimedHeader(lane, generation, height) ?? (await chainOf(lane).hashAt(height));
     if (!hash) throw unavailable(`the endpoints do not agree on block ${height}`);
     const claimed = store.claimHeader(lane, generation, { height, hash }, oldest);
     if (claimed === hash) return hash;

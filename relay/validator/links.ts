@@ -10,7 +10,7 @@ const appendedSelector = toEventSelector(getAbiItem({ abi: gatewayAbi, name: "La
 /** What `LaneAppended` says: topics are selector, destination, nonce and id; data begins with the accumulator. */
 export type AppendedId = { readonly destinationChainId: number; readonly nonce: bigint; readonly id: Hex };
 
-export function appendedIds(logs: readonly ChainLog[]): AppendedId[] {
+function appendedIds(logs: readonly ChainLog[]): AppendedId[] {
   return logs.flatMap(({ topics: [selector, destination, nonce, id] }) =>
     selector === appendedSelector && destination && nonce && id
       ? [{ destinationChainId: Number(BigInt(destination)), nonce: BigInt(nonce), id: slice(id, 0) }]
@@ -18,37 +18,42 @@ export function appendedIds(logs: readonly ChainLog[]): AppendedId[] {
   );
 }
 
-/** Logs of the gateway within a range of blocks, both ends included, in requests of at most `window` blocks. */
-export async function gatewayLogs(
-  chain: Chain,
-  gateway: Hex,
-  range: { fromBlock: bigint; toBlock: bigint; window: bigint },
-): Promise<ChainLog[]> {
-  const found: ChainLog[] = [];
-  for (let fromBlock = range.fromBlock; fromBlock <= range.toBlock; fromBlock += range.window) {
-    const last = fromBlock + range.window - 1n;
-    const toBlock = last < range.toBlock ? last : range.toBlock;
-    found.push(...(await chain.logs({ fromBlock, toBlock, addresses: [gateway] })));
-  }
-  return found;
-}
+type Range = { readonly fromBlock: bigint; readonly toBlock: bigint; readonly window: bigint };
 
 /**
- * The links that lead from one head of a lane to another, made of the ids alone. Undefined when the ids do not lead
- * there: something is missing, or the start is not on this history. What leads there proves itself, whoever gave it.
+ * The gateway's messages within a range of blocks, both ends included, in requests of at most `window` blocks. A window
+ * that the endpoint does not answer is halved; throws what it said when not even one block is answered.
  */
-export function linksBetween(
-  from: Link | undefined,
-  to: { readonly nonce: bigint; readonly accumulator: Hex },
-  ids: readonly AppendedId[],
-): Link[] | undefined {
-  let { nonce, accumulator }: Link = from ?? { nonce: 0n, accumulator: emptyAccumulator };
+export async function* appendedInWindows(chain: Chain, gateway: Hex, range: Range): AsyncGenerator<AppendedId[]> {
+  let { window } = range;
+  for (let fromBlock = range.fromBlock; fromBlock <= range.toBlock; ) {
+    const last = fromBlock + window - 1n;
+    const toBlock = last < range.toBlock ? last : range.toBlock;
+    try {
+      yield appendedIds(await chain.logs({ fromBlock, toBlock, addresses: [gateway] }));
+      fromBlock = toBlock + 1n;
+    } catch (error) {
+      if (toBlock === fromBlock) throw error;
+      window = (toBlock - fromBlock + 1n) / 2n;
+    }
+  }
+}
+
+/** The place of a lane before its first message. */
+export const emptyHead: Link = { nonce: 0n, accumulator: emptyAccumulator };
+
+/**
+ * The links that ids make behind a head of a lane. Undefined when the ids do not follow it one by one: something is
+ * missing. Whether they are right is seen where they lead.
+ */
+export function linksBehind(head: Link, ids: readonly AppendedId[]): Link[] | undefined {
+  let { nonce, accumulator } = head;
   const links: Link[] = [];
   for (const next of ids) {
-    if (next.nonce !== nonce + 1n || next.nonce > to.nonce) return undefined;
+    if (next.nonce !== nonce + 1n) return undefined;
     nonce = next.nonce;
     accumulator = nextAccumulator(accumulator, next.id);
     links.push({ nonce, accumulator });
   }
-  return nonce === to.nonce && accumulator === to.accumulator ? links : undefined;
+  return links;
 }

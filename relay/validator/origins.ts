@@ -4,16 +4,17 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
-import { createGatewayReader } from "../gateway.ts";
 import { type AgreedChain, createAgreedChain } from "./agreement.ts";
 import { createFollower, type Follower } from "./follower.ts";
 import type { SignedLane } from "./signer.ts";
-import type { SigningStore } from "./signingStore.ts";
+import type { SigningLane, SigningStore } from "./signingStore.ts";
 import { createLaneTerms, type LaneTerms } from "./terms.ts";
 
 /** A followed chain with the lanes that begin there. */
 export type Origin = {
   readonly name: string;
+  /** As it is called in the store. */
+  readonly spelled: string;
   readonly chain: AgreedChain;
   readonly follower: Follower;
   readonly lanes: readonly OwnLane[];
@@ -35,15 +36,19 @@ type Deps = {
 export function createOrigins({ config, chains, store, clock, log }: Deps) {
   const known = Object.entries(config.chains).map(([name, chain]) => {
     const endpoints = chains[name] ?? [];
-    const [first] = endpoints;
-    if (!first) throw new LockstepError("config-invalid", `chains.${name}: there are no endpoints`);
-    return { ...chain, name, endpoints, first, spelled: `${chain.chainId}-${chain.gateway}` };
+    if (endpoints.length === 0) throw new LockstepError("config-invalid", `chains.${name}: there are no endpoints`);
+    const peers = Object.values(config.chains).filter((peer) => peer !== chain);
+    const agreed = createAgreedChain({
+      ...{ endpoints, names: chain.endpoints.map((url) => new URL(url).host), gateway: chain.gateway },
+      ...{ destinations: peers.map(({ chainId }) => chainId), log: log.child({ chain: name }) },
+      clock,
+    });
+    return { ...chain, name, agreed, spelled: `${chain.chainId}-${chain.gateway}` };
   });
   const origins = known.map((from): Origin => {
     const lanes = known
       .filter((to) => to !== from)
       .map((to): OwnLane => {
-        const reader = createGatewayReader({ chain: to.first, gateway: to.gateway });
         return {
           ...{ origin: from.spelled, destination: to.spelled, destinationChainId: to.chainId },
           route: {
@@ -51,17 +56,24 @@ export function createOrigins({ config, chains, store, clock, log }: Deps) {
             ...{ destinationChainId: to.chainId, destinationGateway: to.gateway },
           },
           oracle: to.stateOracle,
-          terms: createLaneTerms({ reader, originChainId: from.chainId, clock }),
+          terms: createLaneTerms({ destination: to.agreed, gateway: to.gateway, originChainId: from.chainId, clock }),
         };
       });
-    const { endpoints, gateway, name, spelled: origin, startBlock, logWindow } = from;
-    const destinations = lanes.map(({ destinationChainId }) => destinationChainId);
-    const chain = createAgreedChain({ endpoints, gateway, destinations, log: log.child({ chain: name }) });
+    const { agreed: chain, gateway, name, spelled: origin, startBlock, logWindow } = from;
     const blocks = { startBlock: BigInt(startBlock), logWindow: BigInt(logWindow) };
-    return { name, chain, lanes, follower: createFollower({ chain, origin, gateway, lanes, ...blocks, store, log }) };
+    const terms = new Map<SigningLane, LaneTerms>(lanes.map((lane) => [lane, lane.terms]));
+    const generationOf = async (lane: SigningLane) => (await terms.get(lane)?.generation()) ?? 0;
+    const follower = createFollower({ chain, origin, gateway, lanes, ...blocks, store, generationOf, clock, log });
+    return { name, spelled: origin, chain, lanes, follower };
   });
   const genesis = async () => {
-    for (const { spelled, first } of known) store.assertSameChain(spelled, await first.genesis());
+    for (const { spelled, agreed } of known) {
+      const hash = await agreed.agree(
+        (endpoint) => endpoint.genesis(),
+        (first) => first,
+      );
+      store.assertSameChain(spelled, hash);
+    }
   };
   return { origins, genesis };
 }

@@ -18,6 +18,8 @@ export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log 
   const { clock, log } = deps;
   const waiting = new Map<string, WireAttestation>();
   let loop: Loop | undefined;
+  /** The status of the last refusal since something was taken. */
+  let refusal: number | undefined;
 
   async function send(attestation: WireAttestation, signal: AbortSignal): Promise<void> {
     const response = await fetch(new URL("/v1/attestations", deps.relayerUrl), {
@@ -30,8 +32,10 @@ export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log 
     const answer = await response.text();
     // What the relayer refuses it will refuse again; only what it could not take now is tried again.
     if (response.status >= 500) throw new Error(`the relayer answered with status ${response.status}`);
-    if (!response.ok)
-      log.warn({ status: response.status, answer: answer.slice(0, 300) }, "relayer refused an attestation");
+    // Once for each kind of refusal: a validator of a coming epoch is refused until then.
+    const level = response.status === refusal ? "debug" : "warn";
+    refusal = response.ok ? undefined : response.status;
+    if (!response.ok) log[level]({ status: refusal, answer: answer.slice(0, 300) }, "relayer refused an attestation");
   }
 
   async function step(signal: AbortSignal): Promise<"continue" | "idle"> {

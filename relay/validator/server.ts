@@ -3,6 +3,7 @@ import fastify from "fastify";
 import { z } from "zod";
 import { toProblem } from "#core/http/problem.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { toJson } from "#core/kernel/json.ts";
 import type { Log } from "#core/observe/log.ts";
 import {
   type AttestRequest,
@@ -14,18 +15,18 @@ import {
   type WireAttestation,
   type WireHeaderAttestation,
 } from "../schemas.ts";
+import type { ValidatorStatus } from "./status.ts";
 
-export type ValidatorHealth = { readonly status: "following" | "starting" | "halted"; readonly reason?: string };
+const json = "application/json; charset=utf-8";
 
 export type ValidatorServer = { listen(): Promise<{ url: string }>; close(): Promise<void> };
 
 /** Where relayers ask for signatures, and operators for health. Anyone may ask: signatures are no secret. */
 export function createValidatorServer(deps: {
   listen: { host: string; port: number };
-  name: string;
   attest(request: AttestRequest): Promise<WireAttestation>;
   attestHeader(request: HeaderRequest): Promise<WireHeaderAttestation>;
-  health(): ValidatorHealth;
+  health(): ValidatorStatus;
   log: Log;
 }): ValidatorServer {
   const app = fastify({ bodyLimit: 4_096, requestTimeout: 10_000, forceCloseConnections: true });
@@ -44,10 +45,13 @@ export function createValidatorServer(deps: {
   app.post("/attest-header", async ({ body }) =>
     z.encode(headerAttestationSchema, await deps.attestHeader(parse(headerRequestSchema, body))),
   );
-  app.get("/health/live", async () => ({ name: deps.name, ...deps.health() }));
+  app.get("/health/live", async (_request, reply) => reply.type(json).send(toJson(deps.health())));
   app.get("/health/ready", async (_request, reply) => {
     const health = deps.health();
-    return reply.code(health.status === "following" ? 200 : 503).send({ name: deps.name, ...health });
+    return reply
+      .code(health.status === "following" ? 200 : 503)
+      .type(json)
+      .send(toJson(health));
   });
   return {
     async listen() {

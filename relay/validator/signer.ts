@@ -5,7 +5,7 @@ import type { Log } from "#core/observe/log.ts";
 import { checkpointTypedData } from "../protocol/checkpoint.ts";
 import type { Route } from "../protocol/message.ts";
 import type { WireAttestation } from "../schemas.ts";
-import type { FollowedLane } from "./follower.ts";
+import type { FollowedLane } from "./drafting.ts";
 import type { SigningStore } from "./signingStore.ts";
 import type { Terms } from "./terms.ts";
 

@@ -7,7 +7,6 @@ export type SigningLane = { readonly origin: string; readonly destination: strin
 
 export type Link = { readonly nonce: bigint; readonly accumulator: Hex };
 export type FinalBlock = { readonly height: bigint; readonly hash: Hex };
-type Signed = Link & { readonly generation: number };
 
 /**
  * What a validator must not forget: the accumulators of final blocks and what it signed. Every write is on disk before
@@ -16,16 +15,28 @@ type Signed = Link & { readonly generation: number };
 export type SigningStore = {
   /** Remembers the chain's first block, or throws `chain-replaced` when it is not the one remembered. */
   assertSameChain(origin: string, genesis: Hex): void;
-  /** The last final block whose lanes are recorded. */
+  /** The last final block whose lanes are recorded; undefined when the history is to be followed from its start. */
   cursor(origin: string): FinalBlock | undefined;
+  /** The highest final block that was ever recorded. */
+  reached(origin: string): bigint | undefined;
   /** The newest accumulator of a lane, undefined for a lane without messages. */
   head(lane: SigningLane): Link | undefined;
   accumulatorAt(lane: SigningLane, nonce: bigint): Hex | undefined;
-  /** Adds links to lanes and moves the cursor, all or nothing; `replace` forgets the lanes' links before. */
-  record(origin: string, block: FinalBlock, links: ReadonlyMap<SigningLane, readonly Link[]>, replace?: boolean): void;
+  /** Sets links of an origin's lane aside: what they lead to is not known to be right yet. */
+  draft(lane: SigningLane, links: readonly Link[]): void;
+  dropDrafts(origin: string): void;
+  /**
+   * Adds what was set aside to the lanes and moves the cursor, all or nothing. With `replace` the drafts are all that is
+   * left of the origin's lanes.
+   */
+  record(origin: string, block: FinalBlock, replace?: boolean): void;
+  /**
+   * What was signed for a lane in a generation and the drafts, taken as the whole history, do not have so; the lowest.
+   */
+  contradiction(lane: SigningLane, generation: number): (Link & { readonly drafted: Hex | undefined }) | undefined;
   /**
    * To be called before a signature is made. Answers the accumulator that is signed for this place: the given one, or
-   * the one of an earlier call, in which case nothing may be signed.
+   * the one of an earlier call, in which case nothing may be signed. Throws `validator-halted` after a halt.
    */
   claim(lane: SigningLane, generation: number, link: Link): Hex;
   /**
@@ -37,17 +48,27 @@ export type SigningStore = {
   claimedHeader(lane: SigningLane, generation: number, height: bigint): Hex | undefined;
   /** The highest header signed for a lane in a generation. */
   newestHeader(lane: SigningLane, generation: number): FinalBlock | undefined;
-  /** Everything signed for a lane. */
-  signed(lane: SigningLane): Signed[];
+  /** The newest generation in which anything was signed for a lane. */
+  newestGeneration(lane: SigningLane): number | undefined;
+  /** The highest nonce signed for a lane in a generation. */
+  newestSigned(lane: SigningLane, generation: number): Link | undefined;
   /** Why the validator stopped for good. */
   halted(): string | undefined;
   halt(reason: string): void;
+  /** Forgets the history that was followed, so that nothing of it is signed any more; what was signed stays. */
+  forget(origin: string): void;
+  /** Takes a halt back and forgets every history, so that it is seen anew whether what was signed is right. */
+  resume(): void;
   close(): void;
 };
 
 const schema = `
   CREATE TABLE IF NOT EXISTS chains (origin TEXT PRIMARY KEY, genesis TEXT NOT NULL, height INTEGER, hash TEXT) STRICT;
   CREATE TABLE IF NOT EXISTS links (
+    origin TEXT NOT NULL, destination TEXT NOT NULL, nonce INTEGER NOT NULL, accumulator TEXT NOT NULL,
+    PRIMARY KEY (origin, destination, nonce)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS drafts (
     origin TEXT NOT NULL, destination TEXT NOT NULL, nonce INTEGER NOT NULL, accumulator TEXT NOT NULL,
     PRIMARY KEY (origin, destination, nonce)
   ) STRICT, WITHOUT ROWID;
@@ -76,19 +97,37 @@ export function createSigningStore(file: string): SigningStore {
   const sql = {
     genesis: prepare("SELECT genesis FROM chains WHERE origin = ?"),
     addChain: prepare("INSERT INTO chains (origin, genesis) VALUES (?, ?)"),
-    cursor: prepare("SELECT height, hash FROM chains WHERE origin = ? AND height IS NOT NULL"),
+    cursor: prepare("SELECT height, hash FROM chains WHERE origin = ? AND hash IS NOT NULL"),
+    reached: prepare("SELECT height FROM chains WHERE origin = ?"),
+    unfollow: prepare("UPDATE chains SET hash = NULL WHERE origin = ?"),
     move: prepare("UPDATE chains SET height = ?, hash = ? WHERE origin = ?"),
     head: prepare(
       "SELECT nonce, accumulator FROM links WHERE origin = ? AND destination = ? ORDER BY nonce DESC LIMIT 1",
     ),
     link: prepare("SELECT accumulator FROM links WHERE origin = ? AND destination = ? AND nonce = ?"),
-    addLink: prepare("INSERT INTO links (origin, destination, nonce, accumulator) VALUES (?, ?, ?, ?)"),
-    forget: prepare("DELETE FROM links WHERE origin = ? AND destination = ?"),
+    addDraft: prepare("INSERT INTO drafts VALUES (?, ?, ?, ?)"),
+    dropDrafts: prepare("DELETE FROM drafts WHERE origin = ?"),
+    promote: prepare("INSERT INTO links SELECT * FROM drafts WHERE origin = ?"),
+    forget: prepare("DELETE FROM links WHERE origin = ?"),
+    contradiction: prepare(
+      `SELECT s.nonce, s.accumulator, d.accumulator AS drafted FROM signed AS s
+         LEFT JOIN drafts AS d ON d.origin = s.origin AND d.destination = s.destination AND d.nonce = s.nonce
+        WHERE s.origin = ? AND s.destination = ? AND s.generation = ? AND d.accumulator IS NOT s.accumulator
+        ORDER BY s.nonce LIMIT 1`,
+    ),
+    newestGeneration: prepare(
+      `SELECT max(generation) AS newest FROM (
+         SELECT max(generation) AS generation FROM signed WHERE origin = ?1 AND destination = ?2
+         UNION SELECT max(generation) FROM signed_headers WHERE origin = ?1 AND destination = ?2)`,
+    ),
+    newestSigned: prepare(
+      `SELECT nonce, accumulator FROM signed WHERE origin = ? AND destination = ? AND generation = ?
+        ORDER BY nonce DESC LIMIT 1`,
+    ),
     claim: prepare("INSERT INTO signed VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
     claimed: prepare(
       "SELECT accumulator FROM signed WHERE origin = ? AND destination = ? AND generation = ? AND nonce = ?",
     ),
-    signed: prepare("SELECT generation, nonce, accumulator FROM signed WHERE origin = ? AND destination = ?"),
     claimHeader: prepare("INSERT INTO signed_headers VALUES (?, ?, ?, ?, ?)"),
     claimedHeader: prepare(
       "SELECT hash FROM signed_headers WHERE origin = ? AND destination = ? AND generation = ? AND height = ?",
@@ -117,6 +156,12 @@ export function createSigningStore(file: string): SigningStore {
   const claimedHeader = ({ origin, destination }: SigningLane, generation: number, height: bigint) =>
     (sql.claimedHeader.get(origin, destination, generation, height) as { hash: Hex } | undefined)?.hash;
 
+  const halted = () => (sql.halted.get() as { reason: string } | undefined)?.reason;
+  const assertNotHalted = () => {
+    const reason = halted();
+    if (reason !== undefined) throw new LockstepError("validator-halted", reason);
+  };
+
   return {
     assertSameChain(origin, genesis) {
       const known = sql.genesis.get(origin) as { genesis: Hex } | undefined;
@@ -127,26 +172,36 @@ export function createSigningStore(file: string): SigningStore {
       }
     },
     cursor: (origin) => plain(sql.cursor.get(origin) as FinalBlock | undefined),
+    reached: (origin) => (sql.reached.get(origin) as { height: bigint | null } | undefined)?.height ?? undefined,
     head: ({ origin, destination }) => plain(sql.head.get(origin, destination) as Link | undefined),
     accumulatorAt: ({ origin, destination }, nonce) =>
       (sql.link.get(origin, destination, nonce) as { accumulator: Hex } | undefined)?.accumulator,
-    record: (origin, { height, hash }, links, replace = false) =>
+    draft: ({ origin, destination }, links) =>
       atomically(() => {
-        for (const [lane, added] of links) {
-          if (replace) sql.forget.run(lane.origin, lane.destination);
-          for (const { nonce, accumulator } of added) {
-            sql.addLink.run(lane.origin, lane.destination, nonce, accumulator);
-          }
-        }
+        for (const { nonce, accumulator } of links) sql.addDraft.run(origin, destination, nonce, accumulator);
+      }),
+    dropDrafts: (origin) => void sql.dropDrafts.run(origin),
+    record: (origin, { height, hash }, replace = false) =>
+      atomically(() => {
+        if (replace) sql.forget.run(origin);
+        sql.promote.run(origin);
+        sql.dropDrafts.run(origin);
         sql.move.run(height, hash, origin);
       }),
+    contradiction({ origin, destination }, generation) {
+      const row = sql.contradiction.get(origin, destination, generation);
+      const found = plain(row as (Link & { drafted: Hex | null }) | undefined);
+      return found && { ...found, drafted: found.drafted ?? undefined };
+    },
     claim({ origin, destination }, generation, { nonce, accumulator }) {
+      assertNotHalted();
       const known = sql.claimed.get(origin, destination, generation, nonce) as { accumulator: Hex } | undefined;
       if (known) return known.accumulator;
       sql.claim.run(origin, destination, generation, nonce, accumulator);
       return accumulator;
     },
     claimHeader(lane, generation, { height, hash }, oldest) {
+      assertNotHalted();
       const { origin, destination } = lane;
       const known = claimedHeader(lane, generation, height);
       if (known) return known;
@@ -159,13 +214,20 @@ export function createSigningStore(file: string): SigningStore {
     claimedHeader,
     newestHeader: ({ origin, destination }, generation) =>
       plain(sql.newestHeader.get(origin, destination, generation) as FinalBlock | undefined),
-    signed: ({ origin, destination }) =>
-      (sql.signed.all(origin, destination) as { generation: bigint; nonce: bigint; accumulator: Hex }[]).map((row) => ({
-        ...row,
-        generation: Number(row.generation),
-      })),
-    halted: () => (sql.halted.get() as { reason: string } | undefined)?.reason,
+    newestGeneration({ origin, destination }) {
+      const { newest } = sql.newestGeneration.get(origin, destination) as { newest: bigint | null };
+      return newest === null ? undefined : Number(newest);
+    },
+    newestSigned: ({ origin, destination }, generation) =>
+      plain(sql.newestSigned.get(origin, destination, generation) as Link | undefined),
+    halted,
     halt: (reason) => void sql.halt.run(reason),
+    forget: (origin) =>
+      atomically(() => {
+        sql.forget.run(origin);
+        sql.unfollow.run(origin);
+      }),
+    resume: () => atomically(() => db.exec("DELETE FROM halt; DELETE FROM links; UPDATE chains SET hash = NULL")),
     close: () => db.close(),
   };
 }

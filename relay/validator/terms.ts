@@ -1,53 +1,87 @@
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { GatewayReader } from "../gateway.ts";
+import { createGatewayReader, type GatewayReader } from "../gateway.ts";
+import type { AgreedChain } from "./agreement.ts";
 
-/** Under which validator epoch and lane generation the destination takes signatures now. */
+/** Under which validator epoch and lane generation the destination takes signatures. */
 export type Terms = { readonly epoch: bigint; readonly generation: number };
 
 export type LaneTerms = {
-  /** The newest epoch and the generation, at most `maxAgeMs` old. Undefined while the destination knows no validators. */
+  /** The newest valid epoch and the generation, at most `maxAgeMs` old. Undefined while no epoch is valid. */
   newest(): Promise<Terms | undefined>;
+  /** The generation, read a moment ago. */
+  generation(): Promise<number>;
   /** Throws `attestation-refused` unless the destination takes signatures under these terms. */
   assertValid(terms: Terms): Promise<void>;
 };
 
+type Kept = { readonly newest: bigint; readonly generation: number; readonly at: number };
+type Validity = { readonly until: bigint; readonly at: number };
+
 const maxAgeMs = 5_000;
+/** Strangers can ask, so what is not as it is kept is read again, but not more often than once in this time. */
+const minAgeMs = 1_000;
+/** An epoch succeeded by this many others is asked for by nobody honest; so little has to be kept. */
+const servedEpochs = 64n;
+/** How far back a valid epoch is looked for when the newest is revoked. */
+const lookBack = 8n;
 
 /** What a destination's gateway says about the lane from one origin, kept for a while: it changes by governance only. */
-export function createLaneTerms(deps: { reader: GatewayReader; originChainId: number; clock: Clock }): LaneTerms {
-  const { reader, originChainId, clock } = deps;
-  let kept: { readonly terms: Terms; readonly at: number } | undefined;
-  /** Older epochs whose overlap was still running when they were looked at, until when (Unix seconds). */
-  const older = new Map<bigint, bigint>();
+export function createLaneTerms(deps: {
+  destination: Pick<AgreedChain, "agree">;
+  gateway: Hex;
+  originChainId: number;
+  clock: Clock;
+}): LaneTerms {
+  const { destination, gateway, originChainId, clock } = deps;
+  let kept: Kept | undefined;
+  const validities = new Map<bigint, Validity>();
 
-  async function read(maxAge: number): Promise<Terms> {
-    if (kept && clock.now() < kept.at + maxAge) return kept.terms;
-    const [epoch, head] = await Promise.all([reader.newestEpoch(originChainId), reader.inboundHead(originChainId)]);
-    kept = { terms: { epoch, generation: head.generation }, at: clock.now() };
-    return kept.terms;
+  const ask = <T>(read: (reader: GatewayReader) => Promise<T>, spell: (value: T) => string) =>
+    destination.agree((chain) => read(createGatewayReader({ chain, gateway })), spell);
+
+  async function read(maxAge: number): Promise<Kept> {
+    if (kept && clock.now() < kept.at + maxAge) return kept;
+    const at = clock.now();
+    const [newest, generation] = await Promise.all([
+      ask((reader) => reader.newestEpoch(originChainId), String),
+      ask(async (reader) => (await reader.inboundHead(originChainId)).generation, String),
+    ]);
+    kept = { newest, generation, at };
+    for (const epoch of validities.keys()) if (epoch + servedEpochs <= newest) validities.delete(epoch);
+    return kept;
   }
 
-  async function isOverlapping(epoch: bigint): Promise<boolean> {
-    const known = older.get(epoch);
-    const validUntil = known ?? (await reader.epochInfo(originChainId, epoch)).validUntil;
-    older.set(epoch, validUntil);
-    return validUntil > unixSeconds(clock);
+  async function isValid(epoch: bigint, maxAge: number): Promise<boolean> {
+    let validity = validities.get(epoch);
+    if (!validity || clock.now() >= validity.at + maxAge) {
+      const at = clock.now();
+      const until = await ask(async (reader) => (await reader.epochInfo(originChainId, epoch)).validUntil, String);
+      validity = { until, at };
+      validities.set(epoch, validity);
+    }
+    return validity.until > unixSeconds(clock);
   }
 
-  const matches = async (terms: Terms, newest: Terms) =>
-    terms.generation === newest.generation && (terms.epoch === newest.epoch || (await isOverlapping(terms.epoch)));
+  async function matches({ epoch, generation }: Terms, maxAge: number): Promise<boolean> {
+    const now = await read(maxAge);
+    if (generation !== now.generation || epoch === 0n) return false;
+    if (epoch > now.newest || epoch + servedEpochs <= now.newest) return false;
+    return isValid(epoch, maxAge);
+  }
 
   return {
     async newest() {
-      const terms = await read(maxAgeMs);
-      return terms.epoch > 0n ? terms : undefined;
+      const { newest, generation } = await read(maxAgeMs);
+      for (let epoch = newest; epoch > 0n && epoch + lookBack > newest; epoch--) {
+        if (await isValid(epoch, maxAgeMs)) return { epoch, generation };
+      }
+      return undefined;
     },
+    generation: async () => (await read(minAgeMs)).generation,
     async assertValid(terms) {
-      if (await matches(terms, await read(maxAgeMs))) return;
-      older.delete(terms.epoch);
-      // It may have changed a moment ago; strangers can ask, so not more often than once a second.
-      if (await matches(terms, await read(1_000))) return;
+      if ((await matches(terms, maxAgeMs)) || (await matches(terms, minAgeMs))) return;
       const message = `the destination takes no signatures for generation ${terms.generation} under epoch ${terms.epoch}`;
       throw new LockstepError("attestation-refused", message);
     },

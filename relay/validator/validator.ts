@@ -7,14 +7,15 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { AttestRequest, HeaderRequest, WireAttestation, WireHeaderAttestation } from "../schemas.ts";
 import type { AgreedChain } from "./agreement.ts";
-import { createHeaderSigner, type HeaderSigner } from "./headerSigner.ts";
+import { type Answers, createAnswers } from "./answering.ts";
+import { createHeaderSigner } from "./headerSigner.ts";
 import { createOrigins, type Origin, type OwnLane } from "./origins.ts";
 import { createPusher } from "./pusher.ts";
-import { createValidatorServer, type ValidatorHealth } from "./server.ts";
-import { type CheckpointSigner, createCheckpointSigner } from "./signer.ts";
+import { createValidatorServer } from "./server.ts";
+import { createCheckpointSigner } from "./signer.ts";
 import { createSigningStore, type SigningLane, type SigningStore } from "./signingStore.ts";
+import { describeOrigins, type ValidatorStatus } from "./status.ts";
 
 /**
  * One validator: follows the final blocks of its chains with endpoints of its own, signs the lanes' accumulators,
@@ -24,7 +25,7 @@ export type Validator = {
   /** Opens the store and listens. Throws `data-folder-in-use` or `chain-replaced`; a halted one only answers so. */
   start(): Promise<{ url: string }>;
   stop(): Promise<void>;
-  health(): ValidatorHealth;
+  health(): ValidatorStatus;
 };
 
 export type ValidatorDeps = {
@@ -34,29 +35,39 @@ export type ValidatorDeps = {
   readonly chains: Readonly<Record<string, readonly Chain[]>>;
   readonly clock: Clock;
   readonly log: Log;
+  /**
+   * Takes back a halt. Every history is followed anew, and what was signed is held against it: without a new generation
+   * of the lane, set by governance at the destination, the validator halts again.
+   */
+  readonly resume?: boolean;
 };
 
-type Running = {
-  readonly store: SigningStore;
-  readonly origins: readonly Origin[];
-  readonly checkpoints: CheckpointSigner;
-  readonly headers: HeaderSigner;
-};
+type Running = { readonly store: SigningStore; readonly origins: readonly Origin[]; readonly answers: Answers };
+type State = Pick<ValidatorStatus, "status" | "reason">;
 
 export function createValidator(deps: ValidatorDeps): Validator {
   const { config, clock } = deps;
   const log = deps.log.child({ module: "validator", validator: config.name });
   const account = toAccount(deps.key);
   const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log });
-  const server = createValidatorServer({ listen: config.listen, name: config.name, attest, attestHeader, health, log });
-  let running: Running;
-  /** The accumulator last handed to the pusher, by lane. */
-  const pushed = new Map<OwnLane, Hex>();
+  const server = createValidatorServer({
+    ...{ listen: config.listen, health, log },
+    attest: (request) => haltable(() => answers().attest(request)),
+    attestHeader: (request) => haltable(() => answers().attestHeader(request)),
+  });
+  let running: Running | undefined;
+  const followedAt = new Map<string, number>();
   let loops: Loop[] = [];
-  let state: ValidatorHealth = { status: "starting" };
+  let state: State = { status: "starting" };
 
-  function health(): ValidatorHealth {
-    return state;
+  function health(): ValidatorStatus {
+    if (!running) return { name: config.name, ...state, chains: [], lanes: [] };
+    const { origins, store } = running;
+    const described = describeOrigins(origins, store, clock.now(), ({ name }) => followedAt.get(name) ?? 0);
+    const behind = state.status === "following" && described.chains.filter(({ following }) => !following);
+    if (!behind || behind.length === 0) return { name: config.name, ...state, ...described };
+    const reason = `no agreed final block lately of ${behind.map(({ chain }) => chain).join(", ")}`;
+    return { name: config.name, status: "stalled", reason, ...described };
   }
 
   function halt(reason: string): void {
@@ -64,62 +75,36 @@ export function createValidator(deps: ValidatorDeps): Validator {
     log.error({ reason }, "validator is halted and signs nothing");
   }
 
+  function answers(): Answers {
+    if (state.status === "following" && running) return running.answers;
+    const code = state.status === "halted" ? "validator-halted" : "checkpoint-unavailable";
+    throw new LockstepError(code, state.reason ?? "the validator is starting");
+  }
+
   /** Follows one origin and pushes what has not been pushed since the start. */
   async function step(origin: Origin): Promise<"idle" | "fatal"> {
     if (state.status === "halted") return "fatal";
-    await haltable(() => origin.follower.look());
-    await Promise.all(origin.lanes.map(pushNewest));
+    if (await haltable(() => origin.follower.look())) followedAt.set(origin.name, clock.now());
+    // A destination that does not answer keeps no other lane waiting.
+    await Promise.all(origin.lanes.map((lane) => pushNewest(origin, lane)));
     return "idle";
   }
 
-  async function pushNewest(lane: OwnLane): Promise<void> {
-    const head = running.store.head(lane);
-    if (!head || pushed.get(lane) === head.accumulator) return;
-    const terms = await lane.terms.newest();
-    if (!terms) return;
-    const attestation = await haltable(() => running.checkpoints.sign(lane, terms, head.nonce));
-    pusher.push(`${lane.origin} ${lane.destination}`, attestation);
-    pushed.set(lane, attestation.accumulator);
-  }
-
-  /** The lane that is asked about, if this validator works and follows it. */
-  function laneOf(request: LaneRequest): { origin: Origin; lane: OwnLane } {
-    if (state.status !== "following") {
-      const code = state.status === "halted" ? "validator-halted" : "checkpoint-unavailable";
-      throw new LockstepError(code, state.reason ?? "the validator is starting");
+  async function pushNewest(origin: Origin, lane: OwnLane): Promise<void> {
+    try {
+      const attestation = await haltable(() => answers().newest(origin, lane));
+      if (attestation) pusher.push(`${lane.origin} ${lane.destination}`, attestation);
+    } catch (error) {
+      if (isLockstepError(error, "validator-halted")) throw error;
+      log.debug({ err: error, destination: lane.destination }, "newest checkpoint is not signed yet");
     }
-    for (const origin of running.origins) {
-      const lane = origin.lanes.find((each) => isAsked(each, request));
-      if (lane) return { origin, lane };
-    }
-    throw new LockstepError("lane-unknown", "this validator does not follow that lane");
-  }
-
-  async function attest(request: AttestRequest): Promise<WireAttestation> {
-    const { origin, lane } = laneOf(request);
-    const { epoch, generation, nonce } = request;
-    await lane.terms.assertValid({ epoch, generation });
-    // The relayer may have seen a block before this validator's next look.
-    if ((running.store.head(lane)?.nonce ?? 0n) < nonce) await haltable(() => origin.follower.look());
-    return haltable(() => running.checkpoints.sign(lane, { epoch, generation }, nonce));
-  }
-
-  async function attestHeader(request: HeaderRequest): Promise<WireHeaderAttestation> {
-    const { origin, lane } = laneOf(request);
-    const { epoch, generation, height } = request;
-    const { originChainId, destinationChainId: chainId } = lane.route;
-    if (!lane.oracle) throw new LockstepError("attestation-refused", "no state oracle is configured for that chain");
-    await lane.terms.assertValid({ epoch, generation });
-    if ((running.store.cursor(lane.origin)?.height ?? -1n) < height) await haltable(() => origin.follower.look());
-    const asked = { ...lane, originChainId, oracle: { chainId, address: lane.oracle } };
-    return haltable(() => running.headers.sign(asked, { epoch, generation }, height));
   }
 
   async function haltable<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (isLockstepError(error, "validator-halted")) halt(error.message);
+      if (isLockstepError(error, "validator-halted") && state.status !== "halted") halt(error.message);
       throw error;
     }
   }
@@ -141,15 +126,18 @@ export function createValidator(deps: ValidatorDeps): Validator {
     health,
     async start() {
       const store = createSigningStore(config.storeFile);
+      if (deps.resume) store.resume();
       const { origins, genesis } = createOrigins({ ...deps, store, log });
       const signing = { account, store, log };
+      const checkpoints = createCheckpointSigner(signing);
       const headers = createHeaderSigner({ ...signing, chainOf: (lane) => chainOf(origins, lane) });
-      running = { store, origins, checkpoints: createCheckpointSigner(signing), headers };
+      running = { store, origins, answers: createAnswers({ origins, store, checkpoints, headers }) };
       const halted = store.halted();
       if (halted !== undefined) halt(halted);
       else {
         await genesis();
         state = { status: "following" };
+        for (const { name } of origins) followedAt.set(name, clock.now());
         pusher.start();
         loops = origins.map(follow);
       }
@@ -166,13 +154,8 @@ export function createValidator(deps: ValidatorDeps): Validator {
   };
 }
 
-type LaneRequest = Pick<AttestRequest, "originChainId" | "destinationChainId">;
-
-const isAsked = ({ route }: OwnLane, { originChainId, destinationChainId }: LaneRequest) =>
-  route.originChainId === originChainId && route.destinationChainId === destinationChainId;
-
 function chainOf(origins: readonly Origin[], { origin }: SigningLane): AgreedChain {
-  const found = origins.find(({ lanes }) => lanes.some((lane) => lane.origin === origin));
+  const found = origins.find(({ spelled }) => spelled === origin);
   if (!found) throw new LockstepError("lane-unknown", "this validator does not follow that lane");
   return found.chain;
 }

@@ -85,7 +85,15 @@ const bigints = new Set([
 
 /** What PostgreSQL makes of the JSON: missing keys are NULL, int8 a bigint. */
 function asColumns(row: Record<string, unknown>): MessageColumns {
-  const names = [...bigints, "onchain_id", "accumulator", "gas_limit", "payload_bytes", "delivery_intent"];
+  const names = [
+    ...bigints,
+    "onchain_id",
+    "accumulator",
+    "gas_limit",
+    "payload_bytes",
+    "delivery_intent",
+    "outcome_id",
+  ];
   const blank = Object.fromEntries([...names, "delivery_attempt", "retry_attempt"].map((name) => [name, null]));
   const given = Object.entries(row).flatMap(([name, value]) =>
     value === undefined || name === "status" ? [] : [[name, bigints.has(name) ? BigInt(String(value)) : value]],

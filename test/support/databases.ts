@@ -49,6 +49,11 @@ export async function onPostgres(name: string, define: (backend: DatabaseBackend
   });
 }
 
+/** The database that measurements are made with: PostgreSQL where it answers. */
+export async function openBackend(): Promise<DatabaseBackend> {
+  return (await postgresAnswers()) ? { name: "postgres", open: openPostgres } : { name: "pglite", open: openPglite };
+}
+
 /** Runs `work` on a fresh database of the backend and drops it afterwards. */
 export async function withDatabase<T>(
   backend: DatabaseBackend,

@@ -21,7 +21,8 @@ await forEachDatabase("the swap observer", (backend) => {
       ...world,
       observer,
       include: (chain: string, ...blocks: IndexedBlock[]) => world.db.tx((tx) => observer.included(tx, chain, blocks)),
-      reorg: (chain: string, ancestor: bigint) => world.db.tx((tx) => observer.reorged(tx, chain, ancestor)),
+      reorg: (chain: string, ancestor: bigint, deep = false) =>
+        world.db.tx((tx) => observer.reorged(tx, chain, ancestor, deep)),
       finalize: (chain: string, height: bigint) => world.db.tx((tx) => observer.finalized(tx, chain, height)),
     };
   }

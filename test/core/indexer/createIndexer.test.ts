@@ -54,10 +54,18 @@ await forEachDatabase("the indexer", (backend) => {
 
   const start = (
     history: History,
-    options: { blocks?: number; chain?: ChainAccess; logWindow?: number; startBlock?: number; clock?: Clock } = {},
+    options: {
+      readonly blocks?: number;
+      readonly chain?: ChainAccess;
+      readonly logWindow?: number;
+      readonly startBlock?: number;
+      readonly recheckMs?: number;
+      readonly clock?: Clock;
+    } = {},
   ) => {
     const chain = options.chain ?? accessTo(proxy.url, chainId, { blocks: options.blocks ?? 6 });
-    const config = { pollMs: 5, startBlock: options.startBlock ?? 0, logWindow: options.logWindow ?? 2_000 };
+    const { startBlock = 0, logWindow = 2_000, recheckMs = 60_000 } = options;
+    const config = { pollMs: 5, startBlock, logWindow, recheckMs };
     const db = database.another();
     const { clock = systemClock } = options;
     const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock });
@@ -334,7 +342,7 @@ await forEachDatabase("the indexer", (backend) => {
 
   scene("indexes at once when woken", async () => {
     const chain = accessTo(local.url, chainId, { blocks: 0 });
-    const config = { pollMs: 60_000, startBlock: 0, logWindow: 2_000 };
+    const config = { pollMs: 60_000, startBlock: 0, logWindow: 2_000, recheckMs: 60_000 };
     const db = database.db;
     const indexer = createIndexer({ chain, config, db, observers: [mine()], log: quietLog, clock: systemClock });
     running.push(indexer);

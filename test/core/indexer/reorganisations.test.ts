@@ -102,7 +102,7 @@ await forEachDatabase("reorganisations", (backend) => {
           const history = createHistory(() => [address]);
           const indexer = createIndexer({
             chain: fake.chain,
-            config: { pollMs: 1, startBlock: 0, logWindow: logWindow + 1 },
+            config: { pollMs: 1, startBlock: 0, logWindow: logWindow + 1, recheckMs: 5 },
             db: database.db,
             observers: [history],
             log: quietLog,

@@ -27,7 +27,7 @@ function settled(final: Block, found: Block | undefined) {
     },
   };
   const known = [98n, 99n, 100n].map((number) => ({ ...blockOf(number), logs: [] }));
-  const next: IndexState = { genesis: hashOf(0n, 0), final: 98n, revision: 1n, known };
+  const next: IndexState = { genesis: hashOf(0n, 0), final: 98n, checked: 98n, revision: 1n, known };
   const reader = createSpanReader({ chain, logWindow: 100, pauseMs: 1, clock: systemClock, log: quietLog });
   const answer = settle({ chain, reader, observers: [], log: quietLog, next, final, seen: 100n });
   return answer.then((settled) => ({ final: settled?.state.final, finalized: settled?.news.finalized, asked }));

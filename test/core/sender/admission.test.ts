@@ -15,7 +15,7 @@ const queue: fc.Arbitrary<Queued[]> = fc
         gas: 1n,
         ...(lasting ? {} : { notAfter: 1n }),
       }),
-      ...{ place: BigInt(index), moved: false, released: false, events: 0 },
+      ...{ place: BigInt(index), moved: false, released: false, events: 0, pooled: false },
     })),
   );
 

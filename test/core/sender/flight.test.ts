@@ -29,8 +29,11 @@ const flights: fc.Arbitrary<Flight> = fc
     sentAtHead: maybe(height),
     pricedAtHead: maybe(height),
     unpaidSince: maybe(fc.nat(100_000)),
+    accepted: fc.boolean(),
+    declinedAt: maybe(fc.nat(100_000)),
+    declinedFor: fc.nat(60_000),
   })
-  .map(({ notAfter, calls, voids, refused, included, sentAt, unpaidSince, ...rest }) => ({
+  .map(({ notAfter, calls, voids, refused, included, sentAt, unpaidSince, declinedAt, declinedFor, ...rest }) => ({
     intent: {
       ...{ id: "a", chain: "alpha", account: "alice", kind: "test", subject: "s", gas: 21_000n, dryRun: false },
       call: { to: "0x", data: "0x", value: 0n },
@@ -45,6 +48,7 @@ const flights: fc.Arbitrary<Flight> = fc
     included: included === undefined ? undefined : { hash: hashOf(0), blockNumber: included, status: "success" },
     sent: sentAt === undefined ? undefined : { at: sentAt },
     unpaid: unpaidSince === undefined ? undefined : { since: unpaidSince },
+    declined: declinedAt === undefined ? undefined : { since: declinedAt - declinedFor, at: declinedAt, detail: "no" },
   }));
 
 const moments = fc.record({
@@ -97,6 +101,28 @@ describe("what a flight needs", () => {
         assert.ok(moment.now - flight.unpaid.since >= moment.resendMs);
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it("is to void what no node takes only after long, once others wait behind it, and no byte is out", () => {
+    fc.assert(
+      fc.property(flights, moments, (flight, moment) => {
+        if (flight.voiding !== undefined || nextMove(flight, moment) !== "void") return;
+        if (reasonToVoid(flight, moment.now).reason !== "refused") return;
+        assert.ok(moment.followed && !flight.released && flight.declined !== undefined);
+        const since = flight.unpaid === undefined ? flight.declined.since : flight.unpaid.since;
+        assert.ok(moment.now - since >= (flight.unpaid === undefined ? 30 : 1) * moment.resendMs);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("is not to ask again at once a node that refused it, nor to send what comes after", () => {
+    fc.assert(
+      fc.property(flights, moments, (flight, moment) => {
+        if (flight.declined === undefined || moment.now - flight.declined.at >= moment.resendMs) return;
+        assert.ok(!["send", "raise"].includes(nextMove(flight, moment)));
+      }),
     );
   });
 

@@ -181,9 +181,10 @@ await forEachDatabase("the sender and what an account can pay", (backend) => {
   scene("raises what a claim waits for up to the ceiling of the claim", async () => {
     const feeCeiling = (kind: string) => (kind === "test.claim" ? parseGwei("1000") : parseGwei("3"));
     const sender = await bench.process({ settings: { alpha: { pollMs: 5, resendMs: 50, feeCeiling } } });
+    await bench.submit(sender, [ring(1n), ring(2n, { kind: "test.claim" }), ring(3n)]);
+    await until(() => new Set(sent().map(({ nonce }) => nonce)).size === 3, "all were sent when gas was cheap");
     await local.rpc("hardhat_setNextBlockBaseFeePerGas", [numberToHex(parseGwei("9"))]);
     await local.mine();
-    await bench.submit(sender, [ring(1n), ring(2n, { kind: "test.claim" }), ring(3n)]);
     await until(() => sender.status().some(({ oldestWaitingMs = 0 }) => oldestWaitingMs > 0), "it is seen to wait");
     let ended = false;
     await until(async () => {

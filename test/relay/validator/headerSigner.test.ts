@@ -28,12 +28,8 @@ describe("signatures over headers", () => {
   });
   afterEach(() => store.close());
 
-  const finalAt = (height: bigint) => store.record(lane.origin, { height, hash: hashOf(Number(height)) }, new Map());
-  const chain: AgreedChain = {
-    endpoints: [],
-    look: async () => undefined,
-    hashAt: async (height) => hashes(height),
-  };
+  const finalAt = (height: bigint) => store.record(lane.origin, { height, hash: hashOf(Number(height)) });
+  const chain = { hashAt: async (height: bigint) => hashes(height) } as AgreedChain;
   const sign = (height: bigint, under = terms) =>
     createHeaderSigner({ account, store, chainOf: () => chain, log: quietLog }).sign(lane, under, height);
   const refused = (code: Parameters<typeof isLockstepError>[1]) => (error: unknown) => isLockstepError(error, code);
@@ -72,6 +68,7 @@ describe("signatures over headers", () => {
     assert.equal(first?.status === "fulfilled" && first.value.blockHash, hashOf(1));
     assert.ok(second?.status === "rejected" && isLockstepError(second.reason, "validator-halted"));
     assert.match(store.halted() ?? "", /signed header/);
+    await assert.rejects(sign(150_000n), refused("validator-halted"));
   });
 
   it("are claimed before they are made, and claims too old to be signed are dropped", async () => {

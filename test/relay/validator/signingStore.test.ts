@@ -32,23 +32,59 @@ describe("a validator's memory", () => {
     assert.equal(again.claim(lane, 0, link(5n, 99)), hashOf(5));
     // Another generation is another history.
     assert.equal(again.claim(lane, 1, link(5n, 99)), hashOf(99));
-    assert.deepEqual(again.signed(lane).length, 2);
+    assert.deepEqual([again.newestGeneration(lane), again.newestSigned(lane, 1)], [1, link(5n, 99)]);
     again.close();
   });
 
-  it("records links and the block they came from together, and replaces them together", () => {
+  it("takes drafts and the block they lead to together, and replaces the history together", () => {
     const store = createSigningStore(newFile());
     store.assertSameChain(lane.origin, hashOf(1));
-    store.record(lane.origin, { height: 7n, hash: hashOf(7) }, new Map([[lane, [link(1n), link(2n)]]]));
+    store.draft(lane, [link(1n)]);
+    store.draft(lane, [link(2n)]);
+    // Nothing that is only set aside counts.
+    assert.equal(store.head(lane), undefined);
+    store.record(lane.origin, { height: 7n, hash: hashOf(7) });
     assert.deepEqual([store.head(lane), store.cursor(lane.origin)?.height], [link(2n), 7n]);
     assert.equal(store.accumulatorAt(lane, 1n), hashOf(1));
     // Link 2 is there already: nothing of the whole is kept.
-    assert.throws(() =>
-      store.record(lane.origin, { height: 8n, hash: hashOf(8) }, new Map([[lane, [link(3n), link(2n)]]])),
-    );
+    store.draft(lane, [link(2n), link(3n)]);
+    assert.throws(() => store.record(lane.origin, { height: 8n, hash: hashOf(8) }));
     assert.deepEqual([store.head(lane), store.cursor(lane.origin)?.height], [link(2n), 7n]);
-    store.record(lane.origin, { height: 9n, hash: hashOf(9) }, new Map([[lane, [link(1n, 50)]]]), true);
+    store.dropDrafts(lane.origin);
+    store.draft(lane, [link(1n, 50)]);
+    store.record(lane.origin, { height: 9n, hash: hashOf(9) }, true);
     assert.deepEqual(store.head(lane), link(1n, 50));
+    store.close();
+  });
+
+  it("tells where drafts contradict what was signed in a generation", () => {
+    const store = createSigningStore(newFile());
+    for (const nonce of [1n, 2n, 3n]) store.claim(lane, 0, link(nonce));
+    store.claim(lane, 1, link(2n, 60));
+    store.draft(lane, [link(1n), link(2n, 60)]);
+    assert.deepEqual(store.contradiction(lane, 0), { ...link(2n), drafted: hashOf(60) });
+    assert.equal(store.contradiction(lane, 1), undefined);
+    store.dropDrafts(lane.origin);
+    store.draft(lane, [link(1n), link(2n)]);
+    assert.deepEqual(store.contradiction(lane, 0), { ...link(3n), drafted: undefined });
+    store.close();
+  });
+
+  it("keeps what was signed and how far it was when a history is forgotten", () => {
+    const store = createSigningStore(newFile());
+    store.assertSameChain(lane.origin, hashOf(1));
+    store.draft(lane, [link(1n)]);
+    store.record(lane.origin, { height: 7n, hash: hashOf(7) });
+    store.claim(lane, 0, link(1n));
+    store.halt("a reason");
+    assert.throws(
+      () => store.claim(lane, 0, link(1n)),
+      (error) => isLockstepError(error, "validator-halted"),
+    );
+    store.resume();
+    assert.deepEqual([store.halted(), store.head(lane), store.cursor(lane.origin)], [undefined, undefined, undefined]);
+    assert.equal(store.reached(lane.origin), 7n);
+    assert.equal(store.claim(lane, 0, link(1n, 99)), hashOf(1));
     store.close();
   });
 
@@ -94,8 +130,10 @@ describe("a validator's memory", () => {
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     const store = createSigningStore(file);
-    const kept = new Map(store.signed(lane).map(({ nonce, accumulator }) => [nonce, accumulator]));
-    for (const nonce of claimed) assert.equal(kept.get(nonce), hashOf(Number(nonce)), `claim ${nonce} was lost`);
+    // A claim that was lost would be taken by the other accumulator.
+    for (const nonce of claimed) {
+      assert.equal(store.claim(lane, 0, link(nonce, 0)), hashOf(Number(nonce)), `claim ${nonce} was lost`);
+    }
     store.close();
   });
 });

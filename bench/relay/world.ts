@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Network, startNetwork } from "#app/network/network.ts";
+import { onServer, postgresServer } from "#test/support/databases.ts";
+import { redisUrl } from "#test/support/queues.ts";
+import { createWallet, type Wallet } from "./wallet.ts";
+
+/** What the service keeps its data and jobs in. */
+export type Store = "postgres" | "embedded";
+
+/** A local network under load: two chains that mine at once, three validators of which two must sign, the service. */
+export type World = {
+  readonly network: Network;
+  readonly origin: Wallet;
+  readonly destination: Wallet;
+  /** Recipient at the destination; takes every message. */
+  readonly counter: `0x${string}`;
+  /** Contracts at the origin that send a hundred messages in a transaction. */
+  readonly senders: readonly `0x${string}`[];
+  readonly database: string | undefined;
+  close(): Promise<void>;
+};
+
+const senderCount = 4;
+
+export async function openWorld(store: Store, env: Readonly<Record<string, string>> = {}): Promise<World> {
+  const database = store === "postgres" ? `lockstep_bench_${randomBytes(6).toString("hex")}` : undefined;
+  if (database) await onServer(`CREATE DATABASE ${database}`);
+  const home = database
+    ? { DATABASE_URL: new URL(database, postgresServer).href, REDIS_URL: redisUrl }
+    : { DATABASE_URL: "", REDIS_URL: "" };
+  const dataDir = mkdtempSync(join(tmpdir(), "lockstep-bench-"));
+  const clean = async () => {
+    if (database) await onServer(`DROP DATABASE ${database} WITH (FORCE)`);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const network = await startNetwork({
+      dataDir,
+      ports: { api: 0, alpha: 0, beta: 0, validators: 0 },
+      say: () => undefined,
+      serviceEnv: { ...home, ...env },
+    });
+    const close = async () => {
+      await network.stop();
+      await clean();
+    };
+    return { network, database, ...(await deploy(network)), close };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+}
+
+async function deploy(network: Network) {
+  const { alpha, beta } = network.chains;
+  if (!alpha || !beta) throw new Error("the network has other chains than expected");
+  const [origin, destination] = await Promise.all([createWallet(alpha), createWallet(beta)]);
+  const counter = await destination.deploy(bytecodeOf("MessageCounter"));
+  const senders: `0x${string}`[] = [];
+  for (let made = 0; made < senderCount; made++) senders.push(await origin.deploy(bytecodeOf("MessageBurst")));
+  return { origin, destination, counter, senders };
+}
+
+function bytecodeOf(mock: string): `0x${string}` {
+  const file = new URL(`../../artifacts/contracts/mocks/${mock}.sol/${mock}.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { bytecode: `0x${string}` }).bytecode;
+}

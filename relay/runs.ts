@@ -1,0 +1,133 @@
+import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { StoredEvent } from "#core/events/store.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import { type Lane, laneName } from "./lane.ts";
+import type { LaneEvent, Run } from "./laneEvents.ts";
+
+export const runMigrations: readonly Migration[] = [
+  {
+    id: "relay/005-runs",
+    sql: `
+      -- Which events of a lane are about which of its messages.
+      CREATE TABLE relay_runs (
+        position bigint PRIMARY KEY, origin text NOT NULL, destination text NOT NULL, nonces int8range NOT NULL
+      );
+      CREATE INDEX relay_runs_nonces ON relay_runs USING gist (nonces);
+    `,
+  },
+];
+
+/**
+ * Writes what a run's event changes of its messages, in one statement whatever their number. The changes are those that
+ * `evolveProgress` makes at the implied events; `test/relay/runs.test.ts` holds the two against each other.
+ */
+export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<void> {
+  const { origin, destination, firstNonce, lastNonce } = event.data;
+  const lane = [origin, destination, firstNonce.toString(), lastNonce.toString()];
+  const inRun = "origin = $1 AND destination = $2 AND nonce BETWEEN $3 AND $4";
+  await tx.query(
+    "INSERT INTO relay_runs (position, origin, destination, nonces) VALUES ($5, $1, $2, int8range($3, $4, '[]'))",
+    [...lane, event.position.toString()],
+  );
+  switch (event.type) {
+    case "MessagesFinalized":
+      await tx.query(
+        `UPDATE relay_messages SET sent_final = true, status = CASE status WHEN 'sent' THEN 'final' ELSE status END
+          WHERE ${inRun} AND NOT sent_final`,
+        lane,
+      );
+      return;
+    case "DeliveriesStarted": {
+      const started = await tx.query<{ count: bigint }>(
+        `WITH started AS (
+           UPDATE relay_messages SET status = 'delivering', attested = true,
+                  delivery_intent = $5, delivery_attempt = $6, delivery_retry_at = NULL
+            WHERE ${inRun} AND ${waits} RETURNING 1)
+         SELECT count(*) AS count FROM started`,
+        [...lane, event.data.intentId, event.data.attempt],
+      );
+      if (started[0]?.count !== lastNonce - firstNonce + 1n) throw changed(event.data);
+      return;
+    }
+    case "MessagesDelivered":
+      await tx.query(
+        `UPDATE relay_messages SET status = 'delivered', executed_block = $5, executed_final = false, retry_running = false
+          WHERE ${inRun}`,
+        [...lane, event.data.blockNumber.toString()],
+      );
+      return;
+    case "DeliveriesFinalized":
+      await tx.query(
+        `UPDATE relay_messages SET executed_final = true WHERE ${inRun} AND executed_block IS NOT NULL`,
+        lane,
+      );
+  }
+}
+
+/** Final, without an outcome, and in no delivery that is on its way. */
+const waits = `sent_final AND executed_block IS NULL AND failed_block IS NULL
+  AND (delivery_intent IS NULL OR delivery_retry_at IS NOT NULL)`;
+
+const changed = (run: Run) =>
+  new LockstepError("conflict", "A message of the delivery has changed meanwhile", {
+    details: { lane: laneName(run), first: run.firstNonce, last: run.lastNonce },
+  });
+
+type RunRow = Lane & { first: bigint; last: bigint };
+
+const toRun = ({ origin, destination, first, last }: RunRow): Run => ({
+  ...{ origin, destination },
+  ...{ firstNonce: first, lastNonce: last },
+});
+
+const runColumns = "origin, destination, min(nonce) AS first, max(nonce) AS last";
+/** Nonces without a gap have the same distance from their number in the list. */
+const island = "nonce - row_number() OVER (PARTITION BY origin, destination ORDER BY nonce) AS island";
+
+/** Messages whose block at the origin is final by a height, and that were not yet. */
+export async function runsSent(from: Queryable, origin: string, height: bigint): Promise<Run[]> {
+  const rows = await from.query<RunRow>(
+    `SELECT ${runColumns} FROM (
+       SELECT origin, destination, nonce, ${island} FROM relay_messages
+        WHERE origin = $1 AND sent_block <= $2 AND sent_block IS NOT NULL AND NOT sent_final) AS sent
+      GROUP BY origin, destination, island ORDER BY first`,
+    [origin, height.toString()],
+  );
+  return rows.map(toRun);
+}
+
+/** Messages executed at once in a block of the destination that is final by a height, and was not yet. */
+export async function runsExecuted(from: Queryable, destination: string, height: bigint): Promise<Run[]> {
+  const rows = await from.query<RunRow>(
+    `SELECT ${runColumns} FROM (
+       SELECT origin, destination, nonce, ${island} FROM relay_messages
+        WHERE destination = $1 AND executed_block <= $2 AND executed_block IS NOT NULL AND NOT executed_final
+          AND failed_block IS NULL AND nonce IS NOT NULL) AS executed
+      GROUP BY origin, destination, island ORDER BY first`,
+    [destination, height.toString()],
+  );
+  return rows.map(toRun);
+}
+
+/** True when the lane's messages from a nonce on are these, and none has an outcome or is being retried. */
+export async function areUntouched(
+  from: Queryable,
+  lane: Lane,
+  firstNonce: bigint,
+  onchainIds: readonly string[],
+): Promise<boolean> {
+  const [row] = await from.query<{ count: bigint }>(
+    `SELECT count(*) AS count FROM relay_messages AS m
+       JOIN unnest($4::text[]) WITH ORDINALITY AS given(id, place) ON m.nonce = $3 + given.place - 1 AND m.onchain_id = given.id
+      WHERE m.origin = $1 AND m.destination = $2 AND m.nonce BETWEEN $3 AND $5
+        AND m.executed_block IS NULL AND m.failed_block IS NULL AND NOT m.retry_running`,
+    [
+      lane.origin,
+      lane.destination,
+      firstNonce.toString(),
+      onchainIds,
+      (firstNonce + BigInt(onchainIds.length) - 1n).toString(),
+    ],
+  );
+  return row?.count === BigInt(onchainIds.length);
+}
