@@ -1,8 +1,8 @@
 import type { Queryable } from "#core/db/db.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import type { OpenMessage } from "./delivery.ts";
 import type { DeliveryShape } from "./gas.ts";
 import type { LaneEnds } from "./lane.ts";
+import type { OpenMessage } from "./openMessage.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
 
 /** Messages that are to be delivered, in the order of their lane and without a gap. */

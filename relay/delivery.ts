@@ -11,20 +11,8 @@ import { type LaneEnds, laneName } from "./lane.ts";
 import { type LaneEvent, laneStream } from "./laneEvents.ts";
 import { clearTrouble } from "./laneState.ts";
 import { foldMessage } from "./message.ts";
+import type { OpenMessage } from "./openMessage.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
-import type { MessageRow } from "./rows.ts";
-
-/** A message without an outcome, together with its place. */
-export type OpenMessage = MessageRow & {
-  readonly nonce: bigint;
-  readonly gasLimit: bigint;
-  readonly payloadBytes: number;
-};
-
-export function withPlace(row: MessageRow): OpenMessage[] {
-  const { sent } = row.progress;
-  return sent ? [{ ...row, nonce: sent.nonce, gasLimit: sent.gasLimit, payloadBytes: sent.payloadBytes }] : [];
-}
 
 type DeliveryStart = {
   readonly lane: LaneEnds;
