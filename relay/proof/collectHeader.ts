@@ -7,7 +7,7 @@ import { type Header, headerTypedData, type Oracle } from "../protocol/header.ts
 import { evaluateQuorum } from "../protocol/quorum.ts";
 import type { ValidatorBook, ValidatorInfo } from "../validators.ts";
 
-export type HeaderSignature = { readonly signer: Hex; readonly signature: Hex };
+type HeaderSignature = { readonly signer: Hex; readonly signature: Hex };
 
 type Collected = { readonly signatures: readonly HeaderSignature[] } | { readonly missing: readonly string[] };
 
