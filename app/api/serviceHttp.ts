@@ -4,7 +4,7 @@ import type { Db } from "#core/db/db.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
 import { defendLocally } from "#core/http/localOnly.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
-import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
+import type { Indexer } from "#core/indexer/createIndexer.ts";
 import type { Live } from "#core/kernel/live.ts";
 import type { Roster } from "#core/kernel/roster.ts";
 import type { Log } from "#core/observe/log.ts";
