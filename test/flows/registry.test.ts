@@ -14,7 +14,7 @@ type Problem = { status: number; code: string; field?: string; detail: string; d
 type ChainAnswer = { name: string; source: string; state: string; revision: string; endpoints: { host: string }[] };
 type LaneAnswer = { lane: string; source: string; state: string; revision: string; reason?: { code: string } };
 
-const timeoutMs = 12_000;
+const timeoutMs = 45_000;
 const key = "an-endpoint-key";
 
 describe("chains and lanes of a service that runs", () => {
@@ -147,8 +147,8 @@ describe("chains and lanes of a service that runs", () => {
   });
 
   it("can be added: messages flow to and from a new chain, also one that was sent before", async () => {
-    await sendPast(test.network, test.network.chains.alpha!, gamma);
     await teachValidators(test.network, "gamma", gamma.settings);
+    await sendPast(test.network, test.network.chains.alpha!, gamma);
     const chain = await done<ChainAnswer>("POST", "/v1/chains", added());
     assert.deepEqual(
       [chain.source, chain.state, chain.endpoints],
