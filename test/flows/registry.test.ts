@@ -14,7 +14,7 @@ type Problem = { status: number; code: string; field?: string; detail: string; d
 type ChainAnswer = { name: string; source: string; state: string; revision: string; endpoints: { host: string }[] };
 type LaneAnswer = { lane: string; source: string; state: string; revision: string; reason?: { code: string } };
 
-const timeoutMs = 45_000;
+const timeoutMs = 60_000;
 const key = "an-endpoint-key";
 
 describe("chains and lanes of a service that runs", () => {
@@ -161,17 +161,21 @@ describe("chains and lanes of a service that runs", () => {
       ["gamma", "alpha"],
       ["alpha", "gamma"],
     ] as const;
-    for (const id of await Promise.all(sent.map(([origin, destination]) => send(origin, destination)))) await delivered(id);
+    for (const id of await Promise.all(sent.map(([origin, destination]) => send(origin, destination))))
+      await delivered(id);
     assert.equal(await gamma.recorded(), 3n);
   });
 
   it("carry swaps to a chain that was added", async () => {
     const coin = (chain: string) => ({ chain, asset: { type: "native" }, amount: "1000" });
     const parties = { initiator: { account: "alice" }, counterparty: { account: "bob" } };
+    // Long enough for a machine that is busy with other things.
+    const timelocks = { source: 1_200, target: 600 };
     const { id } = await done<SwapAnswer>("POST", "/v1/swaps", {
       source: coin("alpha"),
       target: coin("gamma"),
       ...parties,
+      timelocks,
     });
     await until(
       async () => (await done<SwapAnswer>("GET", `/v1/swaps/${id}`)).status === "completed",
