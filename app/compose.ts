@@ -1,28 +1,32 @@
-import type { ChainConfig } from "#core/config/chains.ts";
 import type { Env } from "#core/config/env.ts";
-import { finalitySeconds } from "#core/config/finality.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
-import { assertSameChain } from "#core/indexer/sameChain.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { fixed, mapLive } from "#core/kernel/live.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
+import { createRoster } from "#core/kernel/roster.ts";
 import type { Log } from "#core/observe/log.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
 import { createSender } from "#core/sender/createSender.ts";
-import { defaultFeeCeiling } from "#core/sender/fees.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
-import { createSwapSending, createSwaps, type SwapChain, swapEvents, swapMigrations, swapProjections } from "#swap";
+import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createServiceHttp } from "./api/serviceHttp.ts";
+import { chainConnector, viewChains } from "./chains.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
 import { createLifecycle, type Part, type Service } from "./lifecycle.ts";
+import { admitAny, admitNew } from "./registry/admission.ts";
+import { createRegistryChanges } from "./registry/changes.ts";
+import { type ChainEntry, openRegistry, type Registry } from "./registry/registry.ts";
+import { registryMigrations } from "./registry/tables.ts";
+import { createUsageReader } from "./registry/usage.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
@@ -33,6 +37,7 @@ const migrations = [
   ...senderMigrations,
   ...relayMigrations,
   ...swapMigrations,
+  ...registryMigrations,
 ];
 
 /** The one place where the graph of the service is built. */
@@ -45,55 +50,63 @@ export async function composeService(
   const foundation = await layFoundation(config, env, { log, clock });
   try {
     await migrate(foundation.db, migrations, log);
-    for (const chain of Object.values(foundation.chains)) await assertSameChain(foundation.db, chain);
-    return createService(config, env, foundation, { log, clock, mark });
+    const connect = chainConnector({ log, clock });
+    const registry = await openRegistry({ ...foundation, config, connect, log, clock });
+    return createService(config, env, { ...foundation, registry, connect }, { log, clock, mark });
   } catch (error) {
     await foundation.close();
     throw error;
   }
 }
 
+type Base = Foundation & { readonly registry: Registry; readonly connect: ReturnType<typeof chainConnector> };
+
 function createService(
   config: ServiceConfig,
   env: Env,
-  foundation: Foundation,
+  base: Base,
   deps: { log: Log; clock: Clock; mark: Mark },
 ): Service {
   const { log, clock, mark } = deps;
-  const { db, chains, keyStore, sealer } = foundation;
+  const { db, keyStore, sealer, registry } = base;
   const plays = (role: Role) => config.roles.includes(role);
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
   const projections = [...relayProjections, ...swapProjections];
   const store = createEventStore({ db, schemas, projections, log, clock });
+  const chains = viewChains(registry.chains);
   const swapDeps = {
     ...{ db, store, keyStore, sealer, clock, log },
-    chains: swapChains(config, foundation),
+    ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
   };
-  const indexers = new Map<string, Indexer>();
   const sender = createSender({
-    ...{ db, store, chains, keyStore, sealer, clock, log, mark },
+    ...{ db, store, keyStore, sealer, clock, log, mark },
+    ...{ chains: chains.sender, admit: admitAny },
     ...createSwapSending(swapDeps),
-    settings: sendSettings(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, clock, log },
-    chains: relayChains(config, foundation),
+    ...{ chains: chains.relay, lanes: registry.lanes, admit: admitNew },
     config: config.relay,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
   const observers = [relay.observer, swaps.observer];
   const halt = Promise.withResolvers<unknown>();
-  for (const [name, chain] of Object.entries(plays("indexer") ? chains : {})) {
-    const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
-    indexers.set(
-      name,
-      createIndexer({ chain, config: settingsOf(config, name), db, observers, log, clock, mark, onHalt }),
-    );
-  }
-  const home =
-    env.REDIS_URL === undefined ? { connectionString: foundation.connectionString } : { redisUrl: env.REDIS_URL };
+  const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
+  const indexers = createRoster<ChainEntry, Indexer>({
+    live: plays("indexer") ? chains.present : fixed({}),
+    create: ({ access: chain, settings }) =>
+      createIndexer({ chain, config: settings, db, observers, log, clock, mark, onHalt }),
+    keeps: (indexer, before, after) => indexer.status().state !== "halted" && readsAlike(before, after),
+    onError: (error, chain) => log.error({ err: error, chain }, "an indexer did not start or stop"),
+  });
+  relay.onLanesAdded((lanes) => {
+    // What was on the chains before a lane was served has been passed over.
+    const ends = new Set(lanes.flatMap(({ origin, destination }) => [origin, destination]));
+    for (const chain of ends) indexers.get(chain)?.readAgain();
+  });
+  const home = env.REDIS_URL === undefined ? { connectionString: base.connectionString } : { redisUrl: env.REDIS_URL };
   const queue = createQueue({ log, prefix: config.queuePrefix, ...home });
   const outbox = createOutbox({
     ...{ name: "jobs", store, db, log, clock },
@@ -101,14 +114,19 @@ function createService(
     enqueue: queue.enqueue,
   });
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
-  const http = createServiceHttp({ config, db, chains, indexers, sender, log, contexts: [relay, swaps] });
+  const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
+  const http = createServiceHttp({
+    ...{ config, db, indexers, sender, log, registry, changes, contexts: [relay, swaps] },
+    chains: mapLive(chains.present, ({ access }) => access),
+  });
   const parts: Part[] = [
-    { start: async () => undefined, stop: foundation.close },
+    { start: async () => undefined, stop: base.close },
+    registry,
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },
     ...(plays("relayer") || plays("swapper") ? [sender, outbox] : []),
     ...(plays("relayer") ? [relay] : []),
     ...(plays("swapper") ? [swaps] : []),
-    ...indexers.values(),
+    indexers,
     http,
   ];
   const { start, stop } = createLifecycle(parts, log);
@@ -125,48 +143,7 @@ function createService(
 const outboxEnded = () =>
   new LockstepError("internal", "events are not turned into jobs any more; the log has the cause");
 
-/**
- * A claim whose secret is public has to be mined whatever it costs, so it may offer far more than other transactions;
- * not without any bound, because a fee estimate is only what an endpoint says.
- */
-const claimCeiling = 20n * defaultFeeCeiling;
-
-function sendSettings(config: ServiceConfig) {
-  const feeCeiling = (kind: string) => (kind.startsWith("swap.claim-") ? claimCeiling : defaultFeeCeiling);
-  return Object.fromEntries(
-    Object.entries(config.chains).map(([name, { pollMs, blockSeconds }]) => [
-      name,
-      { pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), feeCeiling },
-    ]),
-  );
-}
-
-function settingsOf(config: ServiceConfig, chain: string): ChainConfig {
-  const found = config.chains[chain];
-  if (!found) throw new LockstepError("chain-unknown", `there is no chain ${chain}`);
-  return found;
-}
-
-function relayChains(config: ServiceConfig, { chains }: Foundation) {
-  return Object.fromEntries(
-    Object.entries(chains).map(([name, chain]) => {
-      const { gateway, stateOracle } = settingsOf(config, name);
-      return [name, { chain, gateway, stateOracle, prove: chain.prove }];
-    }),
-  );
-}
-
-function swapChains(config: ServiceConfig, { chains }: Foundation): Record<string, SwapChain> {
-  return Object.fromEntries(
-    Object.entries(chains).map(([name, chain]) => {
-      const settings = settingsOf(config, name);
-      const seconds = (value: number) => BigInt(Math.ceil(value));
-      const timing = {
-        finality: finalitySeconds(settings),
-        inclusion: seconds(settings.inclusionSeconds),
-        skew: seconds(settings.skewSeconds),
-      };
-      return [name, { chain, timelockContract: settings.timelock, timing }];
-    }),
-  );
+/** True when an indexer of the one reads as one of the other would. */
+function readsAlike({ settings: a }: ChainEntry, { settings: b }: ChainEntry): boolean {
+  return a.pollMs === b.pollMs && a.logWindow === b.logWindow && a.recheckMs === b.recheckMs;
 }

@@ -1,9 +1,5 @@
 import { join } from "node:path";
 import { toBytes } from "viem";
-import { gatewayAbi } from "#core/abi/gateway.ts";
-import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
-import type { ChainAccess } from "#core/chain/chain.ts";
-import { createChain } from "#core/chain/createChain.ts";
 import { createKeyStore, type KeyStore } from "#core/chain/keys.ts";
 import { readKey } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
@@ -15,19 +11,18 @@ import { redact } from "#core/kernel/redacted.ts";
 import { createSealer, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 
-/** What both contexts stand on and nothing is decided in: database, chains, keys. */
+/** What everything stands on and nothing is decided in: database and keys. */
 export type Foundation = {
   readonly db: PostgresDb;
   readonly connectionString: string;
-  readonly chains: Readonly<Record<string, ChainAccess>>;
   readonly keyStore: KeyStore;
   readonly sealer: Sealer;
   close(): Promise<void>;
 };
 
 /**
- * Opens the database (embedded without DATABASE_URL), reads the keys, and checks that each chain is the one that is
- * configured. Throws `config-invalid`, `data-folder-in-use`, `database-unreachable` or `chain-id-mismatch`.
+ * Opens the database (embedded without DATABASE_URL) and reads the keys. Throws `config-invalid`, `data-folder-in-use` or
+ * `database-unreachable`.
  */
 export async function layFoundation(
   config: ServiceConfig,
@@ -40,7 +35,6 @@ export async function layFoundation(
   );
   const keyStore = createKeyStore(Object.fromEntries(accounts));
   const sealer = createSealer(redact(toBytes(readKey(config.sealingKey, "sealingKey").reveal())));
-  const chains = await connectChains(config, deps);
   const embedded =
     env.DATABASE_URL === undefined
       ? await startEmbeddedDatabase({ log, clock, dataDir: join(config.dataDir, "db") })
@@ -48,22 +42,10 @@ export async function layFoundation(
   const connectionString = env.DATABASE_URL ?? embedded?.connectionString ?? "";
   const db = createDb({ connectionString, log, clock });
   return {
-    ...{ db, connectionString, chains, keyStore, sealer },
+    ...{ db, connectionString, keyStore, sealer },
     async close() {
       await db.close();
       await embedded?.close();
     },
   };
-}
-
-async function connectChains(
-  config: ServiceConfig,
-  deps: { log: Log; clock: Clock },
-): Promise<Record<string, ChainAccess>> {
-  const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
-  const chains = Object.entries(config.chains).map(([name, chain]) =>
-    createChain({ name, ...chain }, { ...deps, errorsAbi }),
-  );
-  await Promise.all(chains.map((chain) => chain.verifyIdentity()));
-  return Object.fromEntries(chains.map((chain) => [chain.name, chain]));
 }

@@ -9,7 +9,7 @@ import { createDeliveryWriter } from "./delivery.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { type ChainHead, createGatewayReader } from "./gateway.ts";
 import { failureOf } from "./intents.ts";
-import { type LaneEnds, laneName, type WayOfDelivery } from "./lane.ts";
+import { type LaneEnds, type Lanes, laneName, type WayOfDelivery } from "./lane.ts";
 import { noteTrouble, troubles } from "./laneState.ts";
 import type { Failure } from "./message.ts";
 import { type OpenMessage, withPlace } from "./openMessage.ts";
@@ -31,6 +31,7 @@ type Deps = {
   db: Db;
   store: EventStore;
   sender: Sender;
+  lanes: Pick<Lanes, "find">;
   contents: RecentContents;
   /** What makes a destination believe a batch, by the lane's way of delivery. */
   authorities: Readonly<Record<WayOfDelivery, Authorize>>;
@@ -66,7 +67,7 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     const isFree = (row: OpenMessage) => !inFlight.has(row.progress.delivery?.intentId ?? "");
     const start = run.findIndex(isFree);
     const first = run[start];
-    if (!first || inFlight.size >= maxInFlight) return false;
+    if (!first || inFlight.size >= maxInFlight || isHeld(lane)) return false;
     if (await mustWait(lane, first)) return false;
     const candidates = takeWhile(run.slice(start), (row) => isFree(row) && row.progress.sent?.final === true);
     if (candidates.length === 0) return false;
@@ -76,6 +77,12 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     if ((heardOf.get(laneName(lane)) ?? 0) !== heardBefore) return true;
     waitingSince.set(laneName(lane), heardBefore);
     return false;
+  }
+
+  /** As it is now: a look may have begun before the lane was paused or removed. */
+  function isHeld(lane: LaneEnds): boolean {
+    const now = deps.lanes.find(lane);
+    return now === undefined || now.hold !== undefined;
   }
 
   /** Records deliveries that ended without effect (undefined: look again), or answers those still on their way. */
@@ -144,6 +151,7 @@ export function createLaneDriver(deps: Deps): LaneDriver {
       await noteMiss(lane, code, detail);
       return code === "awaiting-quorum" ? "no-quorum" : "done";
     }
+    if (isHeld(lane)) return "done";
     const { authority } = authorized;
     const batch = planned.filter(({ nonce }) => nonce <= authority.nonce);
     await delivery.start({ lane, generation, batch, contents, authority });

@@ -2,11 +2,12 @@ import { getAddress } from "viem";
 import { z } from "zod";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { RelayConfig } from "#core/config/relay.ts";
-import type { Db, Migration } from "#core/db/db.ts";
+import type { Db, Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import { type Live, mapLive } from "#core/kernel/live.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
 import type { Sender } from "#core/sender/sender.ts";
@@ -20,7 +21,17 @@ import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
-import { createLanes, type Lane, type LaneEnds, laneName, parseLaneName, type RelayChain } from "./lane.ts";
+import {
+  configuredLanes,
+  createLanes,
+  type Lane,
+  type LaneEnds,
+  type LaneSetting,
+  type Lanes,
+  laneName,
+  parseLaneName,
+  type RelayChain,
+} from "./lane.ts";
 import { laneMigrations } from "./laneState.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
@@ -28,7 +39,7 @@ import { createHeaderCollector } from "./proof/collectHeader.ts";
 import { headerMigrations } from "./proof/headerStore.ts";
 import { createProofAuthority } from "./proof/proofAuthority.ts";
 import { createRelayQueries } from "./queries.ts";
-import { messageMigrations, messageProjection } from "./readModel.ts";
+import { countUnfinished, messageMigrations, messageProjection } from "./readModel.ts";
 import { reorganisationMigrations } from "./realignments.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
@@ -37,7 +48,8 @@ import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
 import { createValidatorBook } from "./validators.ts";
 
-export type { RelayChain, WayOfDelivery } from "./lane.ts";
+export { createGatewayReader } from "./gateway.ts";
+export { type Lane, type LaneSetting, laneName, parseLaneName, type RelayChain, type WayOfDelivery } from "./lane.ts";
 export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
@@ -56,7 +68,11 @@ export const relayProjections: readonly Projection[] = [messageProjection];
 export type RelayDeps = {
   db: Db;
   store: EventStore;
-  chains: Readonly<Record<string, RelayChain>>;
+  chains: Live<RelayChain>;
+  /** Lanes to serve; those of the configuration when left out. */
+  lanes?: Live<LaneSetting>;
+  /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
+  admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   sender: Sender;
   keyStore: KeyStore;
   config: RelayConfig;
@@ -71,6 +87,10 @@ export type RelayContext = {
   routes(event: StoredEvent): Job[];
   handlers: Readonly<Record<string, JobHandler>>;
   plugin(app: HttpServer): Promise<void>;
+  /** How many messages from or to a chain, or of a lane, have no final outcome. */
+  unfinished(from: Queryable, scope: { chain: string } | Lane): Promise<number>;
+  /** Called with the lanes that have come since the last call or the creation; returns the way to stop. */
+  onLanesAdded(tell: (lanes: readonly Lane[]) => void): () => void;
   /** Begins to deliver; without it the context only observes and answers. */
   start(): void;
   stop(): Promise<void>;
@@ -82,14 +102,12 @@ const attestedChannel = "lockstep_attested";
 const deliverData = z.strictObject({ lane: z.string() });
 const settleData = z.strictObject({ message: z.string(), intent: z.string() });
 
-/** Throws `config-invalid` when the configured lanes, accounts or validators cannot work. */
+/** Throws `config-invalid` when the configured accounts or validators cannot work. */
 export function createRelay(deps: RelayDeps): RelayContext {
   const { db, clock, config } = deps;
   const log = deps.log.child({ module: "relay" });
-  const chains = Object.fromEntries(
-    Object.entries(deps.chains).map(([name, chain]) => [name, { ...chain, gateway: getAddress(chain.gateway) }]),
-  );
-  const lanes = createLanes({ chains, lanes: config.lanes });
+  const chains = mapLive(deps.chains, (chain): RelayChain => ({ ...chain, gateway: getAddress(chain.gateway) }));
+  const lanes = createLanes({ chains, lanes: deps.lanes ?? configuredLanes(config.lanes) });
   const book = createValidatorBook(config);
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
   const contents = createRecentContents();
@@ -103,14 +121,15 @@ export function createRelay(deps: RelayDeps): RelayContext {
     checkpoint: createCheckpointAuthority({ db, attestations, collect, book, clock }),
     proof: createProofAuthority({ ...deps, collect: collectHeader, book, account, log }),
   };
-  const driver = createLaneDriver({ ...deps, authorities, contents, book, account, maxBatch, log });
+  const driver = createLaneDriver({ ...deps, lanes, authorities, contents, book, account, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
   const actions = createMessageActions({ ...deps, lanes, account });
   let delivering = false;
   let unlisten: Promise<() => Promise<void>> | undefined;
+  let forget: () => void = () => undefined;
 
-  const find = (lane: Lane | undefined) => lanes.all.find((each) => lane && laneName(each) === laneName(lane));
+  const find = (lane: Lane | undefined) => lane && lanes.find(lane);
   const wake = (lane: Lane | undefined) => {
     const known = find(lane);
     if (known && delivering) runner.wake(known);
@@ -144,18 +163,33 @@ export function createRelay(deps: RelayDeps): RelayContext {
         if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
       },
     }),
+    unfinished: countUnfinished,
+    onLanesAdded: (tell) => watchAdded(lanes, tell),
     start() {
       if (delivering) return;
       delivering = true;
       scheduler.start();
+      forget = lanes.onChange(() => {
+        for (const lane of lanes.all) if (!lane.hold) runner.wake(lane);
+      });
       unlisten = db.listen(attestedChannel, (name) => heard(find(parseLaneName(name))));
       unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
     },
     async stop() {
       delivering = false;
+      forget();
       await scheduler.stop();
       await runner.stop();
       await (await unlisten?.catch(() => undefined))?.();
     },
   };
+}
+
+function watchAdded(lanes: Lanes, tell: (added: readonly Lane[]) => void): () => void {
+  let before = new Set(lanes.all.map(laneName));
+  return lanes.onChange(() => {
+    const added = lanes.all.filter((lane) => !before.has(laneName(lane)));
+    before = new Set(lanes.all.map(laneName));
+    if (added.length > 0) tell(added);
+  });
 }

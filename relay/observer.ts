@@ -3,6 +3,8 @@ import type { Tx } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Live } from "#core/kernel/live.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import type { RecentContents } from "./contents.ts";
 import { appendsOfAttempts, settledEvents, undoneEvents } from "./destinationFacts.ts";
@@ -22,7 +24,7 @@ import { runsExecuted, runsSent } from "./runs.ts";
 type Deps = {
   store: EventStore;
   sender: Pick<Sender, "findByTransactions">;
-  chains: Readonly<Record<string, RelayChain>>;
+  chains: Live<RelayChain>;
   lanes: Lanes;
   contents: RecentContents;
   /** Addresses of the managed accounts. */
@@ -38,6 +40,13 @@ type Deps = {
 export function createRelayObserver(deps: Deps): ChainObserver {
   const { store, chains, lanes } = deps;
 
+  /** A chain that was just removed must not be read past what nobody would record: the last step of its indexer fails. */
+  function requireChain(name: string): RelayChain {
+    const found = chains.get(name);
+    if (found) return found;
+    throw new LockstepError("conflict", `the chain ${name} was removed`, { details: { chain: name } });
+  }
+
   /** Appends last, because that holds the place in the global order until the commit. */
   async function write(tx: Tx, appends: readonly Append[], touched: readonly Lane[]): Promise<void> {
     if (appends.length > 0) await store.append(tx, appends);
@@ -48,10 +57,9 @@ export function createRelayObserver(deps: Deps): ChainObserver {
   }
 
   return {
-    addresses: (chain) => (chains[chain] ? [chains[chain].gateway] : []),
+    addresses: (chain) => [requireChain(chain).gateway],
     async included(tx, name, blocks) {
-      const chain = chains[name];
-      if (!chain) return;
+      const chain = requireChain(name);
       const { sent, attempts, realigned } = factsOf(lanes, chain, blocks);
       const origin = { name, chainId: chain.chain.chainId };
       const sentAppends = sent.length > 0 ? await appendsOfSent(tx, origin, sent, deps) : [];
@@ -69,7 +77,7 @@ export function createRelayObserver(deps: Deps): ChainObserver {
       await write(tx, [...sentAppends, ...outcomeAppends], touched);
     },
     async reorged(tx, name, ancestor, deep) {
-      if (!chains[name]) return;
+      requireChain(name);
       const rows = deep ? await rowsAbove(tx, name, ancestor) : await unfinalRows(tx, name, ancestor);
       await dropOrphans(tx, name, ancestor);
       await dropRealignments(tx, name, ancestor);
@@ -86,7 +94,7 @@ export function createRelayObserver(deps: Deps): ChainObserver {
       );
     },
     async finalized(tx, name, height) {
-      if (!chains[name]) return;
+      requireChain(name);
       await finalizeOrphans(tx, name, height);
       const sent = await runsSent(tx, name, height);
       const executed = await runsExecuted(tx, name, height);

@@ -38,8 +38,9 @@ export function createRelayQueries(deps: {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
+      const hold = lanes.find(lane)?.hold;
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
-      return { book, heads: byValidator, ...(trouble && { trouble }) };
+      return { book, heads: byValidator, ...(trouble && { trouble }), ...(hold && { hold }) };
     };
   }
 
@@ -63,16 +64,19 @@ export function createRelayQueries(deps: {
     async lanes() {
       const held = await troubles(db);
       return Promise.all(
-        lanes.all.map(async ({ origin, destination, delivery }): Promise<LaneView> => {
+        lanes.all.map(async ({ origin, destination, delivery, source, state, revision, hold }): Promise<LaneView> => {
           const lane = laneName({ origin, destination });
           const figures = await laneFigures(db, { origin, destination });
           const trouble = figures.backlog > 0 ? held.get(lane) : undefined;
-          const reason = trouble && {
-            code: trouble.code,
-            message: trouble.detail,
-            nextAttemptAt: trouble.dueAt.toISOString(),
-          };
-          return { lane, origin, destination, delivery, ...figures, ...(reason && { reason }) };
+          const reason = hold
+            ? { code: hold.code, message: hold.detail }
+            : trouble && {
+                code: trouble.code,
+                message: trouble.detail,
+                nextAttemptAt: trouble.dueAt.toISOString(),
+              };
+          const setting = { source, state: state === "paused" ? ("paused" as const) : ("active" as const), revision };
+          return { lane, origin, destination, delivery, ...setting, ...figures, ...(reason && { reason }) };
         }),
       );
     },

@@ -201,6 +201,22 @@ export function openRowsUpTo(
   );
 }
 
+/** Messages from or to a chain, or of a lane, that something can still happen to without being asked for. */
+export async function countUnfinished(
+  from: Queryable,
+  scope: { readonly chain: string } | { readonly origin: string; readonly destination: string },
+): Promise<number> {
+  const ends = "chain" in scope ? [scope.chain, scope.chain] : [scope.origin, scope.destination];
+  const [row] = await from.query<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM relay_messages
+      WHERE (origin = $1 ${"chain" in scope ? "OR" : "AND"} destination = $2)
+        AND (nonce IS NOT NULL OR submitted AND NOT dropped)
+        AND (executed_block IS NULL OR NOT executed_final) AND (failed_block IS NULL OR NOT failed_final)`,
+    ends,
+  );
+  return row?.count ?? 0;
+}
+
 /** The place of a message in a lane, by nonce. */
 export function rowsOfNonces(
   from: Queryable,

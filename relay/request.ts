@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { zeroAddress } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
-import type { Db } from "#core/db/db.ts";
+import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type ErrorCode, isLockstepError, LockstepError } from "#core/kernel/errors.ts";
@@ -10,7 +10,7 @@ import { type MessageEvent, messageStream } from "./events.ts";
 import { sendGas } from "./gas.ts";
 import { createGatewayReader } from "./gateway.ts";
 import { sendIntent } from "./intents.ts";
-import type { LaneEnds, Lanes } from "./lane.ts";
+import { type LaneEnds, type Lanes, requireOpenEnds } from "./lane.ts";
 import type { MessageRequest } from "./schemas.ts";
 
 type Deps = {
@@ -19,6 +19,8 @@ type Deps = {
   sender: Sender;
   keyStore: KeyStore;
   lanes: Lanes;
+  /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
+  admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   /** Managed account that sends when the request names none. */
   defaultAccount: string;
 };
@@ -50,6 +52,7 @@ export function createMessageRequester(deps: Deps): { request(body: MessageReque
         throw refused("request-invalid", "destination", "destination: a message goes to another chain");
       }
       const lane = lanes.get(body);
+      requireOpenEnds(lane);
       const account = body.account ?? deps.defaultAccount;
       const from = senderOf(account);
       await Promise.all([assertWithinCaps(lane, body), assertFunded(lane, from, body)]);
@@ -64,6 +67,7 @@ export function createMessageRequester(deps: Deps): { request(body: MessageReque
         },
       };
       await db.tx(async (tx) => {
+        await deps.admit?.(tx, [origin, destination]);
         await sender.submit(tx, [intent]);
         await store.append(tx, [{ stream: messageStream(id), expected: 0, events: [submitted] }]);
       });

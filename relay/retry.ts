@@ -13,7 +13,7 @@ type Deps = { db: Db; store: EventStore; sender: Sender; lanes: Lanes; account: 
 
 /** What happens to a single message outside the lane's order. */
 export type MessageActions = {
-  /** Executes a failed message again. Throws `not-found` or `message-not-failed`. */
+  /** Executes a failed message again. Throws `not-found`, `message-not-failed`, `lane-paused` or `chain-paused`. */
   retry(id: string): Promise<void>;
   /** Notes that a transaction of the message (its sending or a retry) has ended without effect. */
   settle(id: string, intentId: string): Promise<void>;
@@ -38,6 +38,7 @@ export function createMessageActions(deps: Deps): MessageActions {
         });
       }
       const lane = lanes.get(progress);
+      if (lane.hold) throw new LockstepError(lane.hold.code, lane.hold.detail);
       const attempt = (progress.retry?.attempt ?? 0) + 1;
       const intent = retryIntent(lane, { id, nonce: progress.sent.nonce, content, attempt }, deps.account);
       const { origin, destination } = progress;

@@ -70,13 +70,16 @@ export const laneViewSchema = z
     origin: z.string(),
     destination: z.string(),
     delivery: z.enum(["checkpoint", "proof"]).meta({ description: "What the destination is shown" }),
+    source: z.enum(["file", "api"]).meta({ description: "Where it was said that the lane is served" }),
+    state: z.enum(["active", "paused"]),
+    revision: uint.meta({ description: "Of the API's last word about it; 0 for none" }),
     seen: uint,
     finalized: uint,
     attested: uint,
     delivered: uint.meta({ description: "Attempted at the destination, failures included" }),
     backlog: z.int().meta({ description: "Messages seen and not yet attempted" }),
     reason: z
-      .object({ code: z.string(), message: z.string(), nextAttemptAt: z.string() })
+      .object({ code: z.string(), message: z.string(), nextAttemptAt: z.string().optional() })
       .optional()
       .meta({ description: "What the lane waits for, where something is in its way" }),
   })

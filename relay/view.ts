@@ -2,7 +2,7 @@ import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
-import { laneName } from "./lane.ts";
+import { type LaneHold, laneName } from "./lane.ts";
 import { foldMessage, type Message } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
 import { evaluateQuorum } from "./protocol/quorum.ts";
@@ -18,6 +18,8 @@ export type LaneContext = {
   /** The newest nonce of the lane that each validator signed. */
   readonly heads: ReadonlyMap<Hex, bigint>;
   readonly trouble?: LaneTrouble;
+  /** The lane is paused, or its destination. */
+  readonly hold?: LaneHold;
 };
 
 type Reason = MessageView["reason"];
@@ -86,7 +88,8 @@ function skippedReason({ generation, retryable }: NonNullable<Message["skipped"]
 }
 
 /** A final message that is not on its way: its own last delivery, the quorum, or what holds up the lane. */
-function waiting({ progress, failure }: Message, { book, heads, trouble }: LaneContext): Reason {
+function waiting({ progress, failure }: Message, { book, heads, trouble, hold }: LaneContext): Reason {
+  if (hold) return { code: hold.code, message: `${hold.detail}; it is delivered when that is over` };
   const { delivery, sent } = progress;
   if (delivery?.retryAt !== undefined && failure) {
     const nextAttemptAt = new Date(Number(delivery.retryAt)).toISOString();

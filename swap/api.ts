@@ -45,7 +45,9 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
 
   async function view(id: string): Promise<SwapView> {
     const events = await deps.store.load<SwapEvent>(deps.db, swapStream(id));
-    const found = viewOf(events, timingOf, unixSeconds(deps.clock));
+    const found = viewOf(events, timingOf, unixSeconds(deps.clock), ({ terms: { source, target } }) =>
+      deps.chains.isPaused(source.chain, target.chain),
+    );
     if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
     return found;
   }

@@ -2,14 +2,25 @@ import type { Chain } from "#core/chain/chain.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import type { Live } from "#core/kernel/live.ts";
 import type { ChainTiming, SwapTiming } from "./deadlines.ts";
 
-/** A chain as swaps need it. */
-export type SwapChain = { readonly chain: Chain; readonly timelockContract: Hex; readonly timing: ChainTiming };
+/** A chain as swaps need it. A paused one takes no new locks; of a removed one only what has ended is shown. */
+export type SwapChain = {
+  readonly chain: Chain;
+  readonly timelockContract: Hex;
+  readonly timing: ChainTiming;
+  readonly state?: "active" | "paused" | "removed";
+};
 
 export type SwapChains = {
   /** Throws `chain-unknown` naming the field of the request. */
   get(name: string, field?: string): SwapChain;
+  /** Undefined for a chain that is unknown or removed. */
+  find(name: string): SwapChain | undefined;
+  /** True while one of them takes no new locks. */
+  isPaused(...names: readonly string[]): boolean;
+  /** Of removed chains too. */
   timing(source: string, target: string): SwapTiming;
   /** True time as far as this machine knows it. Unix seconds. */
   clockTime(): bigint;
@@ -20,15 +31,16 @@ export type SwapChains = {
   progressTime(source: string, target: string): Promise<bigint>;
 };
 
-export function createSwapChains(deps: {
-  chains: Readonly<Record<string, SwapChain>>;
-  reactionSeconds: bigint;
-  clock: Clock;
-}): SwapChains {
+export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSeconds: bigint; clock: Clock }): SwapChains {
+  const isThere = ({ state }: SwapChain) => state !== "removed";
+  const find = (name: string) => {
+    const found = deps.chains.get(name);
+    return found && isThere(found) ? found : undefined;
+  };
   const get: SwapChains["get"] = (name, field) => {
-    const found = Object.hasOwn(deps.chains, name) ? deps.chains[name] : undefined;
+    const found = find(name);
     if (found) return found;
-    const known = Object.keys(deps.chains);
+    const known = deps.chains.entries().flatMap(([each, chain]) => (isThere(chain) ? [each] : []));
     throw new LockstepError("chain-unknown", `there is no chain "${name}"; configured are ${known.join(", ")}`, {
       details: { field, known },
     });
@@ -49,9 +61,11 @@ export function createSwapChains(deps: {
 
   return {
     get,
+    find,
+    isPaused: (...names) => names.some((name) => find(name)?.state === "paused"),
     timing: (source, target) => ({
-      source: get(source).timing,
-      target: get(target).timing,
+      source: (deps.chains.get(source) ?? get(source)).timing,
+      target: (deps.chains.get(target) ?? get(target)).timing,
       reaction: deps.reactionSeconds,
     }),
     clockTime: () => unixSeconds(deps.clock),

@@ -47,12 +47,13 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       source: swap.terms.source.timelock,
       target: swap.terms.target.timelock,
     });
-    const action = nextAction(swap, deadlines, now);
+    const held = () => deps.chains.isPaused(swap.terms.source.chain, swap.terms.target.chain);
+    const action = nextAction(swap, deadlines, now, held());
     deps.log.debug({ swap: swap.id, action }, "next action");
     if (action.kind !== "step" || !isProgress(swap, action.step)) return act(swap, action, now, deadlines);
     // Claims and refunds must not wait for the other chain, nor believe it; what brings the swap forward must ask both.
     const later = await deps.chains.progressTime(swap.terms.source.chain, swap.terms.target.chain);
-    await act(swap, nextAction(swap, deadlines, later), later, deadlines);
+    await act(swap, nextAction(swap, deadlines, later, held()), later, deadlines);
   }
 
   async function act(

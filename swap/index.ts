@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { KeyStore } from "#core/chain/keys.ts";
-import type { Db, Migration } from "#core/db/db.ts";
+import type { Db, Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Live } from "#core/kernel/live.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
@@ -16,7 +17,7 @@ import { type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
 import { claimBuilder, claimCall } from "./intents.ts";
 import { createSwapObserver } from "./observer.ts";
-import { readModelMigrations, swapProjection } from "./readModel.ts";
+import { countOpenSwaps, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createSwapScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
@@ -26,6 +27,7 @@ export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
 export { swapEvents } from "./events.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
+export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 
 export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations];
 export const swapProjections: readonly Projection[] = [swapProjection];
@@ -33,7 +35,9 @@ export const swapProjections: readonly Projection[] = [swapProjection];
 export type SwapDeps = {
   db: Db;
   store: EventStore;
-  chains: Readonly<Record<string, SwapChain>>;
+  chains: Live<SwapChain>;
+  /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
+  admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   keyStore: KeyStore;
   sealer: Sealer;
   reactionSeconds: bigint;
@@ -66,6 +70,8 @@ export type SwapContext = {
   routes(event: StoredEvent): Job[];
   handlers: Readonly<Record<string, JobHandler>>;
   plugin(app: HttpServer): Promise<void>;
+  /** How many swaps with a leg on the chain have not ended. */
+  unfinished(from: Queryable, chain: string): Promise<number>;
   start(): void;
   stop(): Promise<void>;
 };
@@ -77,10 +83,11 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const requester = createSwapRequester({ ...deps, chains, secrets: createSecretStore(deps) });
   const scheduler = createSwapScheduler({ ...deps, driver, log });
   return {
-    observer: createSwapObserver({ ...deps, chains, names: Object.keys(deps.chains) }),
+    observer: createSwapObserver({ ...deps, chains }),
     routes: advanceJobs,
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
     plugin: createSwapRoutes({ ...deps, chains, driver, requester }),
+    unfinished: countOpenSwaps,
     start: scheduler.start,
     stop: scheduler.stop,
   };

@@ -20,9 +20,10 @@ export const isProgress = (swap: Swap, step: StepName): boolean =>
 
 /**
  * The one place where the next step of a swap is chosen. Pure, so that the same code runs in the service, in tests and
- * in simulation. Claims with a public secret come first, refunds whose time has come next, progress last.
+ * in simulation. Claims with a public secret come first, refunds whose time has come next, progress last. `held`: a chain
+ * of the swap is paused, so that nothing more is locked; claims and refunds go on.
  */
-export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint): Action {
+export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint, held = false): Action {
   if (hasEnded(swap)) return { kind: "ended" };
   const { source, target } = swap.legs;
   if (target.end?.kind === "claimed" && isOpen(source) && now < deadlines.sourceClaimUntil) {
@@ -32,7 +33,8 @@ export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint): Actio
   if (isOpen(source) && now >= swap.terms.source.timelock) return attempt(swap, "refund-source", now);
   if (swap.revealStarted && isOpen(target)) return attempt(swap, "claim-target", now);
   if (swap.givenUp || swap.revealStarted) return waitForEnd(swap, now);
-  return progress(swap, deadlines, now);
+  const action = progress(swap, deadlines, now);
+  return held && action.kind === "step" && isLock(action.step) ? waiting("chain-paused", now) : action;
 }
 
 function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
@@ -79,5 +81,7 @@ function waitForEnd(swap: Swap, now: bigint): Action {
   if (times.length === 0) return waiting("awaiting-finality", now);
   return { kind: "wait", code: "awaiting-timelock", until: times.reduce((a, b) => (a < b ? a : b)) };
 }
+
+const isLock = (step: StepName) => step === "lock-source" || step === "lock-target";
 
 const waiting = (code: string, now: bigint): Action => ({ kind: "wait", code, until: now + watchSeconds });

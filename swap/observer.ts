@@ -3,7 +3,7 @@ import type { Append, EventStore, StoredEvent } from "#core/events/store.ts";
 import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { SwapChains } from "./chains.ts";
+import type { SwapChain, SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
 import { decodeTimelockLog, type TimelockLog } from "./protocol/logs.ts";
@@ -18,16 +18,18 @@ type Fact = TimelockLog & { blockNumber: bigint; blockHash: Hex; transactionHash
  * Turns what the timelock contracts emit into events of the swaps they belong to. Locks are matched by their on-chain id
  * alone, which hashes all terms: a foreign lock with the same hashlock has another id and is nobody's here.
  */
-export function createSwapObserver(deps: {
-  store: EventStore;
-  chains: SwapChains;
-  names: readonly string[];
-}): ChainObserver {
-  const known = new Set(deps.names);
+export function createSwapObserver(deps: { store: EventStore; chains: SwapChains }): ChainObserver {
+  /** A chain that was just removed must not be read past what nobody would record: the last step of its indexer fails. */
+  function requireChain(name: string): SwapChain {
+    const found = deps.chains.find(name);
+    if (found) return found;
+    throw new LockstepError("conflict", `the chain ${name} was removed`, { details: { chain: name } });
+  }
+
   return {
-    addresses: (chain) => (known.has(chain) ? [deps.chains.get(chain).timelockContract] : []),
+    addresses: (chain) => [requireChain(chain).timelockContract],
     async included(tx, chain, blocks) {
-      const facts = factsOf(blocks, known.has(chain) ? deps.chains.get(chain).timelockContract : undefined);
+      const facts = factsOf(blocks, requireChain(chain).timelockContract);
       const legs = await legsByLockId(
         tx,
         chain,
@@ -80,7 +82,7 @@ async function appendEach(
   if (appends.length > 0) await store.append(tx, appends);
 }
 
-function factsOf(blocks: readonly IndexedBlock[], contract: Hex | undefined): Fact[] {
+function factsOf(blocks: readonly IndexedBlock[], contract: Hex): Fact[] {
   return blocks.flatMap(({ block, logs }) =>
     logs
       .filter((log) => log.address === contract)

@@ -152,6 +152,16 @@ export async function dueSwaps(db: Queryable, now: Date, limit: number): Promise
   return rows.map(({ id }) => id);
 }
 
+/** Swaps with a leg on the chain that have not ended, or of which that was not seen yet. */
+export async function countOpenSwaps(from: Queryable, chain: string): Promise<number> {
+  const [row] = await from.query<{ count: number }>(
+    `select count(*)::integer as count from swaps
+      where due_at is not null and exists (select 1 from swap_legs where swap_id = swaps.id and chain = $1)`,
+    [chain],
+  );
+  return row?.count ?? 0;
+}
+
 /** Page of swap ids, newest first, after the cursor (a position). */
 export async function listSwapIds(
   db: Queryable,

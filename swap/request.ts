@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { decodeFunctionResult, encodeFunctionData, erc20Abi } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
-import type { Db } from "#core/db/db.ts";
+import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
@@ -14,7 +14,15 @@ import { promisedAmount } from "./readModel.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 
-type Deps = { db: Db; store: EventStore; chains: SwapChains; keyStore: KeyStore; secrets: SecretStore };
+type Deps = {
+  db: Db;
+  store: EventStore;
+  chains: SwapChains;
+  keyStore: KeyStore;
+  secrets: SecretStore;
+  /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
+  admit?(tx: Tx, chains: readonly string[]): Promise<void>;
+};
 
 /** Gas that a party needs on a chain to take part: its lock or approval, a claim and a refund. */
 const gasReserve = 1_000_000n;
@@ -67,6 +75,7 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       };
       if (body.source.chain === body.target.chain)
         throw refused("target.chain", "the two legs are on different chains");
+      for (const leg of ["source", "target"] as const) requireOpen(legs[leg], `${leg}.chain`);
       const initiator = party(body, "initiator");
       const counterparty = party(body, "counterparty");
       if (initiator.account === counterparty.account)
@@ -79,6 +88,7 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       const timelocks = await chooseTimelocks(body);
       const id = randomUUID();
       await deps.db.tx(async (tx) => {
+        await deps.admit?.(tx, [body.source.chain, body.target.chain]);
         for (const want of wants) requireHeld(want, await promisedAmount(tx, want.chain, want.account, want.asset));
         const hashlock = await deps.secrets.create(tx);
         const { address: i } = initiator;
@@ -92,6 +102,11 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       return id;
     },
   };
+}
+
+function requireOpen({ chain, state }: SwapChain, field: string): void {
+  if (state !== "paused") return;
+  throw new LockstepError("chain-paused", `${field}: the chain ${chain.name} is paused`, { details: { field } });
 }
 
 const refused = (field: string, message: string) =>

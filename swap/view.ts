@@ -11,6 +11,7 @@ export function viewOf(
   events: readonly StoredEvent<SwapEvent>[],
   timingOf: (swap: Swap) => SwapTiming,
   now: bigint,
+  isHeld: (swap: Swap) => boolean = () => false,
 ): SwapView | undefined {
   const swap = foldSwap(events);
   if (!swap) return undefined;
@@ -19,7 +20,7 @@ export function viewOf(
   return {
     id: swap.id,
     status: statusOf(swap, now),
-    reason: reasonOf(swap, deadlines, now),
+    reason: reasonOf(swap, deadlines, now, isHeld(swap)),
     hashlock: swap.hashlock,
     initiator: swap.initiator,
     counterparty: swap.counterparty,
@@ -51,12 +52,13 @@ const sighting = ({ transactionHash, blockNumber }: Sighting, final: boolean) =>
 const waitingFor: Readonly<Record<string, string>> = {
   "awaiting-finality": "waiting for what was seen to be final",
   "awaiting-timelock": "waiting for a claim, or for the timelock to run out",
+  "chain-paused": "a chain of the swap is paused, so nothing more is locked; claims and refunds go on",
   "step-in-progress": "a transaction is on its way",
   "step-retry": "the last attempt of a step failed; it is tried again",
 };
 
-function reasonOf(swap: Swap, deadlines: Deadlines, now: bigint): SwapView["reason"] {
-  const action = nextAction(swap, deadlines, now);
+function reasonOf(swap: Swap, deadlines: Deadlines, now: bigint, held: boolean): SwapView["reason"] {
+  const action = nextAction(swap, deadlines, now, held);
   const words = wordsOf(action, swap);
   return {
     ...words,

@@ -1,10 +1,16 @@
 import { z } from "zod";
-import type { ChainConfig } from "#core/config/chains.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { address, type Hex, hash, uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import type { Json } from "#core/kernel/json.ts";
+import type { Roster } from "#core/kernel/roster.ts";
+import type { RegistryChanges } from "../registry/changes.ts";
+import type { ChainEntry, Registry } from "../registry/registry.ts";
+import { chainPatchSchema, newChainSchema } from "../registry/settings.ts";
+
+const seconds = z.number();
 
 const chainSchema = z
   .object({
@@ -13,7 +19,19 @@ const chainSchema = z
     gateway: address,
     timelock: address,
     stateOracle: address.optional(),
+    source: z.enum(["file", "api"]).meta({ description: "Where the chain was named" }),
+    state: z.enum(["active", "paused", "removed"]),
+    revision: uint.meta({ description: "Of the API's last word about it; 0 for none" }),
     finality: z.string().meta({ description: "`safe`, `finalized`, or a number of blocks on top" }),
+    endpoints: z
+      .array(z.object({ host: z.string() }))
+      .meta({ description: "Only their hosts: addresses can hold keys" }),
+    blockSeconds: seconds,
+    inclusionSeconds: seconds,
+    skewSeconds: seconds,
+    pollMs: z.number().int(),
+    startBlock: z.number().int(),
+    logWindow: z.number().int(),
     indexer: z.enum(["stopped", "running", "halted"]),
     head: uint.optional(),
     indexed: uint.optional(),
@@ -27,36 +45,39 @@ const chainSchema = z
       .meta({ description: "After `reorg-too-deep`: the last recorded block that the chain still has" }),
   })
   .meta({ id: "Chain" });
+type ChainView = z.output<typeof chainSchema>;
 
 const reindexSchema = z.strictObject({
   fork: z
     .strictObject({ number: uint, hash })
     .meta({ description: "The last block that the old branch and the new one share" }),
 });
+const nameParams = z.object({ name: z.string().min(1).max(64) });
+const removal = z.strictObject({
+  force: z
+    .enum(["true", "false"])
+    .default("false")
+    .meta({ description: "Also with messages under way: they stay on their chains, and go on when it is back" }),
+});
+const problems = { "4xx": problemSchema, "5xx": problemSchema };
+const secured = [{ startupToken: [] }];
+const one = { 200: chainSchema, ...problems };
 
-type Deps = { chains: Readonly<Record<string, ChainConfig>>; indexers: ReadonlyMap<string, Indexer> };
+type Deps = {
+  registry: Pick<Registry, "chains">;
+  changes: RegistryChanges;
+  indexers: Pick<Roster<Indexer>, "get">;
+};
 
-/** Routes of `/v1/chains`: what is configured, how far each chain's indexer is, and going on after a deep fork. */
-export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
-  const view = (name: string, config: ChainConfig): z.output<typeof chainSchema> => {
-    const { chainId, gateway, timelock, stateOracle, finality } = config;
-    const status = deps.indexers.get(name)?.status();
-    const fork = forkOf(status);
-    return {
-      ...{ name, chainId, gateway, timelock },
-      ...(stateOracle !== undefined && { stateOracle }),
-      finality: typeof finality === "string" ? finality : String(finality.blocks),
-      indexer: status?.state ?? "stopped",
-      ...(status?.head !== undefined && { head: status.head }),
-      ...(status?.indexed !== undefined && { indexed: status.indexed }),
-      ...(status?.final !== undefined && { final: status.final }),
-      ...(status?.checked !== undefined && { checked: status.checked }),
-      ...(status?.verified !== undefined && { verified: status.verified }),
-      ...(status?.error && { error: { code: status.error.code, message: status.error.message } }),
-      ...(fork && { fork }),
-    };
+/** Routes of `/v1/chains`: the chains, how far each has been read, and what can be changed about them at run time. */
+export function createChainRoutes({ registry, changes, indexers }: Deps): (app: HttpServer) => Promise<void> {
+  const view = (name: string): ChainView => {
+    const entry = registry.chains.get(name);
+    if (!entry) throw new Error(`the chain ${name} is not there`);
+    return viewOf(entry, indexers.get(name)?.status());
   };
-  return async (app) => {
+
+  function readRoutes(app: HttpServer): void {
     app.get(
       "/v1/chains",
       {
@@ -66,8 +87,30 @@ export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void
           response: { 200: z.object({ chains: z.array(chainSchema) }), "5xx": problemSchema },
         },
       },
-      async () => ({ chains: Object.entries(deps.chains).map(([name, config]) => view(name, config)) }),
+      async () => ({
+        chains: registry.chains.entries().flatMap(([name, { state }]) => (state === "removed" ? [] : [view(name)])),
+      }),
     );
+    app.post(
+      "/v1/chains",
+      {
+        schema: {
+          tags: ["chains"],
+          summary: "Add a chain",
+          description: "Its endpoints and contracts are asked whether they are what the request says they are.",
+          security: secured,
+          body: newChainSchema,
+          response: { 201: chainSchema, ...problems },
+        },
+      },
+      async ({ body: { name, ...settings } }, reply) => {
+        await changes.addChain(name, settings);
+        return reply.code(201).send(view(name));
+      },
+    );
+  }
+
+  function reindexRoute(app: HttpServer): void {
     app.post(
       "/v1/chains/:name/reindex",
       {
@@ -76,21 +119,99 @@ export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void
           summary: "Go on after a reorganisation deeper than finality",
           description:
             "Takes back what was recorded above the fork, final or not, and reads the chain again from there.",
-          security: [{ startupToken: [] }],
-          params: z.object({ name: z.string() }),
+          security: secured,
+          params: nameParams,
           body: reindexSchema,
-          response: { 202: chainSchema, "4xx": problemSchema, "5xx": problemSchema },
+          response: { 202: chainSchema, ...problems },
         },
       },
       async ({ params: { name }, body: { fork } }, reply) => {
-        const config = deps.chains[name];
-        if (!config) throw new LockstepError("not-found", `there is no chain ${name}`, { details: { field: "name" } });
-        const indexer = deps.indexers.get(name);
+        if ((registry.chains.get(name)?.state ?? "removed") === "removed") {
+          throw new LockstepError("not-found", `there is no chain ${name}`, { details: { field: "name" } });
+        }
+        const indexer = indexers.get(name);
         if (!indexer) throw new LockstepError("reindex-refused", `this process does not index ${name}`);
         await indexer.reindex(fork);
-        return reply.code(202).send(view(name, config));
+        return reply.code(202).send(view(name));
       },
     );
+  }
+
+  function changeRoutes(app: HttpServer): void {
+    app.patch(
+      "/v1/chains/:name",
+      {
+        schema: {
+          tags: ["chains"],
+          summary: "Change settings of a chain",
+          security: secured,
+          params: nameParams,
+          body: chainPatchSchema,
+          response: one,
+        },
+      },
+      async ({ params: { name }, body }) => {
+        await changes.changeChain(name, body as Record<string, Json>);
+        return view(name);
+      },
+    );
+    for (const [verb, state, summary] of verbs) {
+      app.post(
+        `/v1/chains/:name/${verb}`,
+        { schema: { tags: ["chains"], summary, security: secured, params: nameParams, response: one } },
+        async ({ params: { name } }) => {
+          await changes.setChain(name, state);
+          return view(name);
+        },
+      );
+    }
+    app.delete(
+      "/v1/chains/:name",
+      {
+        schema: {
+          tags: ["chains"],
+          summary: "Remove a chain that nothing needs any more",
+          security: secured,
+          params: nameParams,
+          querystring: removal,
+          response: one,
+        },
+      },
+      async ({ params: { name }, query }) => {
+        await changes.removeChain(name, query.force === "true");
+        return view(name);
+      },
+    );
+  }
+
+  return async (app) => {
+    readRoutes(app);
+    reindexRoute(app);
+    changeRoutes(app);
+  };
+}
+
+const verbs = [
+  ["pause", "paused", "Take on nothing new for a chain; claims, refunds and reading go on"],
+  ["resume", "active", "Take on new things for a chain again"],
+] as const;
+
+function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView {
+  const { name, source, state, revision, settings } = entry;
+  const { finality, endpoints, ...shown } = settings;
+  const fork = forkOf(status);
+  return {
+    ...{ name, source, state, revision, ...shown },
+    finality: typeof finality === "string" ? finality : String(finality.blocks),
+    endpoints: endpoints.map((endpoint) => ({ host: new URL(endpoint).host })),
+    indexer: status?.state ?? "stopped",
+    ...(status?.head !== undefined && { head: status.head }),
+    ...(status?.indexed !== undefined && { indexed: status.indexed }),
+    ...(status?.final !== undefined && { final: status.final }),
+    ...(status?.checked !== undefined && { checked: status.checked }),
+    ...(status?.verified !== undefined && { verified: status.verified }),
+    ...(status?.error && { error: { code: status.error.code, message: status.error.message } }),
+    ...(fork && { fork }),
   };
 }
 

@@ -5,18 +5,25 @@ import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
 import { defendLocally } from "#core/http/localOnly.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer } from "#core/indexer/createIndexer.ts";
+import type { Live } from "#core/kernel/live.ts";
+import type { Roster } from "#core/kernel/roster.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
+import type { RegistryChanges } from "../registry/changes.ts";
+import type { Registry } from "../registry/registry.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
+import { createLaneRoutes } from "./lanes.ts";
 import { createStateRoutes } from "./state.ts";
 
 type Deps = {
   config: ServiceConfig;
   db: Db;
-  chains: Readonly<Record<string, ChainAccess>>;
-  indexers: ReadonlyMap<string, Indexer>;
+  chains: Live<ChainAccess>;
+  indexers: Pick<Roster<Indexer>, "get" | "all">;
+  registry: Registry;
+  changes: RegistryChanges;
   sender: Pick<RunningSender, "status">;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
@@ -44,7 +51,16 @@ export function createServiceHttp(deps: Deps): Part {
   };
 }
 
-async function buildServer({ config, db, chains, indexers, sender, log, contexts }: Deps): Promise<HttpServer> {
+async function buildServer({
+  config,
+  db,
+  chains,
+  indexers,
+  sender,
+  log,
+  contexts,
+  ...deps
+}: Deps): Promise<HttpServer> {
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -52,10 +68,11 @@ async function buildServer({ config, db, chains, indexers, sender, log, contexts
     description,
   });
   defendLocally(app, ensureToken(config.dataDir));
-  await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers), senderCheck(sender)])(app);
+  await createHealthRoutes(() => [databaseCheck(db), ...indexers.all().map(indexerCheck), senderCheck(sender)])(app);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
-  await createChainRoutes({ chains: config.chains, indexers })(app);
+  await createChainRoutes({ ...deps, indexers })(app);
+  await createLaneRoutes(deps)(app);
   await createStateRoutes({ chains })(app);
   return app;
 }
@@ -70,17 +87,17 @@ function databaseCheck(db: Db): HealthCheck {
   };
 }
 
-function indexerChecks(indexers: ReadonlyMap<string, Indexer>): HealthCheck[] {
-  return [...indexers].map(([chain, indexer]) => ({
+function indexerCheck(indexer: Indexer): HealthCheck {
+  const { chain, state, error, healthyAt } = indexer.status();
+  return {
     name: `indexer ${chain}`,
     async check() {
-      const { state, error, healthyAt } = indexer.status();
       if (state === "halted") return `${error?.code ?? "halted"}: ${error?.message ?? ""}`;
       if (healthyAt === undefined) return "the chain has not been read yet";
       if (error?.code === "logs-missing" || error?.code === "lane-broken") return `${error.code}: ${error.message}`;
       return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
     },
-  }));
+  };
 }
 
 /** An account that does not send any more sends nothing at all, claims included. */

@@ -5,6 +5,7 @@ import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import { address, type Hex, hash, hex, uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import type { Live } from "#core/kernel/live.ts";
 
 const params = z.object({ name: z.string(), address });
 const slotParams = params.extend({ slot: hash.meta({ description: "The slot as 32 bytes" }) });
@@ -58,14 +59,12 @@ proof does not bear out is refused (\`chain-answer-invalid\`).`;
 type Prover = Pick<ChainAccess, "chainId" | "prove">;
 
 /** Routes of `/v1/chains/{name}/state`: what a chain's state holds, with the proof. */
-export function createStateRoutes(deps: {
-  chains: Readonly<Record<string, Prover>>;
-}): (app: HttpServer) => Promise<void> {
+export function createStateRoutes(deps: { chains: Live<Prover> }): (app: HttpServer) => Promise<void> {
   const chainOf = (name: string): Prover => {
-    const chain = Object.hasOwn(deps.chains, name) ? deps.chains[name] : undefined;
+    const chain = deps.chains.get(name);
     if (chain) return chain;
     throw new LockstepError("chain-unknown", `there is no chain "${name}"`, {
-      details: { field: "name", known: Object.keys(deps.chains) },
+      details: { field: "name", known: deps.chains.entries().map(([each]) => each) },
     });
   };
   return async (app) => {

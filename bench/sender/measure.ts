@@ -6,6 +6,7 @@ import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import { createSender } from "#core/sender/createSender.ts";
@@ -56,7 +57,7 @@ export async function measureSending(options: {
     },
   });
   const sender = createSender({
-    ...{ db, clock, log, keyStore, chains: { alpha: chain }, sealer: createSealer(redact(randomBytes(32))) },
+    ...{ db, clock, log, keyStore, chains: fixed({ alpha: { chain } }), sealer: createSealer(redact(randomBytes(32))) },
     store: createEventStore({ db, schemas: intentEvents, projections: [], log, clock }),
   });
   await sender.start();

@@ -9,6 +9,9 @@ export type Role = (typeof roles)[number];
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "expected lower case letters, digits and dashes");
 
+/** Names of chains, in the configuration and over the API. */
+export const chainName = name;
+
 /** The configuration file of the service. Unknown keys are refused. */
 export const serviceConfigSchema = z
   .strictObject({

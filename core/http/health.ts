@@ -9,8 +9,11 @@ const readySchema = z.object({
   checks: z.array(z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })),
 });
 
-/** `/health/live`: the process answers. `/health/ready`: everything it needs is well, or 503 with the reasons. */
-export function createHealthRoutes(checks: readonly HealthCheck[]): (app: HttpServer) => Promise<void> {
+/**
+ * `/health/live`: the process answers. `/health/ready`: everything it needs now, which may change while it runs, is
+ * well, or 503 with the reasons.
+ */
+export function createHealthRoutes(checks: () => readonly HealthCheck[]): (app: HttpServer) => Promise<void> {
   const run = async ({ name, check }: HealthCheck) => {
     const reason = await check().catch(() => "the check failed");
     return { name, ok: reason === undefined, ...(reason !== undefined && { reason }) };
@@ -37,7 +40,7 @@ export function createHealthRoutes(checks: readonly HealthCheck[]): (app: HttpSe
         },
       },
       async (_request, reply) => {
-        const results = await Promise.all(checks.map(run));
+        const results = await Promise.all(checks().map(run));
         const ready = results.every(({ ok }) => ok);
         return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "unready", checks: results });
       },

@@ -68,6 +68,8 @@ export type Indexer = {
    * the block is not that of the chain and of what is recorded.
    */
   reindex(fork: KnownBlock): Promise<void>;
+  /** Shows observers every block from the start once more, because they serve more lanes now than before. */
+  readAgain(): void;
 };
 
 export function createIndexer(deps: IndexerDeps): Indexer {
@@ -208,6 +210,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       error: lastError ?? assurance.trouble(),
     }),
     wake: () => loop?.wake(),
+    readAgain: gaps.open,
     async reindex(fork) {
       const stored = halted && lastError?.code === "reorg-too-deep" ? await loadState(db, chain.name) : undefined;
       const next = await stateFrom(chain, stored, fork);

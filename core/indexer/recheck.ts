@@ -7,8 +7,10 @@ import type { RecordedBlock } from "./tables.ts";
 export type Recheck = {
   /** The blocks with the ids of all logs known now. */
   readonly known: readonly RecordedBlock[];
-  /** Blocks that have logs which were not recorded, ascending, each with all of its logs. */
+  /** Blocks that have logs which were not recorded, or all that have logs, ascending, each with all of its logs. */
   readonly missed: readonly IndexedBlock[];
+  /** Which of these have logs that were not recorded, as far as is known: old blocks are not recorded one by one. */
+  readonly incomplete: readonly bigint[];
 };
 
 /**
@@ -20,24 +22,28 @@ export async function recheck(request: {
   chain: Chain;
   reader: SpanReader;
   known: readonly RecordedBlock[];
-  range: { readonly above: bigint; readonly upTo: bigint };
+  /** `all`: blocks are shown whatever is recorded of them. */
+  range: { readonly above: bigint; readonly upTo: bigint; readonly all: boolean };
   addresses: readonly Hex[];
 }): Promise<Recheck | undefined> {
   const { chain, reader, known, range, addresses } = request;
-  if (range.upTo <= range.above || addresses.length === 0) return { known, missed: [] };
+  if (range.upTo <= range.above || addresses.length === 0) return { known, missed: [], incomplete: [] };
   const logs = await reader.logs(range.above + 1n, range.upTo, addresses);
   const recorded = new Map(known.map((block) => [block.number, block]));
   const missed: IndexedBlock[] = [];
+  const incomplete: bigint[] = [];
   const byBlock = [...Map.groupBy(logs, (entry) => entry.blockNumber)].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [number, found] of byBlock) {
     const before = recorded.get(number);
     const ids = found.map(logId);
     if (before !== undefined && found.some((entry) => entry.blockHash !== before.hash)) return undefined;
-    if (before !== undefined && ids.every((id) => before.logs.includes(id))) continue;
+    const isWhole = before !== undefined && ids.every((id) => before.logs.includes(id));
+    if (isWhole && !range.all) continue;
+    if (!isWhole && (before !== undefined || !range.all)) incomplete.push(number);
     const block = await chain.block(number);
     if (block === undefined || found.some((entry) => entry.blockHash !== block.hash)) return undefined;
     missed.push({ block, logs: found });
-    if (before) recorded.set(number, { ...before, logs: [...new Set([...before.logs, ...ids])] });
+    if (before && !isWhole) recorded.set(number, { ...before, logs: [...new Set([...before.logs, ...ids])] });
   }
-  return { known: missed.length === 0 ? known : [...recorded.values()], missed };
+  return { known: missed.length === 0 ? known : [...recorded.values()], missed, incomplete };
 }

@@ -15,18 +15,23 @@ export type Rereading = {
   commit(from: IndexState, to: IndexState, news: News): Promise<IndexState>;
 };
 
-/** Shows blocks up to the tip again of which the node had left out logs, one commit a window; the checkpoint stays. */
-export async function reread(parts: Rereading, state: IndexState, from: bigint): Promise<void> {
+/**
+ * Shows the blocks up to the tip again, one commit a window; the checkpoint stays. Also those that were shown whole:
+ * what an observer passed over then (a lane that was not served yet) may be what it misses now. False when the chain is
+ * not the recorded one any more.
+ */
+export async function reread(parts: Rereading, state: IndexState, from: bigint): Promise<boolean> {
   const tip = tipOf(state).number;
   let now = state;
   for (let above = from - 1n; above < tip; ) {
     const end = above + BigInt(parts.logWindow);
     const upTo = end < tip ? end : tip;
-    const next = await showMissed(parts, now, { above, upTo }, now.checked);
-    if (next === undefined) return;
+    const next = await show(parts, now, { above, upTo, all: true }, now.checked);
+    if (next === undefined) return false;
     now = next;
     above = upTo;
   }
+  return true;
 }
 
 /**
@@ -37,21 +42,21 @@ export async function lookTwice(parts: Rereading, state: IndexState): Promise<In
   if (state.checked >= state.final) return state;
   const end = state.checked + BigInt(parts.logWindow);
   const upTo = end < state.final ? end : state.final;
-  return (await showMissed(parts, state, { above: state.checked, upTo }, upTo)) ?? state;
+  return (await show(parts, state, { above: state.checked, upTo, all: false }, upTo)) ?? state;
 }
 
-async function showMissed(
+async function show(
   parts: Rereading,
   state: IndexState,
-  range: { readonly above: bigint; readonly upTo: bigint },
+  range: { readonly above: bigint; readonly upTo: bigint; readonly all: boolean },
   checked: bigint,
 ): Promise<IndexState | undefined> {
   const { chain, reader, observers, log } = parts;
   const addresses = allAddresses(chain.name, observers);
   const found = await recheck({ chain, reader, known: state.known, range, addresses });
   if (found === undefined) return undefined;
-  for (const { block } of found.missed) {
-    log.error({ chain: chain.name, block: block.number }, "logs had been left out by the node");
+  for (const block of found.incomplete) {
+    log.error({ chain: chain.name, block }, "logs had been left out by the node");
   }
   if (found.missed.length === 0 && checked === state.checked) return state;
   // What was missed may be final by now, and an idle chain would not say so again.

@@ -15,8 +15,13 @@ export async function assertGenesis(chain: Pick<Chain, "name" | "genesis">, know
   );
 }
 
+/** The first block that a chain began with when it was first seen; undefined for one that never was. */
+export async function rememberedGenesis(from: Queryable, chain: string): Promise<Hex | undefined> {
+  return (await loadState(from, chain))?.genesis;
+}
+
 /** The same against what the database remembers, before anything that is stored is acted on. */
 export async function assertSameChain(from: Queryable, chain: Pick<Chain, "name" | "genesis">): Promise<void> {
-  const stored = await loadState(from, chain.name);
-  if (stored) await assertGenesis(chain, stored.genesis);
+  const known = await rememberedGenesis(from, chain.name);
+  if (known !== undefined) await assertGenesis(chain, known);
 }

@@ -36,7 +36,7 @@ export async function settle(request: SettleRequest): Promise<{ state: IndexStat
   if (recorded !== undefined && recorded.hash !== final.hash) return undefined;
   // A final block vouches for those below it only as far as they are its ancestors.
   if (final.number > tip.number && (await chain.block(tip.number))?.hash !== tip.hash) return undefined;
-  const range = { above: next.final, upTo: height < seen ? height : seen };
+  const range = { above: next.final, upTo: height < seen ? height : seen, all: false };
   const addresses = allAddresses(chain.name, observers);
   const found = await recheck({ chain, reader, known: next.known, range, addresses });
   if (found === undefined) return undefined;

@@ -77,6 +77,7 @@ export function createAdmission(
         : "its time had passed before it was signed";
       return { reason: "expired", detail };
     }
+    if (settings.holds(intent.kind)) return "later";
     if (isTooDear(fresh, settings.feeCeiling(intent.kind))) return "dear";
     if (!isPayable) return "short";
     if (!intent.dryRun || moved || "builder" in intent.call) return "ready";

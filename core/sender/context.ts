@@ -26,6 +26,8 @@ export type SendSettings = {
   readonly stuckMs: number;
   /** Below which balance an account raises an alarm; undefined: never. */
   lowBalance(account: string): LowBalance | undefined;
+  /** True while intents of this kind stay in the queue, because the chain is paused. */
+  holds(kind: string): boolean;
 };
 
 /** An amount in wei, or what so many transactions as the account sends cost at present. */

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import type { KeyStore } from "../chain/keys.ts";
-import type { Db, Queryable } from "../db/db.ts";
+import type { Db, Queryable, Tx } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
+import type { Live } from "../kernel/live.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
+import { createRoster } from "../kernel/roster.ts";
 import type { Sealer } from "../kernel/seal.ts";
 import type { Log } from "../observe/log.ts";
 import { createAttemptSigner } from "./attempts.ts";
@@ -13,7 +15,7 @@ import { defaultFeeCeiling } from "./fees.ts";
 import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
 import { createPools } from "./pools.ts";
-import { findIntent, findIntentsByTransactions, findWaiting } from "./queries.ts";
+import { countOpenIntents, findIntent, findIntentsByTransactions, findWaiting } from "./queries.ts";
 import { senderChannel as channel, insertIntents } from "./rows.ts";
 import type { CallBuilder, IntentGuard, IntentRequest, Sender, Waiting } from "./sender.ts";
 import { createWaits } from "./waits.ts";
@@ -30,13 +32,19 @@ const defaults: SendSettings = {
   outbids: () => false,
   stuckMs: 60_000,
   lowBalance: () => undefined,
+  holds: () => false,
 };
+
+/** A chain, and how it is sent to; what is left out has a default for a local network. */
+export type SendTarget = { readonly chain: SenderChain; readonly settings?: Partial<SendSettings> };
 
 export type SenderDeps = {
   readonly db: Db;
   readonly store: EventStore;
   /** By name. */
-  readonly chains: Readonly<Record<string, SenderChain>>;
+  readonly chains: Live<SendTarget>;
+  /** Throws `chain-unknown`, and keeps the chains from being removed until the transaction ends. */
+  admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   readonly keyStore: KeyStore;
   /** Names that stand for one of several accounts; none may be the name of an account. */
   readonly pools?: Readonly<Record<string, readonly string[]>>;
@@ -46,8 +54,6 @@ export type SenderDeps = {
   readonly builders?: Readonly<Record<string, CallBuilder>>;
   /** Last checks, by kind of intent. */
   readonly guards?: Readonly<Record<string, IntentGuard>>;
-  /** By chain; what is left out has a default for a local network. */
-  readonly settings?: Readonly<Record<string, Partial<SendSettings>>>;
   readonly clock: Clock;
   readonly log: Log;
   /** Called with `signed/{kind}` and `broadcast/{kind}`, after the write and after the bytes left. */
@@ -70,32 +76,57 @@ export type RunningSender = Sender & {
   figures(from: Queryable): Promise<SenderFigures>;
   /** Accounts whose oldest intent in no block is older than the chain's bound, and why. */
   stuck(from: Queryable): Promise<readonly StuckAccount[]>;
+  /** How many intents of a chain have not ended. */
+  unfinished(from: Queryable, chain: string): Promise<number>;
 };
+
+/** The accounts of one chain. */
+type ChainLanes = { readonly byAccount: ReadonlyMap<string, Lane>; start(): void; stop(): Promise<void> };
 
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
   const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark, onActivity = () => undefined } = deps;
   const pools = checkedPools(deps.pools ?? {}, keyStore);
-  const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...deps.settings?.[chain] });
-  const lanes = new Map<string, Lane>();
-  for (const [name, chain] of Object.entries(chains)) {
-    for (const account of keyStore.names()) {
-      const { store, sealer, clock } = deps;
-      const signer = createAttemptSigner({ chainId: chain.chainId, account, keyStore, sealer, builders });
-      const settings = settingsOf(name);
-      const log = deps.log.child({ module: "sender", chain: name, account });
-      const address = keyStore.address(account);
-      const relieve = () => placement.relieve(name, account);
-      const waits = createWaits({ chain: name, account });
-      const shared = { db, store, guards, clock, log, mark, onActivity, relieve, waits };
-      lanes.set(laneKey(name, account), createLane({ ...shared, chain, account, address, signer, settings }));
-    }
+  const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...chains.get(chain)?.settings });
+  const roster = createRoster<SendTarget, ChainLanes>({
+    live: chains,
+    create: lanesOf,
+    keeps: ({ byAccount }, before, after) =>
+      before.chain === after.chain &&
+      before.settings === after.settings &&
+      [...byAccount.values()].every((lane) => lane.status().state !== "halted"),
+    onError: (error, chain) => deps.log.error({ err: error, chain }, "the sender of a chain did not start or stop"),
+  });
+  const laneAt = (chain: string, account: string) => roster.get(chain)?.byAccount.get(account);
+
+  function lanesOf({ chain, settings: given }: SendTarget, name: string): ChainLanes {
+    const { store, sealer, clock } = deps;
+    const settings = { ...defaults, ...given };
+    const byAccount = new Map(
+      keyStore.names().map((account): [string, Lane] => {
+        const signer = createAttemptSigner({ chainId: chain.chainId, account, keyStore, sealer, builders });
+        const log = deps.log.child({ module: "sender", chain: name, account });
+        const address = keyStore.address(account);
+        const relieve = () => placement.relieve(name, account);
+        const waits = createWaits({ chain: name, account });
+        const shared = { db, store, guards, clock, log, mark, onActivity, relieve, waits };
+        return [account, createLane({ ...shared, chain, account, address, signer, settings })];
+      }),
+    );
+    return {
+      byAccount,
+      start() {
+        for (const lane of byAccount.values()) lane.start();
+      },
+      stop: async () => void (await Promise.all([...byAccount.values()].map((lane) => lane.stop()))),
+    };
   }
+
   const placement = createPools({
     db,
     pools,
     stateOf(chain, account) {
-      const status = lanes.get(laneKey(chain, account))?.status();
+      const status = laneAt(chain, account)?.status();
       if (status === undefined) return { fit: true };
       const { state, oldestWaitingMs = 0, free, maxFeePerGas } = status;
       const fit = state !== "halted" && oldestWaitingMs < settingsOf(chain).stuckMs;
@@ -106,7 +137,7 @@ export function createSender(deps: SenderDeps): RunningSender {
 
   function check(intent: IntentRequest): void {
     const { id, chain, account, gas, call } = intent;
-    if (chains[chain] === undefined) {
+    if (chains.get(chain) === undefined) {
       throw new LockstepError("chain-unknown", `there is no chain ${chain}`, { details: { chain } });
     }
     if (!(account in pools)) keyStore.address(account);
@@ -126,10 +157,11 @@ export function createSender(deps: SenderDeps): RunningSender {
     async submit(tx, intents) {
       if (intents.length === 0) return;
       for (const intent of intents) check(intent);
+      await deps.admit?.(tx, [...new Set(intents.map(({ chain }) => chain))]);
       const placed = await placement.place(tx, intents);
       await insertIntents(tx, placed, { channel, at: deps.clock.now() });
       tx.afterCommit(() => {
-        for (const { chain, account } of placed) lanes.get(laneKey(chain, account))?.wake();
+        for (const { chain, account } of placed) laneAt(chain, account)?.wake();
       });
     },
     find: findIntent,
@@ -137,22 +169,23 @@ export function createSender(deps: SenderDeps): RunningSender {
     async start() {
       unlisten ??= await db.listen(channel, (payload) => {
         const named = lanePayload.safeParse(payload);
-        if (named.success) lanes.get(laneKey(...named.data))?.wake();
+        if (named.success) laneAt(...named.data)?.wake();
       });
-      for (const lane of lanes.values()) lane.start();
+      await roster.start();
     },
     async stop() {
       await unlisten?.();
       unlisten = undefined;
-      await Promise.all([...lanes.values()].map((lane) => lane.stop()));
+      await roster.stop();
     },
-    status: () => [...lanes.values()].map((lane) => lane.status()),
+    status: () => roster.all().flatMap(({ byAccount }) => [...byAccount.values()].map((lane) => lane.status())),
+    unfinished: countOpenIntents,
     waiting: findWaiting,
     figures: (from) => readFigures(from, deps.clock.now()),
     async stuck(from) {
-      const bounds = Object.keys(chains).map((chain) => ({ chain, ms: settingsOf(chain).stuckMs }));
+      const bounds = chains.entries().map(([chain]) => ({ chain, ms: settingsOf(chain).stuckMs }));
       const found = await stuckAccounts(from, bounds, deps.clock.now());
-      const failing = (each: StuckAccount) => lanes.get(laneKey(each.chain, each.account))?.status().error?.code;
+      const failing = (each: StuckAccount) => laneAt(each.chain, each.account)?.status().error?.code;
       return found.map((each) => ({ ...each, reason: each.reason ?? failing(each) }));
     },
   };
@@ -170,8 +203,6 @@ function checkedPools(pools: Readonly<Record<string, readonly string[]>>, keySto
   }
   return pools;
 }
-
-const laneKey = (chain: string, account: string) => JSON.stringify([chain, account]);
 
 const lanePayload = z
   .string()

@@ -80,6 +80,16 @@ export async function findWaiting(from: Queryable): Promise<ReadonlyMap<string, 
   );
 }
 
+/** Intents of a chain that have not ended: queued, under way, or in a block that is not final. */
+export async function countOpenIntents(from: Queryable, chain: string): Promise<number> {
+  const [row] = await from.query<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM sender_intent
+      WHERE chain = $1 AND state IN ('queued', 'signed', 'included')`,
+    [chain],
+  );
+  return row?.count ?? 0;
+}
+
 /** Which intents transactions were signed for; those of others are absent. Hashes are in lower case. */
 export async function findIntentsByTransactions(
   from: Queryable,

@@ -7,6 +7,7 @@ import { testTokenAbi } from "#core/abi/testToken.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { quietLog } from "#test/support/databases.ts";
 import { type LocalChain, localKey, startLocalChain } from "#test/support/localChain.ts";
@@ -73,7 +74,7 @@ describe("the routes of a chain's state", () => {
     const server = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d" });
     const config = { name: "alpha", chainId: 31_337_41, endpoints, finality: { blocks: 2 } };
     const chain = createChain(config, { log: quietLog, clock: systemClock, retries: 1 });
-    await createStateRoutes({ chains: { alpha: chain } })(server);
+    await createStateRoutes({ chains: fixed({ alpha: chain }) })(server);
     return server;
   };
   const get = async (path: string, from = app) => {

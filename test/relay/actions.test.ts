@@ -5,6 +5,7 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import type { MessageEvent } from "#relay/events.ts";
@@ -36,7 +37,13 @@ async function open(backend: DatabaseBackend, story: readonly MessageEvent[]) {
   const load = async () => foldMessage(await store.load<MessageEvent>(db, "message-1"))!;
   return {
     ...{ intents, submitted, close: database.close },
-    actions: createMessageActions({ db, store, sender, lanes: createLanes({ chains: sites }), account: "relayer" }),
+    actions: createMessageActions({
+      db,
+      store,
+      sender,
+      lanes: createLanes({ chains: fixed(sites) }),
+      account: "relayer",
+    }),
     status: async () => statusOf((await load()).progress),
     failure: async () => (await load()).failure,
   };

@@ -7,6 +7,7 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { fixed } from "#core/kernel/live.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { createCheckpointAuthority } from "#relay/checkpointAuthority.ts";
@@ -72,11 +73,11 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
     const nonce = to < scene.signed ? to : scene.signed;
     return nonce < first ? { fresh: [] } : { quorum: { nonce, signatures: [] }, fresh: [] };
   };
-  const lanes = createLanes({ chains: { ...sites, beta: { ...sites.beta, chain } } });
+  const lanes = createLanes({ chains: fixed({ ...sites, beta: { ...sites.beta, chain } }) });
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
   const contents = createRecentContents();
   const driver = createLaneDriver({
-    ...{ db, store, sender, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
+    ...{ db, store, sender, lanes, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
     authorities: {
       checkpoint: createCheckpointAuthority({ db, attestations: { recent: () => [] }, collect, book, clock }),
       proof: () => assert.fail("no lane here is delivered by proof"),
@@ -86,7 +87,7 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
     contents,
     store,
     sender,
-    chains: sites,
+    chains: fixed(sites),
     lanes,
     managed: new Set(),
     wake: () => undefined,

@@ -22,6 +22,7 @@ import { createHttpServer } from "#core/http/server.ts";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import type { Job } from "#core/queue/queue.ts";
@@ -145,13 +146,18 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const processOn = (own: Db) => {
     const schemas = { ...intentEvents, ...relayEvents };
     const store = createEventStore({ db: own, log, clock, schemas, projections: relayProjections });
-    const sender = createSender({ db: own, store, chains, keyStore, sealer, clock, log });
+    const sendTo = fixed(Object.fromEntries(names.map((name) => [name, { chain: chains[name] }])));
+    const sender = createSender({ db: own, store, chains: sendTo, keyStore, sealer, clock, log });
     const ends = names.map((name) => {
       const { gateway, stateOracle } = sites[name].contracts;
       return [name, { chain: chains[name], gateway, stateOracle, prove: chains[name].prove }];
     });
     const shared = { db: own, store, sender, keyStore, clock, log };
-    return { store, sender, relay: createRelay({ ...shared, chains: Object.fromEntries(ends), config: relayConfig }) };
+    return {
+      store,
+      sender,
+      relay: createRelay({ ...shared, chains: fixed(Object.fromEntries(ends)), config: relayConfig }),
+    };
   };
   const { store, sender, relay } = processOn(db);
   const front = options.separateApi ? processOn(database.another()) : { relay };

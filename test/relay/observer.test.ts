@@ -8,6 +8,7 @@ import { eventMigrations } from "#core/events/migrations.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { createRecentContents } from "#relay/contents.ts";
 import { createLanes, laneName } from "#relay/lane.ts";
@@ -35,7 +36,7 @@ async function open(backend: DatabaseBackend) {
   let lookUps = 0;
   let statements = 0;
   const observer = createRelayObserver({
-    ...{ store, chains: sites, lanes: createLanes({ chains: sites }), managed: new Set([own]) },
+    ...{ store, chains: fixed(sites), lanes: createLanes({ chains: fixed(sites) }), managed: new Set([own]) },
     contents: createRecentContents(),
     sender: {
       findByTransactions: async (_from, hashes) => {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { createLanes } from "#relay/lane.ts";
 import { createLaneRunner } from "#relay/runner.ts";
 import { quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
 
-const lanes = createLanes({ chains: sites });
+const lanes = createLanes({ chains: fixed(sites) });
 const there = lanes.get({ origin: "alpha", destination: "beta" });
 const back = lanes.get({ origin: "beta", destination: "alpha" });
 

@@ -16,7 +16,7 @@ await forEachDatabase("the swap observer", (backend) => {
 
   async function openWorld(database: Parameters<typeof swapWorld>[0]) {
     const world = await swapWorld(database);
-    const observer = createSwapObserver({ ...world, names: ["alpha", "beta"] });
+    const observer = createSwapObserver(world);
     return {
       ...world,
       observer,

@@ -8,6 +8,7 @@ import type { IndexedBlock } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
 import type { SwapEvent } from "#swap/events.ts";
@@ -84,7 +85,10 @@ export async function swapWorld({ db }: OpenDatabase) {
   const store = createEventStore({ db, schemas: swapEvents, projections: swapProjections, log: quietLog });
   const timelockContract = hexOf("c", 20);
   const chains = createSwapChains({
-    chains: { alpha: { chain: alpha, timelockContract, timing }, beta: { chain: beta, timelockContract, timing } },
+    chains: fixed({
+      alpha: { chain: alpha, timelockContract, timing },
+      beta: { chain: beta, timelockContract, timing },
+    }),
     reactionSeconds: 10n,
     clock,
   });

@@ -6,6 +6,7 @@ import type { Hex } from "viem";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import { createSender, type RunningSender } from "#core/sender/createSender.ts";
@@ -102,9 +103,9 @@ describe("the sender on a chain where everything goes wrong", () => {
       const { db } = database;
       const store = createEventStore({ db, schemas: intentEvents, projections: [], log: quietLog, clock });
       const sender = createSender({
-        ...{ db, store, chains: { [name]: chain }, keyStore: modelKeys, sealer, clock, log: quietLog, mark },
+        ...{ db, store, keyStore: modelKeys, sealer, clock, log: quietLog, mark },
         pools: { pool: ["alice", "bob"] },
-        settings: { [name]: { pollMs: 20, resendMs, maxPending: 6 } },
+        chains: fixed({ [name]: { chain, settings: { pollMs: 20, resendMs, maxPending: 6 } } }),
       });
       await sender.start();
       return sender;

@@ -9,8 +9,10 @@ import { eventMigrations } from "#core/events/migrations.ts";
 import type { EventOf, EventStore } from "#core/events/store.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
+import type { SendSettings } from "#core/sender/context.ts";
 import { createSender, type RunningSender, type SenderDeps } from "#core/sender/createSender.ts";
 import { type IntentRequest, intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
@@ -26,7 +28,11 @@ export type Bench = {
   readonly keyStore: KeyStore;
   /** A sender as a process of its own would have it, started; stopped by `close`. */
   process(
-    options?: Partial<SenderDeps> & { url?: string; finality?: { blocks: number } | "finalized" },
+    options?: Partial<SenderDeps> & {
+      url?: string;
+      finality?: { blocks: number } | "finalized";
+      settings?: { alpha: Partial<SendSettings> };
+    },
   ): Promise<RunningSender & { readonly db: Db }>;
   submit(sender: RunningSender, intents: readonly IntentRequest[]): Promise<void>;
   eventsOf(id: string): Promise<IntentEvent[]>;
@@ -49,15 +55,15 @@ export async function openBench(backend: DatabaseBackend, chain: { url: string; 
   return {
     database,
     keyStore,
-    async process({ url = chain.url, finality = { blocks: 0 }, ...overrides } = {}) {
+    async process({ url = chain.url, finality = { blocks: 0 }, settings, ...overrides } = {}) {
       const db = database.another();
       const access = createChain(
         { name: "alpha", chainId: chain.chainId, endpoints: [url], finality },
         { log: quietLog, clock: systemClock, timeoutMs: 1_000, retries: 1 },
       );
       const sender = createSender({
-        ...{ db, store: storeOn(db), chains: { alpha: access }, keyStore, sealer, clock: systemClock, log: quietLog },
-        settings: { alpha: { pollMs: 5, resendMs: 100 } },
+        ...{ db, store: storeOn(db), keyStore, sealer, clock: systemClock, log: quietLog },
+        chains: fixed({ alpha: { chain: access, settings: settings?.alpha ?? { pollMs: 5, resendMs: 100 } } }),
         ...overrides,
       });
       running.push(sender);

@@ -1,0 +1,83 @@
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
+import type { ChainAccess } from "#core/chain/chain.ts";
+import { createChain } from "#core/chain/createChain.ts";
+import type { ChainConfig } from "#core/config/chains.ts";
+import { finalitySeconds } from "#core/config/finality.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import { type Live, mapLive } from "#core/kernel/live.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { SendTarget } from "#core/sender/createSender.ts";
+import { defaultFeeCeiling } from "#core/sender/fees.ts";
+import type { RelayChain } from "#relay";
+import type { SwapChain } from "#swap";
+import type { ChainEntry } from "./registry/registry.ts";
+
+const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
+
+/** The way to a chain; nothing is asked before it is used. */
+export const chainConnector =
+  (deps: { log: Log; clock: Clock }) =>
+  (name: string, settings: ChainConfig): ChainAccess =>
+    createChain({ name, ...settings }, { ...deps, errorsAbi });
+
+/** The chains as each part of the service wants them. */
+export type ChainViews = {
+  /** Those that are there: removed ones are only known. */
+  readonly present: Live<ChainEntry>;
+  readonly relay: Live<RelayChain>;
+  readonly swap: Live<SwapChain>;
+  readonly sender: Live<SendTarget>;
+};
+
+export function viewChains(chains: Live<ChainEntry>): ChainViews {
+  const present = mapLive(chains, (entry) => (entry.state === "removed" ? undefined : entry));
+  const settings = keptFor(sendSettings);
+  return {
+    present,
+    relay: mapLive(present, ({ access, settings: { gateway, stateOracle }, state }) => ({
+      ...{ chain: access, gateway, stateOracle, prove: access.prove, paused: state === "paused" },
+    })),
+    swap: mapLive(chains, ({ access, settings: { timelock, ...rest }, state }) => ({
+      ...{ chain: access, timelockContract: timelock, timing: timingOf(rest), state },
+    })),
+    sender: mapLive(present, (entry) => {
+      const isPaused = () => chains.get(entry.name)?.state === "paused";
+      const holds = (kind: string) => !goesOnWhilePaused(kind) && isPaused();
+      return { chain: entry.access, settings: settings(entry.settings, holds) };
+    }),
+  };
+}
+
+/** Nothing irreversible is cut when a chain is paused: claims, refunds, and what the sender needs for its nonces. */
+const goesOnWhilePaused = (kind: string) => /^(swap\.(claim|refund)-|sender\.)/.test(kind);
+
+/**
+ * A claim whose secret is public has to be mined whatever it costs, so it may offer far more than other transactions;
+ * not without any bound, because a fee estimate is only what an endpoint says.
+ */
+const claimCeiling = 20n * defaultFeeCeiling;
+const feeCeiling = (kind: string) => (kind.startsWith("swap.claim-") ? claimCeiling : defaultFeeCeiling);
+
+function sendSettings({ pollMs, blockSeconds }: ChainConfig, holds: (kind: string) => boolean) {
+  return { pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), feeCeiling, holds };
+}
+
+/** The same answer for the same settings, so that a sender is replaced only when they change. */
+function keptFor<K extends object, A extends readonly unknown[], V>(make: (key: K, ...rest: A) => V) {
+  const kept = new WeakMap<K, V>();
+  return (key: K, ...rest: A): V => {
+    const value = kept.get(key) ?? make(key, ...rest);
+    kept.set(key, value);
+    return value;
+  };
+}
+
+function timingOf(settings: Omit<ChainConfig, "timelock">) {
+  const seconds = (value: number) => BigInt(Math.ceil(value));
+  return {
+    finality: finalitySeconds(settings),
+    inclusion: seconds(settings.inclusionSeconds),
+    skew: seconds(settings.skewSeconds),
+  };
+}

@@ -1,0 +1,35 @@
+import type { ChainAccess } from "./chain.ts";
+
+/** A chain whose way to it can be replaced while others hold it. */
+export type ChainHandle = {
+  /** Asks whatever was put behind it last. */
+  readonly access: ChainAccess;
+  /** For every request from now on; those under way end where they began. Must be the same chain. */
+  replace(next: ChainAccess): void;
+};
+
+export function createChainHandle(first: ChainAccess): ChainHandle {
+  let current = first;
+  const { name, chainId } = first;
+  return {
+    access: {
+      name,
+      chainId,
+      genesis: () => current.genesis(),
+      block: (at) => current.block(at),
+      logs: (filter) => current.logs(filter),
+      receipt: (transactionHash) => current.receipt(transactionHash),
+      call: (request, at) => current.call(request, at),
+      account: (address, at) => current.account(address, at),
+      fees: () => current.fees(),
+      send: (signed) => current.send(signed),
+      verifyIdentity: () => current.verifyIdentity(),
+      prove: (request, at) => current.prove(request, at),
+      transactions: (block) => current.transactions(block),
+    },
+    replace(next) {
+      if (next.name !== name || next.chainId !== chainId) throw new RangeError(`the handle is for ${name} ${chainId}`);
+      current = next;
+    },
+  };
+}

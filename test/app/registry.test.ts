@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { it } from "node:test";
+import { encodeFunctionResult, toFunctionSelector, zeroAddress } from "viem";
+import { admitAny, admitNew } from "#app/registry/admission.ts";
+import { createRegistryChanges } from "#app/registry/changes.ts";
+import { openRegistry } from "#app/registry/registry.ts";
+import { registryMigrations } from "#app/registry/tables.ts";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
+import type { ChainAccess } from "#core/chain/chain.ts";
+import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
+import { relayConfigSchema } from "#core/config/relay.ts";
+import type { Db } from "#core/db/db.ts";
+import { migrate } from "#core/db/migrate.ts";
+import { indexerMigrations } from "#core/indexer/tables.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { redact } from "#core/kernel/redacted.ts";
+import { createSealer } from "#core/kernel/seal.ts";
+import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
+import { until } from "#test/support/until.ts";
+
+const key = "an-endpoint-key";
+const someone = (digit: string) => `0x${digit.repeat(40)}` as const;
+const chain = (chainId: number, more: object = {}): ChainConfig =>
+  chainConfigSchema.parse({
+    ...{ chainId, endpoints: [`http://127.0.0.1:1/${chainId}`], finality: { blocks: 0 } },
+    ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1, gateway: someone("1"), timelock: someone("2") },
+    ...more,
+  });
+const file = { alpha: chain(1), beta: chain(2) };
+const relay = relayConfigSchema.parse({
+  account: "relayer",
+  validators: [{ name: "one", address: someone("3"), url: "http://127.0.0.1:1" }],
+});
+
+/** A chain that has every contract and connects none. */
+function connect(name: string, { chainId, endpoints }: ChainConfig): ChainAccess {
+  const unknown = { gateway: zeroAddress, maxGasLimit: 0, maxPayload: 0, defaultGasLimit: 0 };
+  const isOpen = toFunctionSelector("isOpen(bytes32)");
+  const told = {
+    ...{ name, chainId, endpoints },
+    verifyIdentity: async () => undefined,
+    genesis: async () => `0x${"0".repeat(64)}` as const,
+    account: async () => ({ balance: 0n, nonce: 0, hasCode: true }),
+    call: async ({ data }: { data?: string }) =>
+      data?.startsWith(isOpen)
+        ? encodeFunctionResult({ abi: hashedTimelockAbi, functionName: "isOpen", result: false })
+        : encodeFunctionResult({ abi: gatewayAbi, functionName: "laneConfig", result: unknown }),
+  };
+  return told as unknown as ChainAccess;
+}
+
+const free = { messages: 0, swaps: 0, intents: 0 };
+
+await forEachDatabase("the registry", (backend) => {
+  const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
+    withDatabase(backend, async (database) => work(await openWorld(database)));
+
+  async function openWorld(database: OpenDatabase) {
+    await migrate(database.db, [...indexerMigrations, ...registryMigrations]);
+    const sealer = createSealer(redact(randomBytes(32)));
+    const used = { ...free };
+    const processOn = async (db: Db, chains: Record<string, ChainConfig> = file) => {
+      const deps = { db, sealer, connect, log: quietLog, clock: systemClock };
+      const registry = await openRegistry({ ...deps, config: { chains, relay } });
+      const usage = { ofChain: async () => used, ofLane: async () => used };
+      const changes = createRegistryChanges({ ...deps, registry, usage });
+      const lanes = () => registry.lanes.entries().map(([name]) => name);
+      return { db, registry, changes, lanes, settings: (name: string) => registry.chains.get(name)?.settings };
+    };
+    const one = await processOn(database.db);
+    return { one, used, another: (chains?: Record<string, ChainConfig>) => processOn(database.another(), chains) };
+  }
+
+  it(
+    "tells every process what was said in one, and remembers it",
+    inWorld(async ({ one, another }) => {
+      const other = await another();
+      await other.registry.start();
+      const { access } = other.registry.chains.get("alpha")!;
+      await one.changes.addChain("gamma", chain(3, { endpoints: [`http://127.0.0.1:1/?key=${key}`] }));
+      await one.changes.changeChain("alpha", { endpoints: ["http://127.0.0.1:2/"], pollMs: 77 });
+      await one.changes.setLane({ origin: "alpha", destination: "gamma" }, "paused");
+      await until(() => other.registry.revision() === 3n, "the other process follows", 4_000);
+      await other.registry.stop();
+      const third = await another();
+      for (const { registry, settings, lanes } of [one, other, third]) {
+        assert.deepEqual(settings("alpha")?.endpoints, ["http://127.0.0.1:2/"]);
+        assert.deepEqual([settings("alpha")?.pollMs, settings("alpha")?.chainId], [77, 1]);
+        assert.equal(registry.chains.get("gamma")?.source, "api");
+        assert.equal(lanes().length, 6);
+        assert.equal(registry.lanes.get("alpha→gamma")?.state, "paused");
+      }
+      assert.equal(other.registry.chains.get("alpha")?.access, access, "who holds a chain goes on with it");
+      const rows = await one.db.query("SELECT encode(sealed, 'escape') AS text FROM registry_words");
+      assert.ok(!JSON.stringify(rows).includes(key) && !JSON.stringify(rows).includes("127.0.0.1"));
+    }),
+  );
+
+  it(
+    "lets the API's word about a setting win over the file until it is taken back",
+    inWorld(async ({ one, another }) => {
+      await one.changes.changeChain("alpha", { pollMs: 77 });
+      const edited = { ...file, alpha: chain(1, { pollMs: 99, logWindow: 5 }), gamma: chain(3, { pollMs: 1 }) };
+      const later = await another(edited);
+      assert.deepEqual([later.settings("alpha")?.pollMs, later.settings("alpha")?.logWindow], [77, 5]);
+      await later.changes.changeChain("alpha", { pollMs: null });
+      assert.equal(later.settings("alpha")?.pollMs, 99);
+      await later.changes.removeChain("gamma", false);
+      assert.deepEqual((await another(edited)).lanes(), ["alpha→beta", "beta→alpha"]);
+      await assert.rejects(later.changes.addChain("gamma", chain(3, { gateway: someone("4") })), {
+        code: "setting-fixed",
+      });
+      await assert.rejects(later.changes.addChain("delta", chain(3)), { code: "chain-exists" });
+      await later.changes.addChain("gamma", chain(3, { pollMs: 2 }));
+      assert.equal((await another(edited)).settings("gamma")?.pollMs, 2);
+    }),
+  );
+
+  it(
+    "removes nothing that is in use, and passes over messages alone",
+    inWorld(async ({ one, used }) => {
+      Object.assign(used, { messages: 2, swaps: 1 });
+      const details = { messages: 2, swaps: 1, intents: 0, forcible: false };
+      for (const force of [false, true]) {
+        await assert.rejects(one.changes.removeChain("beta", force), { code: "chain-in-use", details });
+      }
+      used.swaps = 0;
+      await assert.rejects(one.changes.removeChain("beta", false), { code: "chain-in-use" });
+      await one.changes.removeChain("beta", true);
+      assert.deepEqual([one.lanes(), one.registry.chains.get("beta")?.state], [[], "removed"]);
+      await assert.rejects(one.changes.setChain("beta", "active"), { code: "not-found" });
+    }),
+  );
+
+  it(
+    "takes nothing new on for what another process has paused or removed",
+    inWorld(async ({ one, another }) => {
+      const other = await another();
+      const admitted = (admit: typeof admitNew) => one.db.tx((tx) => admit(tx, ["alpha", "beta"]));
+      await admitted(admitNew);
+      await other.changes.setChain("beta", "paused");
+      await assert.rejects(admitted(admitNew), { code: "chain-paused" });
+      await admitted(admitAny);
+      await other.changes.removeChain("beta", false);
+      await assert.rejects(admitted(admitAny), { code: "chain-unknown" });
+      await assert.rejects(
+        one.db.tx((tx) => admitAny(tx, ["nowhere"])),
+        { code: "chain-unknown" },
+      );
+    }),
+  );
+
+  it(
+    "refuses a change that rests on what somebody else has changed meanwhile",
+    inWorld(async ({ one, another }) => {
+      const other = await another();
+      const both = await Promise.allSettled([
+        one.changes.addChain("gamma", chain(3)),
+        other.changes.addChain("delta", chain(3)),
+      ]);
+      const refused = both.flatMap((each) => (each.status === "rejected" ? [each.reason as { code: string }] : []));
+      assert.equal(refused.length, 1);
+      assert.ok(["conflict", "chain-exists"].includes(refused[0]?.code ?? ""));
+    }),
+  );
+});
