@@ -15,9 +15,10 @@ import { createDeliveryWriter, withPlace } from "#relay/delivery.ts";
 import { createLanes } from "#relay/lane.ts";
 import { relayEvents } from "#relay/laneEvents.ts";
 import { createRelayObserver } from "#relay/observer.ts";
+import { encodeDeliver } from "#relay/protocol/calls.ts";
 import { checkpointTypedData, recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
 import { openRows } from "#relay/readModel.ts";
-import { appendedIds, linksBetween } from "#relay/validator/links.ts";
+import { appendedInWindows, emptyHead, linksBehind } from "#relay/validator/links.ts";
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "#test/relay/gatewayLogs.ts";
 import { book } from "#test/relay/samples.ts";
 import { onServer, postgresServer } from "#test/support/databases.ts";
@@ -80,12 +81,12 @@ async function run(): Promise<void> {
     ...{ contents, store, sender, chains: sites, lanes, managed: new Set<never>(), wake: () => undefined },
   });
   const delivery = createDeliveryWriter({
-    ...{ db, store, sender, book, clock: systemClock, log, account: "relayer", contents },
+    ...{ db, store, sender, log, account: "relayer", contents },
   });
   const account = privateKeyToAccount(localKey(1));
   const samples = laneOf(Array.from({ length: batch * batches }, (_, n) => numberToHex(n + 1, { size: 32 })));
   let seen = 0n;
-  let link: Parameters<typeof linksBetween>[0];
+  let link = emptyHead;
   for (let n = 0; n < batches; n++) {
     const own = samples.slice(n * batch, (n + 1) * batch);
     const [first, last] = [own[0], own.at(-1)];
@@ -100,7 +101,15 @@ async function run(): Promise<void> {
         await observer.finalized(tx, "alpha", height);
       }),
     );
-    link = await staged("attest: follow", () => linksBetween(link, last, appendedIds(sent.logs))?.at(-1));
+    const origin = { ...sites.alpha.chain, logs: async () => [...sent.logs] };
+    const range = { fromBlock: height, toBlock: height, window: 1n };
+    link = await staged("attest: follow", async () => {
+      let head = link;
+      for await (const ids of appendedInWindows(origin, sites.alpha.gateway, range)) {
+        head = linksBehind(head, ids)?.at(-1) ?? head;
+      }
+      return head;
+    });
     const checkpoint = {
       ...{ originChainId: 1, originGateway: sites.alpha.gateway, generation: 0 },
       ...{ nonce: last.nonce, accumulator: last.accumulator, epoch: 1n },
@@ -111,11 +120,17 @@ async function run(): Promise<void> {
     );
     await staged("quorum", () => recoverCheckpointSigner(destination, checkpoint, signature));
     const signatures = book.all.map(({ address }) => ({ signer: address, signature }));
+    const authority = {
+      ...{ nonce: last.nonce, epoch: 1n, keep: async () => undefined },
+      encode: (firstNonce: bigint, messages: Parameters<typeof encodeDeliver>[0]["messages"]) => ({
+        data: encodeDeliver({ checkpoint, set: book.set, signatures, firstNonce, messages, laterIds: [] }),
+        shape: { validators: 3, signatures: 3, laterIds: 0 },
+      }),
+    };
     await staged("plan", async () => {
       const rows = (await openRows(db, lane, seen, batch)).flatMap(withPlace);
       const brought = await delivery.contents(rows);
-      const quorum = { nonce: last.nonce, signatures };
-      await delivery.start({ lane, generation: 0, batch: rows, contents: brought, quorum, fresh: [] });
+      await delivery.start({ lane, generation: 0, batch: rows, contents: brought, authority });
     });
     const transaction = transactionOf(`deliver ${n}`);
     const logs = own.map((sample, index) =>
