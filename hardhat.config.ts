@@ -58,5 +58,9 @@ export default defineConfig({
   networks: {
     alpha: localChain(31_337_01),
     beta: localChain(31_337_02),
+    // For load: a network has the first two.
+    gamma: localChain(31_337_03),
+    delta: localChain(31_337_04),
+    epsilon: localChain(31_337_05),
   },
 });

@@ -17,7 +17,10 @@ export type LocalChain = {
 };
 
 /** Chains of a local network by name, with the ids that `hardhat.config.ts` gives them. */
-const localChainIds: Readonly<Record<string, number>> = { alpha: 31_337_01, beta: 31_337_02 };
+const localChainIds: Readonly<Record<string, number>> = {
+  ...{ alpha: 31_337_01, beta: 31_337_02 },
+  ...{ gamma: 31_337_03, delta: 31_337_04, epsilon: 31_337_05 },
+};
 
 /** Starts a Hardhat chain as a process of its own and funds the deployer there. */
 export async function startLocalChain(options: {

@@ -20,6 +20,10 @@ export type NetworkOptions = {
   dataDir: string;
   /** 0 lets the machine choose. */
   ports: { api: number; alpha: number; beta: number; validators: number };
+  /** Chains besides alpha and beta, by their names in `hardhat.config.ts`; on ports that the machine chooses. */
+  moreChains?: readonly string[];
+  /** Where service and validators reach a chain, if not at its own address. */
+  endpointOf?(chain: string, url: string): Promise<string>;
   /** Blocks on top of one before it counts as final. */
   finalityBlocks?: number;
   /** Which lanes the service carries and how; every pair by checkpoints when left out. */
@@ -70,7 +74,7 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   const { say, dataDir } = options;
   const lock = await lockFolder(dataDir, { patienceMs: 0, clock: systemClock });
   stops.push(async () => lock.release());
-  const ports = await choosePorts(options.ports);
+  const ports = await choosePorts(options.ports, options.moreChains ?? []);
   if (options.reset) await resetNetwork(dataDir, options.serviceEnv?.DATABASE_URL);
   if (existsSync(join(dataDir, "network.json"))) throw stale(dataDir);
   const layout = createLayout(options.dataDir);
@@ -82,16 +86,20 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
 
   say("starting two chains and deploying the contracts …");
   const chains = await Promise.all(
-    (["alpha", "beta"] as const).map(async (name): Promise<DeployedChain> => {
-      const chain = await startLocalChain({ name, port: ports[name], layout, deployer: keyOf("deployer") });
+    Object.entries(ports.chains).map(async ([name, port]): Promise<DeployedChain> => {
+      const chain = await startLocalChain({ name, port, layout, deployer: keyOf("deployer") });
       stops.push(() => chain.child.stop(chainPatienceMs));
       const token = { name: `${name} dollar`, symbol: `${name}USD` };
       return { ...chain, deployment: await deployContracts(chain.deployer, token) };
     }),
   );
   await Promise.all(chains.map((chain) => prepare(chain, chains, seats, Object.values(accounts))));
+  const { endpointOf = async (_chain, url) => url } = options;
+  const reached = await Promise.all(
+    chains.map(async (chain) => ({ ...chain, url: await endpointOf(chain.name, chain.url) })),
+  );
   writeSettings({
-    ...{ layout, chains, accounts, apiPort: ports.api, validators: seats, relayerAccount: "relayer" },
+    ...{ layout, chains: reached, accounts, apiPort: ports.api, validators: seats, relayerAccount: "relayer" },
     sealingKey: keyOf("sealing"),
     finalityBlocks: options.finalityBlocks ?? 0,
     lanes: options.lanes,
@@ -113,8 +121,8 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   };
 }
 
-async function choosePorts(ports: NetworkOptions["ports"]) {
-  const [api = 0, alpha = 0, beta = 0, ...validators] = await claimPorts([
+async function choosePorts(ports: NetworkOptions["ports"], moreChains: readonly string[]) {
+  const [api = 0, alpha = 0, beta = 0, ...others] = await claimPorts([
     { what: "API", option: "--port", port: ports.api },
     { what: "chain alpha", option: "--alpha-port", port: ports.alpha },
     { what: "chain beta", option: "--beta-port", port: ports.beta },
@@ -122,8 +130,11 @@ async function choosePorts(ports: NetworkOptions["ports"]) {
       ...{ what: name, option: "--validator-port" },
       port: ports.validators && ports.validators + i,
     })),
+    ...moreChains.map((name) => ({ what: `chain ${name}`, option: "", port: 0 })),
   ]);
-  return { api, alpha, beta, validators };
+  const validators = others.slice(0, validatorNames.length);
+  const more = moreChains.map((name, i) => [name, others[validatorNames.length + i] ?? 0] as const);
+  return { api, validators, chains: { alpha, beta, ...Object.fromEntries(more) } };
 }
 
 /** The processes that run on the chains: not started yet. */

@@ -1,7 +1,7 @@
 import { encodeFunctionData, getAbiItem, numberToHex, toEventSelector } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import type { Wallet } from "./wallet.ts";
-import type { World } from "./world.ts";
+import type { Route } from "./world.ts";
 
 type Log = { readonly topics: readonly `0x${string}`[] };
 
@@ -25,7 +25,7 @@ async function idsSince(wallet: Wallet, name: Parameters<typeof selectorOf>[0], 
 }
 
 /** What became of the messages sent since these heights. */
-export async function outcomeSince({ origin, destination }: World, from: { origin: bigint; destination: bigint }) {
+export async function outcomeSince({ origin, destination }: Route, from: { origin: bigint; destination: bigint }) {
   const sent = new Set(await idsSince(origin, "LaneAppended", from.origin));
   const executed = await idsSince(destination, "MessageExecuted", from.destination);
   const failed = await idsSince(destination, "MessageFailed", from.destination);
@@ -39,7 +39,7 @@ export async function outcomeSince({ origin, destination }: World, from: { origi
 }
 
 /** The newest nonce of the lane that the destination has processed. */
-export async function processedNonce({ origin, destination }: World): Promise<bigint> {
+export async function processedNonce({ origin, destination }: Route): Promise<bigint> {
   const data = encodeFunctionData({
     abi: gatewayAbi,
     functionName: "inboundHead",

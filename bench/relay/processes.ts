@@ -24,14 +24,24 @@ export function cpuSince(before: CpuTimes, now: CpuTimes): CpuTimes {
   return Object.fromEntries(Object.entries(now).map(([name, ms]) => [name, ms - (before[name] ?? 0)]));
 }
 
-/** Resident MiB of the process that plays the relayer. */
-export function relayerMiB(): number {
+/** Resident MiB of the process that plays the relayer: `stop` answers the most that was seen. */
+export function watchMemory(): { stop(): number } {
   const all = processes();
   const ours = descendants(all, process.pid);
   const relayer = all.find(({ pid, command }) => ours.has(pid) && roleOf(command) === "relayer");
-  if (!relayer) return 0;
-  const status = readFileSync(`/proc/${relayer.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+  let most = 0;
+  const look = () => {
+    const status = relayer ? readFileSync(`/proc/${relayer.pid}/status`, "utf8") : "";
+    most = Math.max(most, Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024);
+  };
+  const timer = setInterval(look, 100);
+  return {
+    stop() {
+      clearInterval(timer);
+      look();
+      return most;
+    },
+  };
 }
 
 function roleOf(command: string): string {

@@ -3,7 +3,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import type { DeployedChain } from "#app/network/settings.ts";
 import { localKey, requestJsonRpc } from "#test/support/localChain.ts";
 
-type Hex = `0x${string}`;
+export type Hex = `0x${string}`;
 type Call = { readonly to?: Hex; readonly data?: Hex; readonly gas?: bigint };
 
 /** One funded account on one chain, used by nobody else, that counts its own nonces. */

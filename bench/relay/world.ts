@@ -2,30 +2,38 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Network, startNetwork } from "#app/network/network.ts";
+import { type Network, type NetworkOptions, startNetwork } from "#app/network/network.ts";
 import { onServer, postgresServer } from "#test/support/databases.ts";
 import { redisUrl } from "#test/support/queues.ts";
-import { createWallet, type Wallet } from "./wallet.ts";
+import { createWallet, type Hex, type Wallet } from "./wallet.ts";
 
 /** What the service keeps its data and jobs in. */
 export type Store = "postgres" | "embedded";
 
-/** A local network under load: two chains that mine at once, three validators of which two must sign, the service. */
-export type World = {
-  readonly network: Network;
+/** A way that messages are sent on, with contracts of its own at both ends. */
+export type Route = {
   readonly origin: Wallet;
   readonly destination: Wallet;
   /** Recipient at the destination; takes every message. */
-  readonly counter: `0x${string}`;
+  readonly counter: Hex;
   /** Contracts at the origin that send a hundred messages in a transaction. */
-  readonly senders: readonly `0x${string}`[];
+  readonly senders: readonly Hex[];
+};
+
+/** A local network under load: chains that mine at once, three validators of which two must sign, the service. */
+export type World = Route & {
+  readonly network: Network;
+  /** Name of the PostgreSQL database; undefined with the embedded one. */
   readonly database: string | undefined;
   close(): Promise<void>;
 };
 
 const senderCount = 4;
 
-export async function openWorld(store: Store, env: Readonly<Record<string, string>> = {}): Promise<World> {
+export async function openWorld(
+  store: Store,
+  options: Pick<NetworkOptions, "moreChains" | "endpointOf" | "serviceEnv"> = {},
+): Promise<World> {
   const database = store === "postgres" ? `lockstep_bench_${randomBytes(6).toString("hex")}` : undefined;
   if (database) await onServer(`CREATE DATABASE ${database}`);
   const home = database
@@ -38,33 +46,32 @@ export async function openWorld(store: Store, env: Readonly<Record<string, strin
   };
   try {
     const network = await startNetwork({
-      dataDir,
-      ports: { api: 0, alpha: 0, beta: 0, validators: 0 },
-      say: () => undefined,
-      serviceEnv: { ...home, ...env },
+      ...{ dataDir, ports: { api: 0, alpha: 0, beta: 0, validators: 0 }, say: () => undefined },
+      ...options,
+      serviceEnv: { ...home, LOCKSTEP_LOG_LEVEL: "info", ...options.serviceEnv },
     });
     const close = async () => {
       await network.stop();
       await clean();
     };
-    return { network, database, ...(await deploy(network)), close };
+    const { alpha, beta } = network.chains;
+    if (!alpha || !beta) throw new Error("the network has other chains than expected");
+    const [origin, destination] = await Promise.all([createWallet(alpha), createWallet(beta)]);
+    return { network, database, ...(await deployRoute(origin, destination, senderCount)), close };
   } catch (error) {
     await clean();
     throw error;
   }
 }
 
-async function deploy(network: Network) {
-  const { alpha, beta } = network.chains;
-  if (!alpha || !beta) throw new Error("the network has other chains than expected");
-  const [origin, destination] = await Promise.all([createWallet(alpha), createWallet(beta)]);
+export async function deployRoute(origin: Wallet, destination: Wallet, count: number): Promise<Route> {
   const counter = await destination.deploy(bytecodeOf("MessageCounter"));
-  const senders: `0x${string}`[] = [];
-  for (let made = 0; made < senderCount; made++) senders.push(await origin.deploy(bytecodeOf("MessageBurst")));
+  const senders: Hex[] = [];
+  while (senders.length < count) senders.push(await origin.deploy(bytecodeOf("MessageBurst")));
   return { origin, destination, counter, senders };
 }
 
-function bytecodeOf(mock: string): `0x${string}` {
+function bytecodeOf(mock: string): Hex {
   const file = new URL(`../../artifacts/contracts/mocks/${mock}.sol/${mock}.json`, import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { bytecode: `0x${string}` }).bytecode;
+  return (JSON.parse(readFileSync(file, "utf8")) as { bytecode: Hex }).bytecode;
 }

@@ -1,10 +1,11 @@
-import { decodeEventLog, toEventSelector } from "viem";
+import { decodeAbiParameters, getAbiItem, parseAbiParameters, toEventSelector } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import type { ChainLog } from "#core/chain/chain.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { decodeInteroperable } from "./interoperable.ts";
 import { hashAttributes, type Message } from "./message.ts";
+import { wordAt } from "./words.ts";
 
 /** A message that its origin has appended to a lane. */
 export type Appended = {
@@ -35,13 +36,17 @@ export type GatewayLog =
 type Content = { readonly sender: Hex; readonly recipient: Hex; readonly payload: Hex; readonly attributesHash: Hex };
 
 type Name = "MessageSent" | "LaneAppended" | "MessageExecuted" | "MessageFailed";
-type GatewayEvent = Extract<(typeof gatewayAbi)[number], { type: "event"; name: Name }>;
 
-const names: readonly string[] = ["MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"] satisfies Name[];
-const isOurs = (item: (typeof gatewayAbi)[number]): item is GatewayEvent =>
-  item.type === "event" && names.includes(item.name);
-/** The library hashes every event of an ABI at every log, so it is given just the right one. */
-const bySelector = new Map(gatewayAbi.filter(isOurs).map((item) => [toEventSelector(item), item]));
+const selectorOf = (name: Name) => toEventSelector(getAbiItem({ abi: gatewayAbi, name }));
+const nameOf = new Map(
+  (["MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"] satisfies Name[]).map((name) => [
+    selectorOf(name),
+    name,
+  ]),
+);
+
+const sentParameters = parseAbiParameters("bytes, bytes, bytes, uint256, bytes[]");
+const failedParameters = parseAbiParameters("uint64, bytes");
 
 /**
  * What logs of one gateway, in order and complete for their transactions, say about messages; others are skipped.
@@ -52,35 +57,23 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
   const decoded: GatewayLog[] = [];
   let sent: { log: ChainLog; content: Content } | undefined;
   for (const log of logs) {
-    const event = decode(log);
-    if (sent && !follows(sent.log, log, event?.eventName)) throw unpaired(sent.log);
-    switch (event?.eventName) {
-      case "MessageSent": {
-        const { sender, recipient, payload, attributes } = event.args;
-        const addresses = {
-          sender: decodeInteroperable(sender).address,
-          recipient: decodeInteroperable(recipient).address,
-        };
-        sent = { log, content: { ...addresses, payload, attributesHash: hashAttributes(attributes) } };
+    const name = nameOf.get(log.topics[0] ?? "0x");
+    if (sent && !follows(sent.log, log, name)) throw unpaired(sent.log);
+    switch (name) {
+      case "MessageSent":
+        sent = { log, content: contentOf(log) };
         continue;
-      }
-      case "LaneAppended": {
+      case "LaneAppended":
         if (!sent) throw unpaired(log);
-        const { destination, nonce, id, accumulator, gasLimit } = event.args;
-        const place = { destinationChainId: Number(destination), nonce, id, accumulator, log };
-        decoded.push({ kind: "appended", ...place, message: { ...sent.content, gasLimit } });
+        decoded.push(appendedOf(log, sent.content));
         sent = undefined;
         continue;
-      }
       case "MessageExecuted":
+        decoded.push({ kind: "executed", ...attemptOf(log, BigInt(wordAt(log.data, 0))) });
+        continue;
       case "MessageFailed": {
-        const { origin, nonce, id } = event.args;
-        const attempt = { originChainId: Number(origin), nonce, id, log };
-        decoded.push(
-          event.eventName === "MessageFailed"
-            ? { kind: "failed", ...attempt, reason: event.args.reason }
-            : { kind: "executed", ...attempt },
-        );
+        const [nonce, reason] = decodeAbiParameters(failedParameters, log.data);
+        decoded.push({ kind: "failed", ...attemptOf(log, nonce), reason });
       }
     }
   }
@@ -88,12 +81,45 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
   return decoded;
 }
 
-function decode({ topics: [selector, ...args], data }: ChainLog) {
-  const item = selector && bySelector.get(selector);
-  return item && decodeEventLog({ abi: [item], topics: [selector, ...args], data });
+// By hand where everything has a fixed place: the library hashes the signature of the event at every log.
+
+function contentOf({ data }: ChainLog): Content {
+  const [sender, recipient, payload, , attributes] = decodeAbiParameters(sentParameters, data);
+  return {
+    sender: decodeInteroperable(sender).address,
+    recipient: decodeInteroperable(recipient).address,
+    payload,
+    attributesHash: hashAttributes(attributes),
+  };
 }
 
-const follows = (before: ChainLog, log: ChainLog, name: string | undefined): boolean =>
+function appendedOf(log: ChainLog, content: Content): Appended {
+  const { topics, data } = log;
+  return {
+    kind: "appended",
+    destinationChainId: Number(BigInt(topicOf(topics, 1))),
+    nonce: BigInt(topicOf(topics, 2)),
+    id: topicOf(topics, 3),
+    accumulator: wordAt(data, 0),
+    message: { ...content, gasLimit: BigInt(wordAt(data, 1)) },
+    log,
+  };
+}
+
+const attemptOf = (log: ChainLog, nonce: bigint): Attempted => ({
+  originChainId: Number(BigInt(topicOf(log.topics, 2))),
+  nonce,
+  id: topicOf(log.topics, 1),
+  log,
+});
+
+function topicOf(topics: readonly Hex[], place: number): Hex {
+  const topic = topics[place];
+  if (topic) return topic;
+  throw new RangeError("an event of the gateway has too few topics");
+}
+
+const follows = (before: ChainLog, log: ChainLog, name: Name | undefined): boolean =>
   name === "LaneAppended" && log.transactionHash === before.transactionHash && log.logIndex === before.logIndex + 1;
 
 function unpaired(log: ChainLog): LockstepError {

@@ -1,14 +1,10 @@
-import { concatHex, encodeAbiParameters, keccak256, parseAbiParameters, toFunctionSelector, zeroHash } from "viem";
+import { concatHex, keccak256, numberToHex, toFunctionSelector, zeroHash } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { words } from "./words.ts";
 
 /** Rises whenever an id is made of something else; the first word of what is hashed. */
 const idVersion = 1;
 
-const idParameters = parseAbiParameters(
-  "uint8 version, uint256 originChainId, address originGateway, uint256 destinationChainId, address destinationGateway, uint64 nonce, address sender, address recipient, uint256 gasLimit, bytes32 attributesHash, bytes32 payloadHash",
-);
-const pairParameters = parseAbiParameters("bytes32 accumulator, bytes32 id");
-const gasLimitParameters = parseAbiParameters("uint256 gasLimit");
 const gasLimitSelector = toFunctionSelector("gasLimit(uint256)");
 
 /** Both ends of a lane. */
@@ -35,25 +31,17 @@ export const emptyAccumulator: Hex = zeroHash;
 /** The id of a message, the same on both chains and here. */
 export function messageId(route: Route, nonce: bigint, message: Message): Hex {
   return keccak256(
-    encodeAbiParameters(idParameters, [
-      idVersion,
-      BigInt(route.originChainId),
-      route.originGateway,
-      BigInt(route.destinationChainId),
-      route.destinationGateway,
-      nonce,
-      message.sender,
-      message.recipient,
-      message.gasLimit,
-      message.attributesHash,
-      keccak256(message.payload),
-    ]),
+    words(
+      ...[idVersion, route.originChainId, route.originGateway, route.destinationChainId, route.destinationGateway],
+      ...[nonce, message.sender, message.recipient, message.gasLimit],
+      ...[message.attributesHash, keccak256(message.payload)],
+    ),
   );
 }
 
 /** The accumulator of a lane after one more message. */
 export function nextAccumulator(accumulator: Hex, id: Hex): Hex {
-  return keccak256(encodeAbiParameters(pairParameters, [accumulator, id]));
+  return keccak256(words(accumulator, id));
 }
 
 /** Zero without attributes, otherwise the keccak256 over the attributes' keccak256 hashes. */
@@ -63,5 +51,5 @@ export function hashAttributes(attributes: readonly Hex[]): Hex {
 
 /** The one attribute that the gateway knows: how much gas the recipient gets. */
 export function gasLimitAttribute(gasLimit: bigint): Hex {
-  return concatHex([gasLimitSelector, encodeAbiParameters(gasLimitParameters, [gasLimit])]);
+  return concatHex([gasLimitSelector, numberToHex(gasLimit, { size: 32 })]);
 }
