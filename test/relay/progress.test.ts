@@ -62,6 +62,8 @@ describe("progress of a message", () => {
     const started = [e.sent(), e.finalized(), e.attested(), e.started()];
     assert.equal(status(...started, e.failed(), e.undone("failed")), "delivering");
     assert.equal(status(...started, e.delivered(), e.undone("delivered")), "delivering");
+    // After a final outcome the sender is done with the transaction: a new one is needed.
+    assert.equal(status(...started, e.delivered(), e.outcomeFinal(), e.undone("delivered")), "attested");
     // Somebody else's delivery: nothing of ours is on its way.
     assert.equal(status(e.sent(), e.finalized(), e.delivered(), e.undone("delivered")), "final");
   });

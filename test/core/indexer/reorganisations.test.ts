@@ -67,7 +67,7 @@ await forEachDatabase("a chain that reorganises and hides logs, and a service th
       fc.asyncProperty(stories, (story) =>
         withDatabase({ name: backend.name, open: () => openIndexed(backend) }, (database) => follow(database, story)),
       ),
-      { numRuns: backend.name === "postgres" ? 6 : 12 },
+      { numRuns: backend.name === "postgres" ? 15 : 4 },
     );
   });
 });
