@@ -125,7 +125,7 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
     assert.equal(skipped.reason.code, "lane-realigned");
     await startValidators("second");
     await deliver("0xb004", otherKey);
-    assert.equal((await h.api("POST", `/v1/messages/${replacing.id}/retry`)).status, 202);
+    assert.equal((await h.api("POST", `/v1/messages/${replacing.id}/retry`, {})).status, 202);
     await h.reaches(replacing.id, "delivered");
     for (const payload of ["0xa001", "0xa002", "0xa003", "0xb003", "0xb004"] as const) {
       assert.equal(await received(payload), 1, payload);

@@ -26,7 +26,7 @@ export async function openIndexed(backend: DatabaseBackend): Promise<OpenDatabas
 export const accessTo = (
   url: string,
   chainId: number,
-  finality: { blocks: number } | "finalized",
+  finality: { blocks: number } | "safe" | "finalized",
   timeoutMs = 2_000,
 ): ChainAccess =>
   createChain(
