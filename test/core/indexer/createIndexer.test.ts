@@ -225,6 +225,41 @@ await forEachDatabase("the indexer", (backend) => {
     assert.ok(place >= 0 && history.calls.slice(0, place).every((call) => call !== `finalized ${block}`));
   });
 
+  scene("finds logs that a node hid though their block was final at once and nothing follows", async () => {
+    const late = () => {
+      const history = createHistory(() => [ringer.address], { late: true });
+      histories.push(history);
+      return history;
+    };
+    const hideOnce = async (indexer: Indexer, word: bigint) => {
+      await caughtUp(indexer);
+      proxy.use((request) => (request.method === "eth_getLogs" ? Promise.resolve({ result: [] }) : undefined));
+      await ringer.ring(word);
+      await caughtUp(indexer);
+    };
+    const allTold = () =>
+      until(async () => (await recordedWords(database)).length === (await chainSays()).length, "all logs are told");
+    const first = late();
+    const indexer = start(first, { blocks: 0, recheckMs: 20 });
+    await hideOnce(indexer, 1n);
+    proxy.use();
+    await ringer.ring(2n);
+    await allTold();
+    // The last thing it was told is that the block is final, or an idle chain would never say so.
+    await until(() => indexer.status().checked === indexer.status().final, "all was looked at twice");
+    assert.match(first.calls.at(-1) ?? "", /^finalized /);
+    // What was not looked at twice is not forgotten by a restart.
+    await indexer.stop();
+    const blind = start(late(), { blocks: 0 });
+    await hideOnce(blind, 3n);
+    await blind.stop();
+    proxy.use();
+    const again = start(late(), { blocks: 0, recheckMs: 20 });
+    await allTold();
+    assert.deepEqual(await recordedWords(database), await chainSays());
+    await until(() => again.status().checked === again.status().final, "all was looked at twice");
+  });
+
   for (const when of ["at once", "after a while"]) {
     scene(`reads logs again that an observer misses, and finds them ${when}`, async () => {
       const history = mine();
