@@ -98,7 +98,10 @@ await forEachDatabase("the indexer", (backend) => {
     assert.equal((await recordedWords(database)).length, 10);
     const height = await local.height();
     await until(() => indexer.status().final === height - 6n, "finality follows");
-    assert.equal(history.calls.at(-1), `finalized ${height - 6n}`);
+    assert.equal(
+      history.calls.findLast((call) => call.startsWith("finalized")),
+      `finalized ${height - 6n}`,
+    );
   });
 
   scene("goes on from its checkpoint after a restart, and catches up in windows", async () => {
@@ -231,33 +234,40 @@ await forEachDatabase("the indexer", (backend) => {
       histories.push(history);
       return history;
     };
-    const hideOnce = async (indexer: Indexer, word: bigint) => {
+    const checked = (indexer: Indexer) =>
+      until(() => indexer.status().checked === indexer.status().final, "all was looked at twice");
+    /** The first look asks three times, since the block's bloom filter speaks of logs. */
+    const hideFirst = async (indexer: Indexer, word: bigint) => {
       await caughtUp(indexer);
-      proxy.use((request) => (request.method === "eth_getLogs" ? Promise.resolve({ result: [] }) : undefined));
+      let answers = 3;
+      proxy.use((request) =>
+        request.method === "eth_getLogs" && answers-- > 0 ? Promise.resolve({ result: [] }) : undefined,
+      );
       await ringer.ring(word);
       await caughtUp(indexer);
+      assert.ok(answers <= 0);
     };
     const allTold = () =>
       until(async () => (await recordedWords(database)).length === (await chainSays()).length, "all logs are told");
     const first = late();
     const indexer = start(first, { blocks: 0, recheckMs: 20 });
-    await hideOnce(indexer, 1n);
-    proxy.use();
-    await ringer.ring(2n);
+    await caughtUp(indexer);
+    await checked(indexer);
+    await hideFirst(indexer, 1n);
     await allTold();
     // The last thing it was told is that the block is final, or an idle chain would never say so.
-    await until(() => indexer.status().checked === indexer.status().final, "all was looked at twice");
+    await checked(indexer);
     assert.match(first.calls.at(-1) ?? "", /^finalized /);
     // What was not looked at twice is not forgotten by a restart.
     await indexer.stop();
     const blind = start(late(), { blocks: 0 });
-    await hideOnce(blind, 3n);
+    await hideFirst(blind, 2n);
+    assert.equal((await recordedWords(database)).length, 1);
     await blind.stop();
-    proxy.use();
     const again = start(late(), { blocks: 0, recheckMs: 20 });
     await allTold();
     assert.deepEqual(await recordedWords(database), await chainSays());
-    await until(() => again.status().checked === again.status().final, "all was looked at twice");
+    await checked(again);
   });
 
   for (const when of ["at once", "after a while"]) {
