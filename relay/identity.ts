@@ -12,7 +12,7 @@ export const sendKind = "relay.send";
  * The service's own id of a message that others sent: the same whenever its transaction is included, also in another
  * block and under another on-chain id. `ordinal` counts the messages of one transaction from 0.
  */
-export function foreignMessageId(originChainId: number, transactionHash: Hex, ordinal: number): string {
+function foreignMessageId(originChainId: number, transactionHash: Hex, ordinal: number): string {
   return idOf(`${originChainId}:${transactionHash}:${ordinal}`);
 }
 

@@ -162,11 +162,17 @@ const outcomesOf = ({ failed, executed, retry }: Progress): Pick<Progress, "fail
   ...(retry && { retry }),
 });
 
-/** Without a first attempt there was no retry either. */
+/**
+ * Without a first attempt there was no retry either. What was final and is gone all the same had a transaction that the
+ * sender is done with, so nothing is on its way any more and the next attempt is a new one.
+ */
 function withoutOutcome(before: Progress, undone: "delivered" | "failed"): Progress {
-  const { executed: _executed, failed, outcomeId, ...rest } = before;
-  if (undone === "delivered" && failed) return { ...rest, failed, ...(outcomeId && { outcomeId }) };
-  return rest;
+  const { executed, failed, outcomeId, ...rest } = before;
+  const wasFinal = (undone === "delivered" ? executed : failed)?.final === true;
+  const stopped = wasFinal && before.delivery ? { delivery: { ...before.delivery, retryAt: 0n } } : {};
+  const kept = { ...rest, ...(wasFinal && endRetry(before)) };
+  if (undone === "delivered" && failed) return { ...kept, failed, ...(outcomeId && { outcomeId }) };
+  return { ...kept, ...stopped };
 }
 
 const endRetry = ({ retry }: Progress) => (retry ? { retry: { ...retry, running: false } } : {});

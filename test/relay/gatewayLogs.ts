@@ -59,6 +59,7 @@ const unindexed = {
   LaneAppended: parseAbiParameters("bytes32 accumulator, uint256 gasLimit"),
   MessageExecuted: parseAbiParameters("uint64 nonce"),
   MessageFailed: parseAbiParameters("uint64 nonce, bytes reason"),
+  LaneRealigned: parseAbiParameters("uint32 generation, uint64 nonce, bytes32 accumulator, bytes32[] retryableIds"),
 };
 
 /** The two logs of a sent message. */
@@ -83,6 +84,13 @@ export function sentLogs(sample: Sample, place: Place, sender = addressOf(1)): C
     logAt(place, alpha.gateway, sentTopics, sentData),
     logAt({ ...place, index: place.index + 1 }, alpha.gateway, topics, data),
   ];
+}
+
+/** The log of a lane that was realigned to continue after a message. */
+export function realignedLog(last: Sample, place: Place, retryableIds: readonly Hex[] = []): ChainLog {
+  const topics = encodeEventTopics({ abi: gatewayAbi, eventName: "LaneRealigned", args: { origin: 1n } });
+  const data = encodeAbiParameters(unindexed.LaneRealigned, [1, last.nonce, last.accumulator, [...retryableIds]]);
+  return logAt(place, sites.beta.gateway, topics, data);
 }
 
 /** The log of a message's first attempt or retry at the destination. */

@@ -103,6 +103,8 @@ export async function deployMock(site: Site, path: string): Promise<Hex> {
 type Options = {
   readonly finalityBlocks?: number;
   readonly maxBatch?: number;
+  /** Milliseconds between two second looks of the indexers. */
+  readonly recheckMs?: number;
   /** Requests are served by another process than the one that delivers, as far as the database can tell. */
   readonly separateApi?: boolean;
   /** Messages from alpha to beta are delivered by proof. */
@@ -121,7 +123,12 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   await migrate(db, [...eventMigrations, ...indexerMigrations, ...senderMigrations, ...relayMigrations]);
   const configOf = (name: Name) =>
     chainConfigSchema.parse({
-      ...{ chainId: sites[name].local.chainId, endpoints: [sites[name].url], pollMs: 10 },
+      ...{
+        chainId: sites[name].local.chainId,
+        endpoints: [sites[name].url],
+        pollMs: 10,
+        recheckMs: options.recheckMs ?? 5_000,
+      },
       ...{ finality: { blocks: options.finalityBlocks ?? 0 }, blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
       stateOracle: sites[name].contracts.stateOracle,

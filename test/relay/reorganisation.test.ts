@@ -19,9 +19,9 @@ import {
 } from "./harness.ts";
 
 /** Blocks on top of one before it is final. */
-const depth = 3;
+const depth = 6;
 
-await forEachDatabase("a reorganisation of the origin before finality", (backend) => {
+await forEachDatabase("a reorganisation before finality", (backend) => {
   let sites: Sites;
   let h: Harness;
   before(async () => {
@@ -113,6 +113,45 @@ await forEachDatabase("a reorganisation of the origin before finality", (backend
     await h.reaches(asked.id, "delivered");
     assert.equal(await received(payload), 1);
   });
+
+  for (const gone of backend.name === "pglite" ? [1, 5] : [1, 2, 3, 4, 5]) {
+    it(`delivers nothing of a branch of the origin that is abandoned after ${gone} blocks`, async () => {
+      const payload: Hex = `0xcccc00000000000000000000000000000000000${gone}`;
+      const nonceBefore = await inboundNonce();
+      const snapshot = await sites.alpha.local.snapshot();
+      const raw = await signedMessage(payload);
+      await broadcast(raw);
+      await sites.alpha.local.mine(gone - 1);
+      const first = await bySending(keccak256(raw));
+      await sites.alpha.local.revert(snapshot);
+      await sites.alpha.local.mine(gone + depth);
+      await h.reaches(first.id, "dropped");
+      await until(async () => h.indexers[0]?.status().final === (await sites.alpha.local.height()) - BigInt(depth));
+      assert.deepEqual([await inboundNonce(), await received(payload)], [nonceBefore, 0]);
+    });
+
+    it(`delivers once in the end when ${gone} blocks of the destination are replaced after inclusion`, async () => {
+      const payload: Hex = `0xdddd00000000000000000000000000000000000${gone}`;
+      const snapshot = await sites.beta.local.snapshot();
+      await sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, payload);
+      await sites.alpha.local.mine(depth);
+      const message = await until(async () => {
+        const { messages } = (await h.api<{ messages: WireMessage[] }>("GET", "/v1/messages?limit=1")).body;
+        return messages.find((each) => each.payload === payload && each.status === "delivered");
+      }, "it is delivered");
+      await sites.beta.local.mine(gone - 1);
+      await until(async () => h.indexers[1]?.status().indexed === (await sites.beta.local.height()));
+      await sites.beta.local.revert(snapshot);
+      await sites.beta.local.mine(1);
+      const seen = (what: string) =>
+        h.message(message.id).then(({ timeline }) => timeline.filter((entry) => entry.what === what).length);
+      await until(async () => (await seen("MessageDelivered")) === 2, "it is delivered a second time");
+      assert.equal(await seen("DeliveryReorged"), 1);
+      await sites.beta.local.mine(depth + 1);
+      await until(async () => (await h.message(message.id)).reason.code === "ended", "the delivery is final");
+      assert.equal(await received(payload), 1);
+    });
+  }
 
   it("shows a delivery that was reorganised out as under way, and finishes it", async () => {
     const payload: Hex = "0xaaaa000000000000000000000000000000000003";

@@ -75,6 +75,10 @@ export const events = {
     type: "DeliveryReorged",
     data: { ...lane, undone, ancestor: 19n },
   }),
+  skipped: (block = 20n, retryable = false): MessageEvent => ({
+    type: "MessageSkipped",
+    data: { ...lane, ...place(block), generation: 1n, retryable },
+  }),
   retryStarted: (attempt = 1): MessageEvent => ({
     type: "RetryStarted",
     data: { ...lane, intentId: `message-1-retry-${attempt}`, attempt },

@@ -45,6 +45,25 @@ await forEachDatabase("the swap observer", (backend) => {
   );
 
   it(
+    "takes back what was final when a chain dropped final blocks, and only then",
+    inWorld(async ({ include, finalize, reorg, swap }) => {
+      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      await finalize("alpha", 10n);
+      await include("alpha", blockWith(12n, "Claimed", sourceLock));
+      await finalize("alpha", 12n);
+      await reorg("alpha", 11n);
+      assert.equal((await swap()).legs.source.endFinal, true);
+      await reorg("alpha", 11n, true);
+      assert.equal(phaseOf((await swap()).legs.source), "locked");
+      await reorg("alpha", 9n, true);
+      assert.equal(phaseOf((await swap()).legs.source), "none");
+      await include("alpha", blockWith(10n, "Locked", sourceLock, "b"));
+      await finalize("alpha", 11n);
+      assert.equal(phaseOf((await swap()).legs.source), "locked");
+    }),
+  );
+
+  it(
     "writes what it is shown twice once",
     inWorld(async ({ include, finalize, swap }) => {
       for (let i = 0; i < 2; i++) {

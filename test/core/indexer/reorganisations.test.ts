@@ -1,129 +1,73 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
-import { keccak256, numberToHex, toHex, zeroHash } from "viem";
-import type { Block, Chain, ChainLog } from "#core/chain/chain.ts";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import type { Hex } from "#core/kernel/codec.ts";
-import { forEachDatabase, quietLog, withDatabase } from "../../support/databases.ts";
+import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "../../support/databases.ts";
 import { until } from "../../support/until.ts";
+import { address, createModelChain, type Turn } from "./modelChain.ts";
 import { createHistory, openIndexed, recordedWords } from "./support.ts";
-
-const address: Hex = "0x00000000000000000000000000000000000000Aa";
-const finalityBlocks = 6n;
-
-type FakeBlock = { readonly block: Block; readonly words: readonly number[] };
-
-/** Replace up to `depth` blocks by new ones, each with so many logs. */
-type Turn = { readonly depth: number; readonly blocks: readonly number[]; readonly reads: number };
-
-/** A chain in memory whose next turn comes after a given number of reads, also in the middle of a step. */
-function createFakeChain(turns: readonly Turn[]) {
-  const left = [...turns];
-  const blocks: FakeBlock[] = [];
-  let salt = 0;
-  let highest = 0;
-  let reads = 0;
-
-  const add = (logs: number) => {
-    const parentHash = blocks.at(-1)?.block.hash ?? zeroHash;
-    const number = BigInt(blocks.length);
-    const hash = keccak256(toHex(`${number} ${parentHash} ${salt++}`));
-    const words = Array.from({ length: logs }, (_, index) => salt * 10 + index);
-    blocks.push({ block: { number, hash, parentHash, timestamp: number }, words });
-    highest = Math.max(highest, blocks.length);
-  };
-  const turn = ({ depth, blocks: added }: Turn) => {
-    const lowest = highest - Number(finalityBlocks);
-    blocks.length = Math.max(blocks.length - depth, lowest, 1);
-    for (const logs of added) add(logs);
-  };
-  const read = async <T>(answer: () => T): Promise<T> => {
-    await Promise.resolve();
-    reads++;
-    const next = left[0];
-    if (next !== undefined && reads > next.reads) {
-      left.shift();
-      reads = 0;
-      turn(next);
-    }
-    return answer();
-  };
-  const logsOf = ({ block, words }: FakeBlock): ChainLog[] =>
-    words.map((word, logIndex) => ({
-      address,
-      topics: [numberToHex(word, { size: 32 })],
-      data: "0x",
-      blockNumber: block.number,
-      blockHash: block.hash,
-      transactionHash: keccak256(numberToHex(word)),
-      logIndex,
-    }));
-  const refuse = () => Promise.reject(new Error("not part of this chain"));
-  add(0);
-  const chain: Chain = {
-    name: "alpha",
-    chainId: 1,
-    genesis: async () => blocks[0]?.block.hash ?? zeroHash,
-    block: (at) =>
-      read(() => {
-        const head = BigInt(blocks.length - 1);
-        const number = at === "latest" ? head : at === "final" ? head - finalityBlocks : at;
-        return blocks[Number(number)]?.block;
-      }),
-    logs: ({ fromBlock, toBlock }) => read(() => blocks.slice(Number(fromBlock), Number(toBlock) + 1).flatMap(logsOf)),
-    receipt: refuse,
-    call: refuse,
-    account: refuse,
-    fees: refuse,
-    send: refuse,
-  };
-  const words = () =>
-    blocks
-      .flatMap(logsOf)
-      .map((log) => `${log.blockNumber} ${log.blockHash} ${BigInt(log.topics[0] ?? "0x0")}`)
-      .sort();
-  return { chain, words, done: () => left.length === 0, head: () => blocks.at(-1)?.block };
-}
 
 const turnOf: fc.Arbitrary<Turn> = fc.record({
   depth: fc.nat(6),
   blocks: fc.array(fc.nat(2), { minLength: 1, maxLength: 50 }),
   reads: fc.nat(25),
+  hides: fc.constantFrom(0, 0, 1, 3),
+  answers: fc.integer({ min: 1, max: 4 }),
+  partly: fc.boolean(),
+  restart: fc.constantFrom(false, false, true),
 });
+const last: Turn = { depth: 0, blocks: [1], reads: 5, hides: 0, answers: 0, partly: false, restart: true };
 
-await forEachDatabase("reorganisations", (backend) => {
-  it("whenever they come, the observer's story is consistent and ends with what the chain says", async () => {
+type Story = { readonly turns: readonly Turn[]; readonly logWindow: number; readonly finality: number };
+
+/** Follows a chain through its turns until all is told; throws when the story is not the chain's. */
+async function follow(database: OpenDatabase, { turns, logWindow, finality }: Story): Promise<void> {
+  const model = createModelChain([...turns, last], finality);
+  const history = createHistory(() => [address], { late: true, countUpTo: model.countUpTo, db: database.db });
+  const config = { pollMs: 1, startBlock: 0, logWindow, recheckMs: 5 };
+  const begin = () => {
+    const deps = { chain: model.chain, config, db: database.db, observers: [history], log: quietLog };
+    const indexer = createIndexer({ ...deps, clock: systemClock });
+    indexer.start();
+    return indexer;
+  };
+  let indexer = begin();
+  let restarts = 0;
+  try {
+    await until(async () => {
+      if (model.restarts() > restarts) {
+        restarts = model.restarts();
+        await indexer.stop();
+        indexer = begin();
+      }
+      const { state, indexed, error } = indexer.status();
+      if (state === "halted") return true;
+      if (!model.done() || indexed !== model.head()?.number || error !== undefined) return false;
+      return (await recordedWords(database)).length === model.words().length;
+    }, "all is told");
+    assert.equal(indexer.status().state, "running");
+    assert.deepEqual(history.violations, []);
+    assert.deepEqual((await recordedWords(database)).sort(), model.words());
+    const { final = -1n } = indexer.status();
+    await until(() => final < 0n || indexer.status().verified === final, "what is recorded is compared");
+  } finally {
+    await indexer.stop();
+  }
+}
+
+await forEachDatabase("a chain that reorganises and hides logs, and a service that is restarted", (backend) => {
+  it("ends with every log of the chain, each told once, whenever what comes", async () => {
+    const stories = fc.record({
+      turns: fc.array(turnOf, { minLength: 1, maxLength: 8 }),
+      logWindow: fc.integer({ min: 1, max: 21 }),
+      finality: fc.constantFrom(0, 1, 6),
+    });
     await fc.assert(
-      fc.asyncProperty(fc.array(turnOf, { minLength: 1, maxLength: 8 }), fc.nat(20), async (turns, logWindow) => {
-        await withDatabase({ name: backend.name, open: () => openIndexed(backend) }, async (database) => {
-          const fake = createFakeChain([...turns, { depth: 0, blocks: [1], reads: 5 }]);
-          const history = createHistory(() => [address]);
-          const indexer = createIndexer({
-            chain: fake.chain,
-            config: { pollMs: 1, startBlock: 0, logWindow: logWindow + 1, recheckMs: 5 },
-            db: database.db,
-            observers: [history],
-            log: quietLog,
-            clock: systemClock,
-          });
-          indexer.start();
-          try {
-            const ready = () =>
-              indexer.status().state === "halted" ||
-              (fake.done() && indexer.status().indexed === fake.head()?.number && indexer.status().error === undefined);
-            await until(ready, "the indexer has caught up");
-            await until(async () => (await recordedWords(database)).length === fake.words().length, "all is told");
-            assert.equal(indexer.status().state, "running");
-            assert.deepEqual(history.violations, []);
-            assert.deepEqual((await recordedWords(database)).sort(), fake.words());
-          } finally {
-            await indexer.stop();
-          }
-        });
-      }),
-      { numRuns: backend.name === "postgres" ? 5 : 12 },
+      fc.asyncProperty(stories, (story) =>
+        withDatabase({ name: backend.name, open: () => openIndexed(backend) }, (database) => follow(database, story)),
+      ),
+      { numRuns: backend.name === "postgres" ? 15 : 4 },
     );
   });
 });

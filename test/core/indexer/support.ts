@@ -1,6 +1,6 @@
 import type { Block, ChainAccess, ChainLog } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
-import type { Migration, Tx } from "#core/db/db.ts";
+import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import { migrate } from "#core/db/migrate.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
@@ -26,7 +26,7 @@ export async function openIndexed(backend: DatabaseBackend): Promise<OpenDatabas
 export const accessTo = (
   url: string,
   chainId: number,
-  finality: { blocks: number } | "finalized",
+  finality: { blocks: number } | "safe" | "finalized",
   timeoutMs = 2_000,
 ): ChainAccess =>
   createChain(
@@ -44,11 +44,20 @@ export type History = ChainObserver & {
   miss(after: bigint, words: readonly bigint[]): void;
 };
 
+type HistoryOptions = {
+  /** Blocks may come after they are final: a node had hidden them. */
+  readonly late?: boolean;
+  /** How many logs there are up to a block, by the chain's own word; checked against what was told. */
+  readonly countUpTo?: (final: bigint) => number;
+  /** Where `countUpTo` is compared with what is recorded. */
+  readonly db?: Queryable;
+};
+
 /**
  * Keeps the logs it is told about in a table of its own, and checks on every call that the story is one that a chain
- * can tell: nothing below a final height moves, blocks rise, nothing comes twice.
+ * can tell: nothing below a final height moves, blocks rise, and one comes again only with something new.
  */
-export function createHistory(addresses: () => readonly Hex[]): History {
+export function createHistory(addresses: () => readonly Hex[], options: HistoryOptions = {}): History {
   const calls: string[] = [];
   const violations: string[] = [];
   const check = (holds: boolean, rule: string) => {
@@ -57,7 +66,19 @@ export function createHistory(addresses: () => readonly Hex[]): History {
   let failure: Error | undefined;
   let final = -1n;
   let missing: { after: bigint; words: readonly bigint[] } | undefined;
-  const late = (number: bigint) => missing !== undefined && number > missing.after;
+  const recordedUpTo = async (height: bigint) => {
+    const rows = await options.db?.query<{ count: number }>(
+      "SELECT count(*)::integer AS count FROM history WHERE block <= $1",
+      [height],
+    );
+    return rows?.[0]?.count ?? 0;
+  };
+  const agree = (recorded: number, there: number): boolean => {
+    check(recorded <= there, "nothing is told that is not there");
+    if (recorded < there) throw new LockstepError("logs-missing", `${recorded} of ${there} are recorded`);
+    return true;
+  };
+  const late = (number: bigint) => options.late === true || (missing !== undefined && number > missing.after);
   return {
     calls,
     violations,
@@ -79,7 +100,9 @@ export function createHistory(addresses: () => readonly Hex[]): History {
           logs.every((log) => log.blockHash === block.hash && log.blockNumber === block.number),
           "logs are of their block",
         );
-        for (const log of logs) await insert(tx, block, log);
+        let fresh = 0;
+        for (const log of logs) fresh += await insert(tx, block, log);
+        check(fresh > 0, "a block comes again only with something new");
         before = block;
       }
       const rows = missing ? await tx.query<{ word: string }>("SELECT word FROM history") : [];
@@ -94,8 +117,9 @@ export function createHistory(addresses: () => readonly Hex[]): History {
         throw error;
       }
     },
-    async reorged(tx, _chain, ancestor) {
-      check(ancestor >= final, "a final block never goes");
+    async reorged(tx, _chain, ancestor, deep) {
+      check(ancestor >= final || deep, "a final block never goes but by an operator's word");
+      if (deep) final = ancestor;
       calls.push(`reorged ${ancestor}`);
       await tx.query("DELETE FROM history WHERE block > $1", [ancestor]);
     },
@@ -104,16 +128,19 @@ export function createHistory(addresses: () => readonly Hex[]): History {
       final = height;
       calls.push(`finalized ${height}`);
     },
+    async check(_chain, height) {
+      return options.countUpTo === undefined || agree(await recordedUpTo(height), options.countUpTo(height));
+    },
   };
 }
 
-async function insert(tx: Tx, block: Block, log: ChainLog): Promise<void> {
-  await tx.query("INSERT INTO history (block, hash, log, word) VALUES ($1, $2, $3, $4)", [
-    block.number,
-    block.hash,
-    `${log.transactionHash}:${log.logIndex}`,
-    BigInt(log.topics[0] ?? "0x0").toString(),
-  ]);
+/** How many rows that makes: none when it was told before. */
+async function insert(tx: Tx, block: Block, log: ChainLog): Promise<number> {
+  const rows = await tx.query(
+    "INSERT INTO history (block, hash, log, word) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING log",
+    [block.number, block.hash, `${log.transactionHash}:${log.logIndex}`, BigInt(log.topics[0] ?? "0x0").toString()],
+  );
+  return rows.length;
 }
 
 /** What the table says, in chain order. */

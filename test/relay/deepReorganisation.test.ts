@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import { encodeFunctionData } from "viem";
+import { createDeployer } from "#app/network/deployer.ts";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { redact } from "#core/kernel/redacted.ts";
+import { onPostgres } from "../support/databases.ts";
+import { localKey } from "../support/localChain.ts";
+import { until } from "../support/until.ts";
+import {
+  type Harness,
+  openHarness,
+  openSites,
+  otherKey,
+  type Sites,
+  sendDirectly,
+  validatorNames,
+  type WireMessage,
+} from "./harness.ts";
+
+const refused = (error: unknown) => isLockstepError(error, "reindex-refused");
+
+await onPostgres("a reorganisation deeper than finality", (backend) => {
+  let sites: Sites;
+  let h: Harness;
+  before(async () => {
+    sites = await openSites();
+    h = await openHarness(backend, sites, { finalityBlocks: 1, recheckMs: 30 });
+  });
+  after(async () => {
+    await h?.close();
+    await Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]);
+  });
+
+  const indexer = (chain: 0 | 1) => {
+    const found = h.indexers[chain];
+    assert.ok(found);
+    return found;
+  };
+  const send = (payload: Hex, key?: Hex) =>
+    sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, payload, key);
+  const byPayload = (payload: Hex) =>
+    until(async () => {
+      const { messages } = (await h.api<{ messages: WireMessage[] }>("GET", "/v1/messages?limit=50")).body;
+      return messages.find((message) => message.payload === payload);
+    }, `message ${payload} is seen`);
+  async function received(payload: Hex): Promise<number> {
+    const toBlock = await sites.beta.local.height();
+    const logs = await h.chains.beta.logs({ fromBlock: 0n, toBlock, addresses: [sites.beta.contracts.recorder] });
+    return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
+  }
+  const startValidators = (stores: string) =>
+    Promise.all(validatorNames.map((name) => h.startValidator(name, { storeFile: `${h.folder}/${stores}-${name}` })));
+  const stopValidators = () => Promise.all(validatorNames.map((name) => h.stopValidator(name)));
+  async function deliver(payload: Hex, key?: Hex): Promise<WireMessage> {
+    await send(payload, key);
+    await sites.alpha.local.mine(1);
+    const { id } = await byPayload(payload);
+    await h.reaches(id, "delivered");
+    await sites.beta.local.mine(1);
+    return until(async () => {
+      const message = await h.message(id);
+      return message.reason.code === "ended" && message;
+    }, "its delivery is final");
+  }
+  /** Waits until the chain is halted, and reads it again from the fork that it names. */
+  async function reindex(chain: 0 | 1): Promise<void> {
+    await until(() => indexer(chain).status().state === "halted", "the indexer is halted");
+    const { error, final } = indexer(chain).status();
+    assert.equal(error?.code, "reorg-too-deep");
+    const { fork: number, fork_hash: hash } = error.details as { fork: bigint; fork_hash: Hex };
+    const other = `0x${"9".repeat(64)}` as const;
+    await assert.rejects(indexer(chain).reindex({ number, hash: other }), refused);
+    await assert.rejects(indexer(chain).reindex({ number: (final ?? 0n) + 1n, hash }), refused);
+    await assert.rejects(indexer(chain).reindex({ number: number + 1n, hash }), refused);
+    await indexer(chain).reindex({ number, hash });
+    await assert.rejects(indexer(chain).reindex({ number, hash }), refused);
+    const local = chain === 0 ? sites.alpha.local : sites.beta.local;
+    await until(async () => indexer(chain).status().indexed === (await local.height()), "the chain is read again");
+  }
+
+  it("of the destination: what was delivered in vain is delivered again", async () => {
+    await startValidators("first");
+    await deliver("0xa001");
+    const snapshot = await sites.beta.local.snapshot();
+    const { id } = await deliver("0xa002");
+    await sites.beta.local.revert(snapshot);
+    await sites.beta.local.mine(5);
+    await reindex(1);
+    // The sender is done with the nonce whose transaction vanished, so an operator uses it up.
+    await createDeployer({ url: sites.beta.url, key: redact(localKey(1)) }).send(h.keyStore.address("relayer"), "0x");
+    await h.reaches(id, "delivered");
+    const what = (await h.message(id)).timeline.map((entry) => entry.what);
+    assert.equal(what.filter((each) => each === "MessageDelivered").length, 2);
+    assert.ok(what.includes("DeliveryReorged"));
+    assert.deepEqual([await received("0xa001"), await received("0xa002")], [1, 1]);
+  });
+
+  it("of the origin: nothing runs twice, and the lane goes on once governance has realigned it", async () => {
+    const snapshot = await sites.alpha.local.snapshot();
+    const old = await deliver("0xa003");
+    await stopValidators();
+    await sites.alpha.local.revert(snapshot);
+    await sites.alpha.local.mine(5);
+    await reindex(0);
+    assert.equal((await h.message(old.id)).status, "delivered");
+    // The new branch has another message in its place; its destination is past that.
+    await send("0xb003", otherKey);
+    await sites.alpha.local.mine(1);
+    const replacing = await byPayload("0xb003");
+    assert.equal(replacing.nonce, "3");
+    await h.reaches(replacing.id, "final");
+    const [row] = await h.db.query<{ accumulator: Hex }>("SELECT accumulator FROM relay_messages WHERE id = $1", [
+      replacing.id,
+    ]);
+    assert.ok(row && replacing.onchainId);
+    const data = encodeFunctionData({
+      ...{ abi: gatewayAbi, functionName: "realign" },
+      args: [BigInt(sites.alpha.local.chainId), 0, 3n, row.accumulator, [replacing.onchainId]],
+    });
+    await createDeployer({ url: sites.beta.url, key: redact(localKey(0)) }).send(sites.beta.contracts.gateway, data);
+    const skipped = await h.reaches(replacing.id, "failed");
+    assert.equal(skipped.reason.code, "lane-realigned");
+    await startValidators("second");
+    await deliver("0xb004", otherKey);
+    assert.equal((await h.api("POST", `/v1/messages/${replacing.id}/retry`, {})).status, 202);
+    await h.reaches(replacing.id, "delivered");
+    for (const payload of ["0xa001", "0xa002", "0xa003", "0xb003", "0xb004"] as const) {
+      assert.equal(await received(payload), 1, payload);
+    }
+    for (const each of h.indexers) {
+      await until(() => each.status().verified === each.status().final, "all agrees with the gateways");
+      assert.equal(each.status().error, undefined);
+    }
+  });
+});
