@@ -15,7 +15,6 @@ import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
 import { createSender } from "#core/sender/createSender.ts";
-import { defaultFeeCeiling } from "#core/sender/fees.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
@@ -23,6 +22,7 @@ import { createSwapSending, createSwaps, type SwapChain, swapEvents, swapMigrati
 import { createServiceHttp } from "./api/serviceHttp.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
 import { createLifecycle, type Part, type Service } from "./lifecycle.ts";
+import { relayPool, sendPools, sendSettings } from "./sending.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
@@ -75,12 +75,14 @@ function createService(
     ...{ db, store, chains, keyStore, sealer, clock, log, mark },
     ...createSwapSending(swapDeps),
     settings: sendSettings(config),
+    pools: sendPools(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, clock, log },
     chains: relayChains(config, foundation),
     config: config.relay,
+    payer: relayPool,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
   const observers = [relay.observer, swaps.observer];
@@ -124,22 +126,6 @@ function createService(
 
 const outboxEnded = () =>
   new LockstepError("internal", "events are not turned into jobs any more; the log has the cause");
-
-/**
- * A claim whose secret is public has to be mined whatever it costs, so it may offer far more than other transactions;
- * not without any bound, because a fee estimate is only what an endpoint says.
- */
-const claimCeiling = 20n * defaultFeeCeiling;
-
-function sendSettings(config: ServiceConfig) {
-  const feeCeiling = (kind: string) => (kind.startsWith("swap.claim-") ? claimCeiling : defaultFeeCeiling);
-  return Object.fromEntries(
-    Object.entries(config.chains).map(([name, { pollMs, blockSeconds }]) => [
-      name,
-      { pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), feeCeiling },
-    ]),
-  );
-}
 
 function settingsOf(config: ServiceConfig, chain: string): ChainConfig {
   const found = config.chains[chain];

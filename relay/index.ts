@@ -9,7 +9,7 @@ import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
-import type { Sender } from "#core/sender/sender.ts";
+import type { Sender, Waiting } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
 import { createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
@@ -50,9 +50,11 @@ export type RelayDeps = {
   db: Db;
   store: EventStore;
   chains: Readonly<Record<string, RelayChain>>;
-  sender: Sender;
+  sender: Sender & { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
   keyStore: KeyStore;
   config: RelayConfig;
+  /** Account or pool of accounts that delivers; the configured account when left out. */
+  payer?: string;
   clock: Clock;
   log: Log;
 };
@@ -90,10 +92,11 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const ask = createAskValidator({ timeoutMs: config.attestTimeoutMs, log });
   const collect = createCollector({ attestations, ask, book, log });
   const { account, maxBatch } = config;
-  const driver = createLaneDriver({ ...deps, attestations, contents, collect, book, account, maxBatch, log });
+  const payer = deps.payer ?? account;
+  const driver = createLaneDriver({ ...deps, attestations, contents, collect, book, account: payer, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
-  const actions = createMessageActions({ ...deps, lanes, account });
+  const actions = createMessageActions({ ...deps, lanes, account: payer });
   let delivering = false;
   let unlisten: Promise<() => Promise<void>> | undefined;
 

@@ -10,6 +10,7 @@ import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
+import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
 
 type Deps = {
@@ -17,7 +18,7 @@ type Deps = {
   db: Db;
   chains: Readonly<Record<string, ChainAccess>>;
   indexers: ReadonlyMap<string, Indexer>;
-  sender: Pick<RunningSender, "status">;
+  sender: Pick<RunningSender, "status" | "stuck">;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
 };
@@ -81,16 +82,4 @@ function indexerChecks(indexers: ReadonlyMap<string, Indexer>): HealthCheck[] {
       return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
     },
   }));
-}
-
-/** An account that does not send any more sends nothing at all, claims included. */
-function senderCheck(sender: Pick<RunningSender, "status">): HealthCheck {
-  return {
-    name: "sender",
-    async check() {
-      const halted = sender.status().filter(({ state }) => state === "halted");
-      const reasons = halted.map(({ chain, account, error }) => `${account} on ${chain}: ${error?.code ?? "halted"}`);
-      return reasons.length > 0 ? reasons.join(", ") : undefined;
-    },
-  };
 }

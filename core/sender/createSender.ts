@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ChainAccess } from "../chain/chain.ts";
 import type { KeyStore } from "../chain/keys.ts";
-import type { Db, Queryable } from "../db/db.ts";
+import type { Db } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
@@ -66,11 +66,11 @@ export type RunningSender = Sender & {
   stop(): Promise<void>;
   status(): readonly LaneStatus[];
   /** Why open intents wait, of those that something is known of. */
-  waiting(from: Queryable): Promise<ReadonlyMap<string, Waiting>>;
+  waiting(): Promise<ReadonlyMap<string, Waiting>>;
   /** Counts, ages and fees of all accounts, whichever process sends for them. */
-  figures(from: Queryable): Promise<SenderFigures>;
+  figures(): Promise<SenderFigures>;
   /** Accounts whose oldest intent in no block is older than the chain's bound, and why. */
-  stuck(from: Queryable): Promise<readonly StuckAccount[]>;
+  stuck(): Promise<readonly StuckAccount[]>;
 };
 
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
@@ -148,11 +148,11 @@ export function createSender(deps: SenderDeps): RunningSender {
       await Promise.all([...lanes.values()].map((lane) => lane.stop()));
     },
     status: () => [...lanes.values()].map((lane) => lane.status()),
-    waiting: findWaiting,
-    figures: (from) => readFigures(from, deps.clock.now()),
-    async stuck(from) {
+    waiting: () => findWaiting(db),
+    figures: () => readFigures(db, deps.clock.now()),
+    async stuck() {
       const bounds = Object.keys(chains).map((chain) => ({ chain, ms: settingsOf(chain).stuckMs }));
-      const found = await stuckAccounts(from, bounds, deps.clock.now());
+      const found = await stuckAccounts(db, bounds, deps.clock.now());
       const failing = (each: StuckAccount) => lanes.get(laneKey(each.chain, each.account))?.status().error?.code;
       return found.map((each) => ({ ...each, reason: each.reason ?? failing(each) }));
     },

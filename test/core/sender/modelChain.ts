@@ -95,7 +95,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
   };
 
   return {
-    ...{ name, chainId },
+    ...{ name, chainId, watchHeads: () => () => undefined, endpoints: () => [] },
     genesis: async () => blocks[0]?.hash ?? "0x",
     block: async (at) => blocks[at === "latest" ? height() : at === "final" ? finalHeight : Number(at)],
     logs: async () => [],
@@ -117,6 +117,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
       return keccak256(raw);
     },
     verifyIdentity: async () => undefined,
+    prove: () => Promise.reject(new Error("nothing is proven here")),
     transactions: async (number) => blocks[Number(number)]?.transactions.slice(),
     mine: () => append(takeable()),
     reorganise(depth, back) {
