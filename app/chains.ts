@@ -4,14 +4,15 @@ import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
+import type { RelayConfig } from "#core/config/relay.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Live, mapLive } from "#core/kernel/live.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { SendTarget } from "#core/sender/createSender.ts";
-import { defaultFeeCeiling } from "#core/sender/fees.ts";
 import type { RelayChain } from "#relay";
 import type { SwapChain } from "#swap";
 import type { ChainEntry } from "./registry/registry.ts";
+import { sendSettings } from "./sending.ts";
 
 const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
 
@@ -30,9 +31,9 @@ export type ChainViews = {
   readonly sender: Live<SendTarget>;
 };
 
-export function viewChains(chains: Live<ChainEntry>): ChainViews {
+export function viewChains(chains: Live<ChainEntry>, relay: Pick<RelayConfig, "account" | "accounts">): ChainViews {
   const present = mapLive(chains, (entry) => (entry.state === "removed" ? undefined : entry));
-  const settings = keptFor(sendSettings);
+  const settings = keptFor(sendSettings(relay));
   return {
     present,
     relay: mapLive(present, ({ access, settings: { gateway, stateOracle }, state }) => ({
@@ -51,17 +52,6 @@ export function viewChains(chains: Live<ChainEntry>): ChainViews {
 
 /** Nothing irreversible is cut when a chain is paused: claims, refunds, and what the sender needs for its nonces. */
 const goesOnWhilePaused = (kind: string) => /^(swap\.(claim|refund)-|sender\.)/.test(kind);
-
-/**
- * A claim whose secret is public has to be mined whatever it costs, so it may offer far more than other transactions;
- * not without any bound, because a fee estimate is only what an endpoint says.
- */
-const claimCeiling = 20n * defaultFeeCeiling;
-const feeCeiling = (kind: string) => (kind.startsWith("swap.claim-") ? claimCeiling : defaultFeeCeiling);
-
-function sendSettings({ pollMs, blockSeconds }: ChainConfig, holds: (kind: string) => boolean) {
-  return { pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), feeCeiling, holds };
-}
 
 /** The same answer for the same settings, so that a sender is replaced only when they change. */
 function keptFor<K extends object, A extends readonly unknown[], V>(make: (key: K, ...rest: A) => V) {

@@ -27,6 +27,7 @@ import { createRegistryChanges } from "./registry/changes.ts";
 import { type ChainEntry, openRegistry, type Registry } from "./registry/registry.ts";
 import { registryMigrations } from "./registry/tables.ts";
 import { createUsageReader } from "./registry/usage.ts";
+import { relayPool, sendPools } from "./sending.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
@@ -73,7 +74,7 @@ function createService(
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
   const projections = [...relayProjections, ...swapProjections];
   const store = createEventStore({ db, schemas, projections, log, clock });
-  const chains = viewChains(registry.chains);
+  const chains = viewChains(registry.chains, config.relay);
   const swapDeps = {
     ...{ db, store, keyStore, sealer, clock, log },
     ...{ chains: chains.swap, admit: admitNew },
@@ -83,12 +84,14 @@ function createService(
     ...{ db, store, keyStore, sealer, clock, log, mark },
     ...{ chains: chains.sender, admit: admitAny },
     ...createSwapSending(swapDeps),
+    pools: sendPools(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, clock, log },
     ...{ chains: chains.relay, lanes: registry.lanes, admit: admitNew },
     config: config.relay,
+    payer: relayPool,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
   const observers = [relay.observer, swaps.observer];

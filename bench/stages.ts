@@ -8,13 +8,15 @@ import { createDb } from "#core/db/postgres.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { createLog } from "#core/observe/log.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { createRecentContents } from "#relay/contents.ts";
-import { createDeliveryWriter, withPlace } from "#relay/delivery.ts";
-import { createLanes } from "#relay/lane.ts";
+import { createDeliveryWriter } from "#relay/delivery.ts";
+import { createLanes, type RelayChain } from "#relay/lane.ts";
 import { relayEvents } from "#relay/laneEvents.ts";
 import { createRelayObserver } from "#relay/observer.ts";
+import { withPlace } from "#relay/openMessage.ts";
 import { encodeDeliver } from "#relay/protocol/calls.ts";
 import { checkpointTypedData, recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
 import { openRows } from "#relay/readModel.ts";
@@ -69,7 +71,8 @@ try {
 
 async function run(): Promise<void> {
   const store = createEventStore({ db, log, clock: systemClock, schemas: relayEvents, projections: relayProjections });
-  const lanes = createLanes({ chains: sites });
+  const chains = fixed<RelayChain>(sites);
+  const lanes = createLanes({ chains });
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
   const contents = createRecentContents();
   const sender = {
@@ -78,7 +81,7 @@ async function run(): Promise<void> {
     findByTransactions: async () => new Map(),
   };
   const observer = createRelayObserver({
-    ...{ contents, store, sender, chains: sites, lanes, managed: new Set<never>(), wake: () => undefined },
+    ...{ contents, store, sender, chains, lanes, managed: new Set<never>(), wake: () => undefined },
   });
   const delivery = createDeliveryWriter({
     ...{ db, store, sender, log, account: "relayer", contents },

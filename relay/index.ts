@@ -10,7 +10,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import { type Live, mapLive } from "#core/kernel/live.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
-import type { Sender } from "#core/sender/sender.ts";
+import type { Sender, Waiting } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
 import { createAskHeader, createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
@@ -73,9 +73,11 @@ export type RelayDeps = {
   lanes?: Live<LaneSetting>;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
-  sender: Sender;
+  sender: Sender & { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
   keyStore: KeyStore;
   config: RelayConfig;
+  /** Account or pool of accounts that delivers; the configured account when left out. */
+  payer?: string;
   clock: Clock;
   log: Log;
 };
@@ -117,14 +119,15 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const collect = createCollector({ attestations, ask, book, log });
   const collectHeader = createHeaderCollector({ ask: askHeader, book, log });
   const { account, maxBatch } = config;
+  const payer = deps.payer ?? account;
   const authorities = {
     checkpoint: createCheckpointAuthority({ db, attestations, collect, book, clock }),
-    proof: createProofAuthority({ ...deps, collect: collectHeader, book, account, log }),
+    proof: createProofAuthority({ ...deps, collect: collectHeader, book, account: payer, log }),
   };
-  const driver = createLaneDriver({ ...deps, lanes, authorities, contents, book, account, maxBatch, log });
+  const driver = createLaneDriver({ ...deps, lanes, authorities, contents, book, account: payer, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
   const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
-  const actions = createMessageActions({ ...deps, lanes, account });
+  const actions = createMessageActions({ ...deps, lanes, account: payer });
   let delivering = false;
   let unlisten: Promise<() => Promise<void>> | undefined;
   let forget: () => void = () => undefined;

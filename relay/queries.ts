@@ -2,6 +2,7 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import type { Waiting } from "#core/sender/sender.ts";
 import { isReachable } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { historiesOf } from "./history.ts";
@@ -28,19 +29,21 @@ export function createRelayQueries(deps: {
   store: EventStore;
   lanes: Lanes;
   book: ValidatorBook;
+  sender: { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
 }): RelayQueries {
   const { db, store, lanes, book } = deps;
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
-    const [heads, held] = await Promise.all([validatorHeads(db, book.epoch), troubles(db)]);
+    const asked = [validatorHeads(db, book.epoch), troubles(db), deps.sender.waiting?.()] as const;
+    const [heads, held, intents = new Map<string, Waiting>()] = await Promise.all(asked);
     return (lane) => {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
       const hold = lanes.find(lane)?.hold;
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
-      return { book, heads: byValidator, ...(trouble && { trouble }), ...(hold && { hold }) };
+      return { book, heads: byValidator, intents, ...(trouble && { trouble }), ...(hold && { hold }) };
     };
   }
 

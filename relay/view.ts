@@ -1,5 +1,6 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import type { Waiting } from "#core/sender/sender.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
 import { type LaneHold, laneName } from "./lane.ts";
@@ -20,6 +21,8 @@ export type LaneContext = {
   readonly trouble?: LaneTrouble;
   /** The lane is paused, or its destination. */
   readonly hold?: LaneHold;
+  /** Why intents wait that are in no block, of those that something is known of. */
+  readonly intents?: ReadonlyMap<string, Waiting>;
 };
 
 type Reason = MessageView["reason"];
@@ -57,14 +60,20 @@ function reasonOf(message: Message, context: LaneContext): Reason {
     case "submitted":
       return message.content
         ? { code: "reorged-out", message: "its block was reorganised out; its transaction is sent again" }
-        : { code: "awaiting-inclusion", message: "its transaction is on the way" };
+        : (stalled(context, message.requested?.intentId) ?? {
+            ...{ code: "awaiting-inclusion", message: "its transaction is on the way" },
+          });
     case "sent":
       return { code: "awaiting-finality", message: "waiting for its block to be final" };
     case "final":
     case "attested":
       return waiting(message, context);
     case "delivering":
-      return { code: "delivery-in-progress", message: "the transaction that delivers it is on the way" };
+      return (
+        stalled(context, progress.delivery?.intentId) ?? {
+          ...{ code: "delivery-in-progress", message: "the transaction that delivers it is on the way" },
+        }
+      );
     case "delivered":
       return hasEnded(progress)
         ? { code: "ended", message: "nothing is left to do" }
@@ -85,6 +94,12 @@ function reasonOf(message: Message, context: LaneContext): Reason {
 function skippedReason({ generation, retryable }: NonNullable<Message["skipped"]>): Reason {
   const words = retryable ? "it can be retried" : "it does not run any more";
   return { code: "lane-realigned", message: `governance has realigned its lane past it (${generation}); ${words}` };
+}
+
+/** What the transaction that is on its way waits for, where the sender knows. */
+function stalled({ intents }: LaneContext, intentId: string | undefined): Reason | undefined {
+  const waiting = intents?.get(intentId ?? "");
+  return waiting && { code: waiting.code, message: `its transaction waits: ${waiting.detail}` };
 }
 
 /** A final message that is not on its way: its own last delivery, the quorum, or what holds up the lane. */

@@ -15,6 +15,7 @@ import type { Registry } from "../registry/registry.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
 import { createLaneRoutes } from "./lanes.ts";
+import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
 
 type Deps = {
@@ -24,7 +25,7 @@ type Deps = {
   indexers: Pick<Roster<Indexer>, "get" | "all">;
   registry: Registry;
   changes: RegistryChanges;
-  sender: Pick<RunningSender, "status">;
+  sender: Pick<RunningSender, "status" | "stuck">;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
 };
@@ -96,18 +97,6 @@ function indexerCheck(indexer: Indexer): HealthCheck {
       if (healthyAt === undefined) return "the chain has not been read yet";
       if (error?.code === "logs-missing" || error?.code === "lane-broken") return `${error.code}: ${error.message}`;
       return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
-    },
-  };
-}
-
-/** An account that does not send any more sends nothing at all, claims included. */
-function senderCheck(sender: Pick<RunningSender, "status">): HealthCheck {
-  return {
-    name: "sender",
-    async check() {
-      const halted = sender.status().filter(({ state }) => state === "halted");
-      const reasons = halted.map(({ chain, account, error }) => `${account} on ${chain}: ${error?.code ?? "halted"}`);
-      return reasons.length > 0 ? reasons.join(", ") : undefined;
     },
   };
 }

@@ -33,7 +33,7 @@ export type Receipt = {
 export type Fees = { readonly maxFeePerGas: bigint; readonly maxPriorityFeePerGas: bigint };
 
 /** What the chain's newest blocks asked and got, in wei a gas. */
-export type FeeMarket = {
+type FeeMarket = {
   /** Base fee of the next block. */
   readonly nextBaseFee: bigint;
   /** What nine of ten transactions of the last twelve blocks paid at most. */

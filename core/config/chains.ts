@@ -1,7 +1,13 @@
 import { z } from "zod";
-import { address } from "../kernel/codec.ts";
+import { address, uint } from "../kernel/codec.ts";
 
 const seconds = z.number().nonnegative();
+
+/** A balance in wei, or enough for so many transactions at present prices. */
+const balanceAlarm = z.union([
+  z.strictObject({ wei: uint }),
+  z.strictObject({ transactions: z.number().int().positive() }),
+]);
 
 /**
  * One chain as the configuration file names it. Every bound that deadlines are computed from is here, so that they can
@@ -36,6 +42,10 @@ export const chainConfigSchema = z
     timelock: address,
     /** Where headers of other chains are attested and state is proven against them; left out where there is none. */
     stateOracle: address.optional(),
+    /** Wei a gas that transactions offer at most, by kind such as `relay.deliver`, or `default`. */
+    feeCeilings: z.record(z.string().min(1), uint).default({}),
+    /** Balances under which an account raises an alarm, by account, or `default`. */
+    balanceAlarms: z.record(z.string().min(1), balanceAlarm).default({}),
   })
   .readonly();
 

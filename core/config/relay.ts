@@ -27,6 +27,8 @@ export const relayConfigSchema = z
   .strictObject({
     /** Managed account that pays for deliveries and retries. */
     account: name,
+    /** Managed accounts that deliveries and retries are spread over, lane by lane; only `account` when left out. */
+    accounts: z.array(name).min(1).optional(),
     /** Managed account that sends messages whose request names none; the delivering one when left out. */
     senderAccount: name.optional(),
     /** Lanes to serve; every ordered pair of chains when left out. */

@@ -35,7 +35,7 @@ export function createBalanceAlarm(deps: {
 }
 
 /** Wei under which a balance is low; undefined as long as the price of gas is not known. */
-export function thresholdOf(wanted: LowBalance, gas: bigint, fees: Fees | undefined): bigint | undefined {
+function thresholdOf(wanted: LowBalance, gas: bigint, fees: Fees | undefined): bigint | undefined {
   if ("wei" in wanted) return wanted.wei;
   return fees && BigInt(wanted.transactions) * gas * fees.maxFeePerGas;
 }

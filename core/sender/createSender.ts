@@ -71,11 +71,11 @@ export type RunningSender = Sender & {
   stop(): Promise<void>;
   status(): readonly LaneStatus[];
   /** Why open intents wait, of those that something is known of. */
-  waiting(from: Queryable): Promise<ReadonlyMap<string, Waiting>>;
+  waiting(): Promise<ReadonlyMap<string, Waiting>>;
   /** Counts, ages and fees of all accounts, whichever process sends for them. */
-  figures(from: Queryable): Promise<SenderFigures>;
+  figures(): Promise<SenderFigures>;
   /** Accounts whose oldest intent in no block is older than the chain's bound, and why. */
-  stuck(from: Queryable): Promise<readonly StuckAccount[]>;
+  stuck(): Promise<readonly StuckAccount[]>;
   /** How many intents of a chain have not ended. */
   unfinished(from: Queryable, chain: string): Promise<number>;
 };
@@ -180,11 +180,11 @@ export function createSender(deps: SenderDeps): RunningSender {
     },
     status: () => roster.all().flatMap(({ byAccount }) => [...byAccount.values()].map((lane) => lane.status())),
     unfinished: countOpenIntents,
-    waiting: findWaiting,
-    figures: (from) => readFigures(from, deps.clock.now()),
-    async stuck(from) {
+    waiting: () => findWaiting(db),
+    figures: () => readFigures(db, deps.clock.now()),
+    async stuck() {
       const bounds = chains.entries().map(([chain]) => ({ chain, ms: settingsOf(chain).stuckMs }));
-      const found = await stuckAccounts(from, bounds, deps.clock.now());
+      const found = await stuckAccounts(db, bounds, deps.clock.now());
       const failing = (each: StuckAccount) => laneAt(each.chain, each.account)?.status().error?.code;
       return found.map((each) => ({ ...each, reason: each.reason ?? failing(each) }));
     },

@@ -3,8 +3,9 @@ import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import type { SignedAttempt } from "./attempts.ts";
 import type { LaneContext, LaneMemory } from "./context.ts";
-import { firstFees, offersEnough, raiseFees } from "./fees.ts";
+import { firstFees, raiseFees } from "./fees.ts";
 import { type Attempt, type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
+import { nextPrice } from "./price.ts";
 import type { Purse } from "./purse.ts";
 import { saveAttempt, saveReleased } from "./rows.ts";
 import type { Waiting } from "./sender.ts";
@@ -135,14 +136,6 @@ export function createDispatch(
     return add(memory, flight, await signer.nothing(flight.nonce, fees), voiding);
   }
 
-  /** All above wait for it, so it may offer what any of them may. */
-  function limitsOf(memory: LaneMemory, { nonce }: Flight): { ceiling: bigint; outbids: boolean } {
-    const held = [...memory.flights.values()].filter((each) => each.nonce >= nonce && each.included === undefined);
-    const kinds = [...new Set(held.map(({ intent }) => intent.kind))];
-    const ceiling = kinds.map(settings.feeCeiling).reduce((a, b) => (a > b ? a : b), 0n);
-    return { ceiling, outbids: kinds.some(settings.outbids) };
-  }
-
   /** Not priced higher: sent once more as it is, and its owner can see why. */
   function stay(memory: LaneMemory, flight: Flight, attempt: Attempt, waiting: Waiting): Promise<Sent> {
     const { intent, nonce } = flight;
@@ -168,22 +161,20 @@ export function createDispatch(
     async raise(memory, flight, fresh) {
       const newest = flight.attempts.at(-1);
       if (newest === undefined) return "go on";
-      const { ceiling, outbids } = limitsOf(memory, flight);
-      if (!outbids && offersEnough(newest.fees, fresh)) {
-        const detail = "it offers more than nine of ten transactions paid lately, and is in no block";
-        return stay(memory, flight, newest, { code: "inclusion-stalled", detail });
-      }
       const payable = await deps.purse.highestFee(memory, flight);
-      const fees = raiseFees(newest.fees, fresh, payable < ceiling ? payable : ceiling);
-      if (fees !== undefined) return add(memory, flight, await signer.again(newest, fees));
-      const offered = newest.fees.maxFeePerGas;
-      const waiting: Waiting =
-        payable < ceiling
-          ? { code: "balance-insufficient", detail: `the account can pay ${payable} wei a gas, ${offered} are offered` }
-          : { code: "gas-price-too-high", detail: `${offered} wei a gas are offered, and ${ceiling} are the most` };
-      return stay(memory, flight, newest, waiting);
+      const price = nextPrice(newest.fees, fresh, { ...limitsOf(memory, flight, settings), payable });
+      if ("fees" in price) return add(memory, flight, await signer.again(newest, price.fees));
+      return stay(memory, flight, newest, price.waiting);
     },
   };
+}
+
+/** All above wait for it, so it may offer what any of them may. */
+function limitsOf(memory: LaneMemory, { nonce }: Flight, settings: LaneContext["settings"]) {
+  const held = [...memory.flights.values()].filter((each) => each.nonce >= nonce && each.included === undefined);
+  const kinds = [...new Set(held.map(({ intent }) => intent.kind))];
+  const ceiling = kinds.map(settings.feeCeiling).reduce((a, b) => (a > b ? a : b), 0n);
+  return { ceiling, outbids: kinds.some(settings.outbids) };
 }
 
 function forgetSent(memory: LaneMemory, above: number): void {

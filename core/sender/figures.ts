@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/db.ts";
 
 /** Open intents of one kind at one account. */
-export type OpenFigures = {
+type OpenFigures = {
   readonly chain: string;
   readonly account: string;
   readonly kind: string;
@@ -12,7 +12,7 @@ export type OpenFigures = {
 };
 
 /** Intents of one kind at one account that have ended, since the database was made. */
-export type EndedFigures = {
+type EndedFigures = {
   readonly chain: string;
   readonly account: string;
   readonly kind: string;

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { createChainRoutes } from "#app/api/chains.ts";
+import type { RegistryChanges } from "#app/registry/changes.ts";
+import type { ChainEntry } from "#app/registry/registry.ts";
+import type { ChainAccess } from "#core/chain/chain.ts";
 import { chainConfigSchema } from "#core/config/chains.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { quietLog } from "../support/databases.ts";
 
 const fork = { number: 7n, hash: `0x${"7".repeat(64)}` } as const;
@@ -12,6 +16,10 @@ const address = `0x${"1".repeat(40)}`;
 const config = chainConfigSchema.parse({
   ...{ chainId: 1, endpoints: ["http://127.0.0.1:1"], finality: "safe", gateway: address, timelock: address },
   ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
+});
+const entryOf = (name: string): ChainEntry => ({
+  ...{ name, settings: config, source: "file", state: "active", revision: 0n },
+  access: {} as ChainAccess,
 });
 const tooDeep = new LockstepError("reorg-too-deep", "a final block is gone", {
   details: { fork: fork.number, fork_hash: fork.hash },
@@ -27,7 +35,7 @@ describe("routes of chains", () => {
   const asked: unknown[] = [];
   const nothing = async () => undefined;
   const indexer: Indexer = {
-    ...{ start: () => undefined, stop: nothing, wake: () => undefined, status: () => status },
+    ...{ start: () => undefined, stop: nothing, wake: () => undefined, readAgain: nothing, status: () => status },
     async reindex(given) {
       asked.push(given);
       if (given.hash !== fork.hash) throw new LockstepError("reindex-refused", "the chain has another block there");
@@ -36,8 +44,9 @@ describe("routes of chains", () => {
   };
   before(async () => {
     app = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "" });
-    const chains = { alpha: config, beta: config };
-    await createChainRoutes({ chains, indexers: new Map([["alpha", indexer]]) })(app);
+    const registry = { chains: fixed({ alpha: entryOf("alpha"), beta: entryOf("beta") }) };
+    const changes = {} as RegistryChanges;
+    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]) })(app);
   });
   after(() => app?.close());
   const reindex = async (name: string, body: object) => {

@@ -112,7 +112,14 @@ describe("the authority of a proof", () => {
     find: async (_from: unknown, id: string) => scene.intents.get(id),
   } as unknown as Sender;
   const lane = {
-    ...{ origin: "alpha", destination: "beta", delivery: "proof" as const },
+    ...({
+      origin: "alpha",
+      destination: "beta",
+      delivery: "proof",
+      source: "file",
+      state: "active",
+      revision: 0n,
+    } as const),
     from: { chain: { name: "alpha", chainId: 1 } as Chain, gateway: gateway.alpha, prove },
     to: { chain: { name: "beta", chainId: 2, call } as unknown as Chain, gateway: gateway.beta, stateOracle: oracle },
   };

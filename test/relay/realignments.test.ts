@@ -5,9 +5,10 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import type { IndexedBlock } from "#core/indexer/observer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { fixed } from "#core/kernel/live.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { createRecentContents } from "#relay/contents.ts";
-import { createLanes } from "#relay/lane.ts";
+import { createLanes, type RelayChain } from "#relay/lane.ts";
 import { relayEvents } from "#relay/laneEvents.ts";
 import { createRelayObserver } from "#relay/observer.ts";
 import { statusOf } from "#relay/progress.ts";
@@ -31,8 +32,9 @@ async function open(backend: DatabaseBackend) {
   const store = createEventStore({
     ...{ db, log: quietLog, clock: systemClock, schemas: relayEvents, projections: relayProjections },
   });
+  const chains = fixed<RelayChain>(sites);
   const observer = createRelayObserver({
-    ...{ store, chains: sites, lanes: createLanes({ chains: sites }), managed: new Set() },
+    ...{ store, chains, lanes: createLanes({ chains }), managed: new Set() },
     ...{ contents: createRecentContents(), sender: { findByTransactions: async () => new Map() } },
     wake: () => undefined,
   });

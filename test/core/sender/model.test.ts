@@ -71,6 +71,29 @@ const events: fc.Arbitrary<Event[]> = fc.array(
   { minLength: 4, maxLength: 18 },
 );
 
+/** What chance brings about too rarely. */
+const knownStories: [Event[]][] = [
+  // The transactions after a foreign one are left without it.
+  [
+    [
+      { kind: "foreign", account: "alice", where: "block" },
+      { kind: "submit", count: 4, account: "alice", subject: 0 },
+      { kind: "reorganise", depth: 1, back: false },
+      { kind: "dropPool" },
+    ],
+  ],
+  // So many wait behind the gap that nothing new may be signed.
+  [
+    [
+      { kind: "foreign", account: "alice", where: "block" },
+      { kind: "foreign", account: "alice", where: "block" },
+      { kind: "submit", count: 4, account: "alice", subject: 0 },
+      { kind: "submit", count: 4, account: "alice", subject: 1 },
+      { kind: "reorganise", depth: 2, back: false },
+    ],
+  ],
+];
+
 describe("the sender on a chain where everything goes wrong", () => {
   let database: OpenDatabase;
   let runs = 0;
@@ -84,7 +107,10 @@ describe("the sender on a chain where everything goes wrong", () => {
   it("ends every intent exactly once, with no nonce lost, left over or used twice", { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(events, (story) => live(story, `model-${runs++}`)),
-      { numRuns: 25 },
+      {
+        numRuns: 25,
+        examples: knownStories,
+      },
     );
   });
 

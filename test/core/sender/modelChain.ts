@@ -17,6 +17,7 @@ export type ModelChain = Omit<ChainAccess, "prove"> & {
   dropPool(): void;
   failSends(faults: readonly SendFault[]): void;
   setBaseFee(wei: bigint): void;
+  setBalance(of: Hex, wei: bigint): void;
   /** A transaction that somebody else signed with an account's key: in a block at once, or behind all others. */
   foreign(from: Hex, where: "block" | "pool"): void;
   /** Transactions in blocks, by nonce of their account. */
@@ -48,6 +49,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
   let salt = 0;
   let foreigners = 0;
   let baseFee = 10n ** 9n;
+  const balances = new Map<Hex, bigint>();
   let finalHeight = 0;
   let faults: SendFault[] = [];
 
@@ -95,7 +97,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
   };
 
   return {
-    ...{ name, chainId },
+    ...{ name, chainId, watchHeads: () => () => undefined, endpoints: () => [] },
     genesis: async () => blocks[0]?.hash ?? "0x",
     block: async (at) => blocks[at === "latest" ? height() : at === "final" ? finalHeight : Number(at)],
     logs: async () => [],
@@ -103,7 +105,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
     call: async () => "0x",
     account: async (address, at) => {
       const nonce = nonceOf(address, typeof at === "bigint" ? Number(at) : height());
-      return { balance: 10n ** 24n, nonce, hasCode: false };
+      return { balance: balances.get(address) ?? 10n ** 24n, nonce, hasCode: false };
     },
     fees: async () => {
       const market = { nextBaseFee: baseFee, high: baseFee + 2n };
@@ -135,6 +137,9 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
     },
     setBaseFee: (wei) => {
       baseFee = wei;
+    },
+    setBalance: (of, wei) => {
+      balances.set(of, wei);
     },
     foreign(from, where) {
       const own = pool.filter((each) => each.from === from).map(({ nonce }) => nonce);
