@@ -19,9 +19,11 @@ import { createCollector } from "./collect.ts";
 import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
+import { evidenceMigrations } from "./evidence.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import { createLanes, type Lane, type LaneEnds, laneName, parseLaneName, type RelayChain } from "./lane.ts";
 import { laneMigrations } from "./laneState.ts";
+import { createMisbehaviourBook, misbehaviourMigrations } from "./misbehaviour.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
 import { createHeaderCollector } from "./proof/collectHeader.ts";
@@ -30,11 +32,13 @@ import { createProofAuthority } from "./proof/proofAuthority.ts";
 import { createRelayQueries } from "./queries.ts";
 import { messageMigrations, messageProjection } from "./readModel.ts";
 import { reorganisationMigrations } from "./realignments.ts";
+import { createReporter } from "./reporter.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
 import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
+import { setMigrations, withSetFacts } from "./setFacts.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export type { RelayChain } from "./lane.ts";
@@ -50,6 +54,9 @@ export const relayMigrations: readonly Migration[] = [
   ...reorganisationMigrations,
   ...runMigrations,
   ...headerMigrations,
+  ...setMigrations,
+  ...misbehaviourMigrations,
+  ...evidenceMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
@@ -90,18 +97,24 @@ export function createRelay(deps: RelayDeps): RelayContext {
     Object.entries(deps.chains).map(([name, chain]) => [name, { ...chain, gateway: getAddress(chain.gateway) }]),
   );
   const lanes = createLanes({ chains, lanes: config.lanes });
-  const book = createValidatorBook(config);
+  const book = createValidatorBook({ db, lanes, config, clock });
+  const misbehaviour = createMisbehaviourBook({ db, clock, log });
+  const reporter = createReporter({ ...deps, lanes, book, account: config.account, log });
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
   const contents = createRecentContents();
-  const attestations = createAttestations({ db, lanes, book, clock, log, heard: (lane) => heard(lane) });
-  const asking = { timeoutMs: config.attestTimeoutMs, log };
+  const attestations = createAttestations({
+    ...{ db, lanes, book, misbehaviour, clock },
+    heard: (lane) => heard(lane),
+    proven: reporter.wake,
+  });
+  const asking = { timeoutMs: config.attestTimeoutMs };
   const [ask, askHeader] = [createAskValidator(asking), createAskHeader(asking)];
-  const collect = createCollector({ attestations, ask, book, log });
-  const collectHeader = createHeaderCollector({ ask: askHeader, book, log });
+  const collect = createCollector({ attestations, ask, misbehaviour, log });
+  const collectHeader = createHeaderCollector({ ask: askHeader, misbehaviour, log });
   const { account, maxBatch } = config;
   const authorities = {
-    checkpoint: createCheckpointAuthority({ db, attestations, collect, book, clock }),
-    proof: createProofAuthority({ ...deps, collect: collectHeader, book, account, log }),
+    checkpoint: createCheckpointAuthority({ db, attestations, collect, clock }),
+    proof: createProofAuthority({ ...deps, collect: collectHeader, account, log }),
   };
   const driver = createLaneDriver({ ...deps, authorities, contents, book, account, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
@@ -120,10 +133,13 @@ export function createRelay(deps: RelayDeps): RelayContext {
   };
 
   return {
-    observer: {
-      ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
-      check: createCompletenessCheck({ db, lanes, log }),
-    },
+    observer: withSetFacts(
+      {
+        ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+        check: createCompletenessCheck({ db, lanes, log }),
+      },
+      { chains, lanes, changed: book.changed },
+    ),
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {
@@ -148,12 +164,14 @@ export function createRelay(deps: RelayDeps): RelayContext {
       if (delivering) return;
       delivering = true;
       scheduler.start();
+      if (config.reportEquivocation) reporter.start();
       unlisten = db.listen(attestedChannel, (name) => heard(find(parseLaneName(name))));
       unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
     },
     async stop() {
       delivering = false;
       await scheduler.stop();
+      await reporter.stop();
       await runner.stop();
       await (await unlisten?.catch(() => undefined))?.();
     },

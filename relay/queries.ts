@@ -1,8 +1,8 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import { isReachable } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
@@ -10,6 +10,7 @@ import { laneFigures, troubles } from "./laneState.ts";
 import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
 import type { LaneView, MessageView, ValidatorView } from "./schemas.ts";
 import type { ValidatorBook } from "./validators.ts";
+import { validatorViews } from "./validatorViews.ts";
 import { type LaneContext, viewOf } from "./view.ts";
 
 /** What the API answers, read from the read models and streams alone. */
@@ -21,25 +22,24 @@ export type RelayQueries = {
   validators(): Promise<ValidatorView[]>;
 };
 
-const probeMs = 500;
-
 export function createRelayQueries(deps: {
   db: Db;
   store: EventStore;
   lanes: Lanes;
   book: ValidatorBook;
+  clock: Clock;
 }): RelayQueries {
-  const { db, store, lanes, book } = deps;
+  const { db, store, lanes, book, clock } = deps;
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
-    const [heads, held] = await Promise.all([validatorHeads(db, book.epoch), troubles(db)]);
+    const [heads, held, validators] = await Promise.all([validatorHeads(db), troubles(db), book.read()]);
     return (lane) => {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
-      return { book, heads: byValidator, ...(trouble && { trouble }) };
+      return { book: validators.newest(lane), heads: byValidator, ...(trouble && { trouble }) };
     };
   }
 
@@ -76,16 +76,6 @@ export function createRelayQueries(deps: {
         }),
       );
     },
-    async validators() {
-      const heads = await validatorHeads(db, book.epoch);
-      return Promise.all(
-        book.all.map(async (validator): Promise<ValidatorView> => {
-          const own = heads.filter((head) => head.validator === validator.address);
-          const attestations = own.map(({ lane, nonce, at }) => ({ lane, nonce, at: at.toISOString() }));
-          const { name, address, weight, url } = validator;
-          return { name, address, weight, url, reachable: await isReachable(validator, probeMs), attestations };
-        }),
-      );
-    },
+    validators: () => validatorViews({ db, lanes, book, clock }),
   };
 }

@@ -102,6 +102,7 @@ export async function deployMock(site: Site, path: string): Promise<Hex> {
 type Options = {
   readonly finalityBlocks?: number;
   readonly maxBatch?: number;
+  readonly reportEquivocation?: boolean;
   /** Requests are served by another process than the one that delivers, as far as the database can tell. */
   readonly separateApi?: boolean;
   /** Messages from alpha to beta are delivered by proof. */
@@ -133,6 +134,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const ports = await Promise.all(validatorNames.map(freePort));
   const relayConfig = relayConfigSchema.parse({
     ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    reportEquivocation: options.reportEquivocation ?? true,
     lanes: [
       { origin: "alpha", destination: "beta", delivery: options.byProof ? "proof" : "checkpoint" },
       { origin: "beta", destination: "alpha" },
