@@ -18,7 +18,7 @@ export const misbehaviours = [
   /** It signed two histories. */
   "equivocation",
 ] as const;
-export type Misbehaviour = (typeof misbehaviours)[number];
+type Misbehaviour = (typeof misbehaviours)[number];
 
 export type MisbehaviourRow = {
   readonly validator: Hex;

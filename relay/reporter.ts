@@ -8,7 +8,7 @@ import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { encodeReport } from "./protocol/report.ts";
 import type { ValidatorBook, ValidatorEpoch } from "./validators.ts";
 
-export const reportKind = "relay.report";
+const reportKind = "relay.report";
 
 const lookEveryMs = 5_000;
 

@@ -26,7 +26,7 @@ const rememberedEpochs = 16;
 const row = z.object({ topics: z.string().transform((text) => z.array(hex).parse(text.split(","))), data: hex });
 
 /** The facts of one lane's newest epochs, in the order of the chain. */
-export async function setFacts(from: Queryable, destination: string, originChainId: number): Promise<SetFact[]> {
+async function setFacts(from: Queryable, destination: string, originChainId: number): Promise<SetFact[]> {
   const rows = await from.query<{ topics: string; data: Hex }>(
     `SELECT topics, data FROM relay_set_facts
       WHERE chain = $1 AND origin_chain_id = $2 AND epoch > (

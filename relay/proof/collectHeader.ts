@@ -11,7 +11,8 @@ import type { ValidatorEpoch, ValidatorInfo } from "../validators.ts";
 
 export type HeaderSignature = { readonly signer: Hex; readonly signature: Hex };
 
-type Collected = { readonly signatures: readonly HeaderSignature[] } | { readonly missing: readonly string[] };
+type Missing = { readonly missing: readonly string[] };
+type Signatures = { readonly signatures: readonly HeaderSignature[] };
 
 /**
  * Asks all validators for their signature over a header, and resolves as soon as a quorum has given it, or with the names
@@ -20,9 +21,10 @@ type Collected = { readonly signatures: readonly HeaderSignature[] } | { readonl
 export type HeaderCollector = (
   lane: LaneEnds,
   oracle: Oracle,
-  header: Header,
-  epoch: ValidatorEpoch,
-) => Promise<Collected>;
+  header: Omit<Header, "epoch">,
+  /** Newest first: the next is asked where one has no quorum. The missing are those of the newest. */
+  epochs: readonly ValidatorEpoch[],
+) => Promise<({ readonly epoch: ValidatorEpoch } & Signatures) | Missing>;
 
 export function createHeaderCollector(deps: {
   ask: AskHeader;
@@ -54,9 +56,9 @@ export function createHeaderCollector(deps: {
     }
   }
 
-  return (lane, oracle, header, { all, counting }) => {
+  function gather(lane: LaneEnds, oracle: Oracle, header: Header, { all, counting }: ValidatorEpoch) {
     const signatures: HeaderSignature[] = [];
-    return new Promise((resolve) => {
+    return new Promise<Signatures | Missing>((resolve) => {
       const asked = all.map(async (validator) => {
         const signature = await signatureOf(validator, lane, oracle, header);
         if (!signature) return;
@@ -64,10 +66,20 @@ export function createHeaderCollector(deps: {
         const signers = signatures.map(({ signer }) => signer);
         if (evaluateQuorum(counting, signers).reached) resolve({ signatures: [...signatures] });
       });
-      Promise.all(asked).then(() => {
+      void Promise.all(asked).then(() => {
         const signed = new Set(signatures.map(({ signer }) => signer));
         resolve({ missing: all.filter(({ address }) => !signed.has(address)).map(({ name }) => name) });
       });
     });
+  }
+
+  return async (lane, oracle, header, epochs) => {
+    let missing: readonly string[] | undefined;
+    for (const epoch of epochs) {
+      const found = await gather(lane, oracle, { ...header, epoch: epoch.epoch }, epoch);
+      if ("signatures" in found) return { epoch, signatures: found.signatures };
+      missing ??= found.missing;
+    }
+    return { missing: missing ?? [] };
   };
 }

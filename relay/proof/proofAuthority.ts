@@ -9,10 +9,8 @@ import type { OpenMessage } from "../delivery.ts";
 import { calldataCap, type DeliveryShape, deliverCalldataBytes, deliveryGas, transactionGasCap } from "../gas.ts";
 import { failureOf, headerIntent } from "../intents.ts";
 import { type LaneEnds, laneName } from "../lane.ts";
-import type { Header } from "../protocol/header.ts";
 import { encodeDeliverProven } from "../protocol/proven.ts";
-import type { ValidatorEpoch } from "../validators.ts";
-import type { HeaderCollector, HeaderSignature } from "./collectHeader.ts";
+import type { HeaderCollector } from "./collectHeader.ts";
 import { findHeader, type LaneHeader, saveHeader } from "./headerStore.ts";
 import { headSlots, type ProvenHead, provenHead } from "./headSlots.ts";
 import { idsBetween } from "./laterIds.ts";
@@ -71,22 +69,6 @@ export function createProofAuthority(deps: Deps): Authorize {
     return state;
   }
 
-  /** The signatures of the newest epoch that has a quorum; without one, those who are missing in the newest. */
-  async function collectUnderAny(
-    lane: ProvingLane,
-    place: Omit<Header, "epoch">,
-    epochs: readonly ValidatorEpoch[],
-  ): Promise<{ epoch: ValidatorEpoch; signatures: readonly HeaderSignature[] } | { missing: readonly string[] }> {
-    const oracle = { chainId: lane.to.chain.chainId, address: lane.to.stateOracle };
-    let missing: readonly string[] | undefined;
-    for (const epoch of epochs) {
-      const collected = await collect(lane, oracle, { ...place, epoch: epoch.epoch }, epoch);
-      if ("signatures" in collected) return { epoch, signatures: collected.signatures };
-      missing ??= collected.missing;
-    }
-    return { missing: missing ?? [] };
-  }
-
   /** Asks for the header under which the planned messages, and maybe later ones, can be delivered. */
   async function begin({ lane, generation, epochs, planned }: BatchWanted & { lane: ProvingLane }, kept?: LaneHeader) {
     const chosen = await chooseHead(lane, planned);
@@ -99,7 +81,8 @@ export function createProofAuthority(deps: Deps): Authorize {
     const { state, head } = chosen;
     const { number, hash: blockHash, rlp } = state.header;
     const place = { originChainId: lane.from.chain.chainId, generation, number, blockHash };
-    const collected = await collectUnderAny(lane, place, epochs);
+    const oracle = { chainId: lane.to.chain.chainId, address: lane.to.stateOracle };
+    const collected = await collect(lane, oracle, place, epochs);
     if ("missing" in collected) {
       const names = collected.missing.join(", ");
       return missing(

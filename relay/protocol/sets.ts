@@ -43,7 +43,7 @@ export function decodeSetFact({ topics, data }: { topics: readonly Hex[]; data: 
 }
 
 /** The set of the gateway's words; undefined under a rule that is not known here. */
-export function fromContractSet(given: { validators: readonly bigint[]; threshold: bigint }): QuorumSet | undefined {
+function fromContractSet(given: { validators: readonly bigint[]; threshold: bigint }): QuorumSet | undefined {
   const threshold = thresholdOf(given.threshold);
   if (!threshold) return undefined;
   const validators = given.validators.map((word) => ({
