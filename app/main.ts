@@ -20,7 +20,7 @@ const commands: Readonly<Record<string, { what: string; load: () => Promise<Comm
     load: async () => (await import("./commands/service.ts")).runService,
   },
   validator: {
-    what: "run a validator: --config FILE",
+    what: "run a validator: --config FILE [--resume]",
     load: async () => (await import("./commands/validator.ts")).runValidator,
   },
 };

@@ -22,7 +22,7 @@ import { checkpointTypedData, recoverCheckpointSigner } from "#relay/protocol/ch
 import { openRows } from "#relay/readModel.ts";
 import { appendedInWindows, emptyHead, linksBehind } from "#relay/validator/links.ts";
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "#test/relay/gatewayLogs.ts";
-import { book } from "#test/relay/samples.ts";
+import { epoch } from "#test/relay/samples.ts";
 import { onServer, postgresServer } from "#test/support/databases.ts";
 import { localKey } from "#test/support/localChain.ts";
 import { cpuTimes } from "./relay/processes.ts";
@@ -122,11 +122,11 @@ async function run(): Promise<void> {
       account.signTypedData(checkpointTypedData(destination, checkpoint)),
     );
     await staged("quorum", () => recoverCheckpointSigner(destination, checkpoint, signature));
-    const signatures = book.all.map(({ address }) => ({ signer: address, signature }));
+    const signatures = epoch.all.map(({ address }) => ({ signer: address, signature }));
     const authority = {
       ...{ nonce: last.nonce, epoch: 1n, keep: async () => undefined },
       encode: (firstNonce: bigint, messages: Parameters<typeof encodeDeliver>[0]["messages"]) => ({
-        data: encodeDeliver({ checkpoint, set: book.set, signatures, firstNonce, messages, laterIds: [] }),
+        data: encodeDeliver({ checkpoint, set: epoch.set, signatures, firstNonce, messages, laterIds: [] }),
         shape: { validators: 3, signatures: 3, laterIds: 0 },
       }),
     };

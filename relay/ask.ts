@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Log } from "#core/observe/log.ts";
 import {
   type AttestRequest,
   attestationSchema,
+  attestRequestSchema,
   type HeaderRequest,
   headerAttestationSchema,
   headerRequestSchema,
@@ -12,34 +12,37 @@ import {
 } from "./schemas.ts";
 import type { ValidatorInfo } from "./validators.ts";
 
-/** Asks a validator for its signature; throws when it does not answer with one in time. */
+/**
+ * Asks a validator for its signature; throws when it does not answer with one in time, `attestation-refused` when it
+ * answers with something else.
+ */
 export type AskValidator = (validator: ValidatorInfo, request: AttestRequest) => Promise<WireAttestation>;
 
 const longestAnswer = 4_096;
 
-/** Asks a validator for its signature over a block's header; throws when it does not answer with one in time. */
+/** The same for its signature over a block's header. */
 export type AskHeader = (validator: ValidatorInfo, request: HeaderRequest) => Promise<WireHeaderAttestation>;
 
-export function createAskValidator(deps: { timeoutMs: number; log: Log }): AskValidator {
-  return async (validator, request) => {
-    const body = { ...request, epoch: request.epoch.toString(), nonce: request.nonce.toString() };
-    return z.decode(attestationSchema, await signedAnswer(validator, "/attest", body, deps));
-  };
+type Asking = { readonly timeoutMs: number };
+
+export function createAskValidator(asking: Asking): AskValidator {
+  return (validator, request) =>
+    signedAnswer(validator, "/attest", z.encode(attestRequestSchema, request), attestationSchema, asking);
 }
 
-export function createAskHeader(deps: { timeoutMs: number; log: Log }): AskHeader {
-  return async (validator, request) => {
-    const body = z.encode(headerRequestSchema, request);
-    return z.decode(headerAttestationSchema, await signedAnswer(validator, "/attest-header", body, deps));
-  };
+export function createAskHeader(asking: Asking): AskHeader {
+  return (validator, request) =>
+    signedAnswer(validator, "/attest-header", z.encode(headerRequestSchema, request), headerAttestationSchema, asking);
 }
 
-async function signedAnswer<T>(
+async function signedAnswer<S extends z.ZodType>(
   { name, url }: ValidatorInfo,
   path: string,
   body: unknown,
-  { timeoutMs, log }: { timeoutMs: number; log: Log },
-): Promise<T> {
+  schema: S,
+  { timeoutMs }: Asking,
+): Promise<z.output<S>> {
+  if (url === undefined) throw new LockstepError("attestation-refused", `there is no address to ask ${name} at`);
   const response = await fetch(new URL(path, url), {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -47,19 +50,42 @@ async function signedAnswer<T>(
     redirect: "error",
     signal: AbortSignal.timeout(timeoutMs),
   });
-  const text = await response.text();
-  if (!response.ok || text.length > longestAnswer) {
-    log.debug({ validator: name, status: response.status }, "validator gave no signature");
+  const text = await readAtMost(response, longestAnswer);
+  if (!response.ok) {
     throw new LockstepError("attestation-refused", `${name} answered with status ${response.status}`);
   }
-  return JSON.parse(text);
+  return parse(name, text, schema);
+}
+
+function parse<S extends z.ZodType>(name: string, text: string | undefined, schema: S): z.output<S> {
+  try {
+    if (text !== undefined) return z.decode(schema, JSON.parse(text));
+  } catch {
+    // Told below: what it said is not worth repeating.
+  }
+  throw new LockstepError("attestation-refused", `${name} answered with something that is no attestation`, {
+    details: { misbehaviour: "answer-invalid" },
+  });
+}
+
+/** The body as text, undefined as soon as it is longer. */
+async function readAtMost(response: Response, most: number): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > most) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** True when the validator says of itself that it works. Never throws. */
 export async function isReachable({ url }: ValidatorInfo, timeoutMs: number): Promise<boolean> {
+  if (url === undefined) return false;
   try {
     const response = await fetch(new URL("/health/ready", url), { signal: AbortSignal.timeout(timeoutMs) });
-    await response.arrayBuffer();
+    await response.body?.cancel();
     return response.ok;
   } catch {
     return false;

@@ -3,9 +3,6 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { type Lane, laneName } from "./lane.ts";
 import type { Attestation } from "./quorum.ts";
 
-/** Under which lane generation and validator epoch an attestation counts. */
-export type AttestationScope = { readonly generation: number; readonly epoch: bigint };
-
 export const attestationMigrations: readonly Migration[] = [
   {
     id: "relay/004-attestations",
@@ -18,6 +15,17 @@ export const attestationMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    id: "relay/013-contradictions",
+    sql: `
+      CREATE TABLE relay_contradictions (
+        origin text NOT NULL, destination text NOT NULL, generation integer NOT NULL, epoch bigint NOT NULL,
+        validator text NOT NULL, nonce bigint NOT NULL, accumulator text NOT NULL, signature text NOT NULL,
+        PRIMARY KEY (origin, destination, generation, validator)
+      );
+      CREATE INDEX relay_attestations_place ON relay_attestations (origin, destination, nonce, validator);
+    `,
+  },
 ];
 
 /**
@@ -27,7 +35,7 @@ export const attestationMigrations: readonly Migration[] = [
 export async function saveAttestations(
   to: Queryable,
   lane: Lane,
-  { generation, epoch }: AttestationScope,
+  generation: number,
   attestations: readonly Attestation[],
   at: Date,
 ): Promise<void> {
@@ -35,11 +43,13 @@ export async function saveAttestations(
   await to.query(
     `INSERT INTO relay_attestations
        (origin, destination, generation, epoch, validator, nonce, accumulator, signature, received_at)
-     SELECT $1, $2, $3, $4, validator, nonce, accumulator, signature, $5
-       FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[]) AS given(validator, nonce, accumulator, signature)
+     SELECT $1, $2, $3, epoch, validator, nonce, accumulator, signature, $4
+       FROM unnest($5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::text[])
+         AS given(epoch, validator, nonce, accumulator, signature)
      ON CONFLICT DO NOTHING`,
     [
-      ...[lane.origin, lane.destination, generation, epoch.toString(), at],
+      ...[lane.origin, lane.destination, generation, at],
+      attestations.map(({ epoch }) => epoch.toString()),
       attestations.map(({ validator }) => validator),
       attestations.map(({ nonce }) => nonce.toString()),
       attestations.map(({ accumulator }) => accumulator),
@@ -48,34 +58,63 @@ export async function saveAttestations(
   );
 }
 
+/** What a word contradicts: another one of the same validator, and what the lane's events say. */
+export type Known = {
+  /** Under whatever epoch, and whether or not it was kept as an attestation. */
+  readonly other?: Signed;
+  readonly indexed?: { readonly accumulator: Hex; readonly final: boolean };
+};
+export type Signed = { readonly epoch: bigint; readonly accumulator: Hex; readonly signature: Hex };
+
 /**
- * Keeps a verified word that nothing contradicts, and answers what there was: the validator's earlier word about the
- * nonce, and what the lane's events say there.
+ * Keeps a verified word that nothing contradicts, and answers what there was: another word of the validator about the
+ * nonce, and what the lane's events say there. A word against the events is kept apart, the newest of each validator:
+ * together with another it proves that the validator signs two histories.
  */
 export async function saveWord(
   to: Queryable,
   { origin, destination }: Lane,
-  { generation, epoch }: AttestationScope,
-  { validator, nonce, accumulator, signature }: Attestation,
+  generation: number,
+  { epoch, validator, nonce, accumulator, signature }: Attestation,
   at: Date,
-): Promise<{ kept: Hex | undefined; indexed: Hex | undefined }> {
-  const [row] = await to.query<{ kept: Hex | null; indexed: Hex | null }>(
-    `WITH kept AS (
-       SELECT accumulator FROM relay_attestations WHERE origin = $1 AND destination = $2 AND generation = $3
-          AND epoch = $4 AND validator = $5 AND nonce = $6
+): Promise<Known> {
+  const [row] = await to.query<{
+    other: { epoch: string; accumulator: Hex; signature: Hex } | null;
+    indexed: { accumulator: Hex; final: boolean } | null;
+  }>(
+    `WITH other AS (
+       SELECT epoch, accumulator, signature FROM relay_attestations
+        WHERE origin = $1 AND destination = $2 AND generation = $3 AND validator = $5 AND nonce = $6
+          AND accumulator <> $7
+       UNION ALL
+       SELECT epoch, accumulator, signature FROM relay_contradictions
+        WHERE origin = $1 AND destination = $2 AND generation = $3 AND validator = $5 AND nonce = $6
+          AND accumulator <> $7
+       LIMIT 1
      ), indexed AS (
-       SELECT accumulator FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $6 LIMIT 1
+       SELECT accumulator, sent_final AS final FROM relay_messages
+        WHERE origin = $1 AND destination = $2 AND nonce = $6 LIMIT 1
+     ), apart AS (
+       INSERT INTO relay_contradictions
+         (origin, destination, generation, epoch, validator, nonce, accumulator, signature)
+       SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM indexed WHERE accumulator <> $7
+       ON CONFLICT (origin, destination, generation, validator) DO UPDATE
+         SET epoch = $4, nonce = $6, accumulator = $7, signature = $8
      ), saved AS (
        INSERT INTO relay_attestations
          (origin, destination, generation, epoch, validator, nonce, accumulator, signature, received_at)
        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-        WHERE NOT EXISTS (SELECT 1 FROM indexed WHERE accumulator <> $7) AND NOT EXISTS (SELECT 1 FROM kept)
+        WHERE NOT EXISTS (SELECT 1 FROM indexed WHERE accumulator <> $7)
+          AND (NOT EXISTS (SELECT 1 FROM other) OR EXISTS (SELECT 1 FROM indexed))
        ON CONFLICT DO NOTHING
      )
-     SELECT (SELECT accumulator FROM kept) AS kept, (SELECT accumulator FROM indexed) AS indexed`,
+     SELECT (SELECT jsonb_build_object('epoch', epoch::text, 'accumulator', accumulator, 'signature', signature)
+               FROM other) AS other,
+            (SELECT jsonb_build_object('accumulator', accumulator, 'final', final) FROM indexed) AS indexed`,
     [origin, destination, generation, epoch.toString(), validator, nonce.toString(), accumulator, signature, at],
   );
-  return { kept: row?.kept ?? undefined, indexed: row?.indexed ?? undefined };
+  const { other, indexed } = row ?? {};
+  return { ...(other && { other: { ...other, epoch: BigInt(other.epoch) } }), ...(indexed && { indexed }) };
 }
 
 export type KeptAttestation = Attestation & { readonly generation: number };
@@ -87,12 +126,12 @@ export type KeptAttestation = Attestation & { readonly generation: number };
 export function keptAttestations(
   from: Queryable,
   lane: Lane,
-  scope: AttestationScope & { readonly nonce: bigint },
+  scope: { readonly generation: number; readonly epochs: readonly bigint[]; readonly nonce: bigint },
 ): Promise<KeptAttestation[]> {
   return from.query<KeptAttestation>(
-    `SELECT generation, validator, nonce, accumulator, signature FROM relay_attestations
-      WHERE origin = $1 AND destination = $2 AND generation = $3 AND epoch = $4 AND nonce >= $5`,
-    [lane.origin, lane.destination, scope.generation, scope.epoch.toString(), scope.nonce.toString()],
+    `SELECT generation, epoch, validator, nonce, accumulator, signature FROM relay_attestations
+      WHERE origin = $1 AND destination = $2 AND generation = $3 AND epoch = ANY($4::bigint[]) AND nonce >= $5`,
+    [lane.origin, lane.destination, scope.generation, scope.epochs.map(String), scope.nonce.toString()],
   );
 }
 
@@ -103,17 +142,15 @@ export type ValidatorHead = {
   readonly at: Date;
 };
 
-/** The newest matching attestation of every validator for every lane, whatever the generation. */
-export async function validatorHeads(from: Queryable, epoch: bigint): Promise<ValidatorHead[]> {
+/** The newest matching attestation of every validator for every lane, whatever the generation and the epoch. */
+export async function validatorHeads(from: Queryable): Promise<ValidatorHead[]> {
   const rows = await from.query<Lane & { validator: Hex; nonce: bigint; received_at: Date }>(
     `SELECT DISTINCT ON (a.origin, a.destination, a.validator)
             a.origin, a.destination, a.validator, a.nonce, a.received_at
        FROM relay_attestations AS a
        JOIN relay_messages AS m
          ON m.origin = a.origin AND m.destination = a.destination AND m.nonce = a.nonce AND m.accumulator = a.accumulator
-      WHERE a.epoch = $1
       ORDER BY a.origin, a.destination, a.validator, a.nonce DESC`,
-    [epoch.toString()],
   );
   return rows.map((row) => ({ validator: row.validator, lane: laneName(row), nonce: row.nonce, at: row.received_at }));
 }

@@ -1,9 +1,10 @@
 import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Log } from "#core/observe/log.ts";
-import { type KeptAttestation, saveWord } from "./attestationStore.ts";
+import { type KeptAttestation, type Known, saveWord } from "./attestationStore.ts";
+import { keepEvidence } from "./evidence.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
+import type { MisbehaviourBook } from "./misbehaviour.ts";
 import { recoverCheckpointSigner } from "./protocol/checkpoint.ts";
 import type { WireAttestation } from "./schemas.ts";
 import type { ValidatorBook, ValidatorInfo } from "./validators.ts";
@@ -28,22 +29,25 @@ type Deps = {
   db: Db;
   lanes: Lanes;
   book: ValidatorBook;
+  misbehaviour: MisbehaviourBook;
   clock: Clock;
-  log: Log;
   /** Called as soon as a signature is verified, for whoever waits for it. */
   heard(lane: LaneEnds): void;
+  /** Called when a validator is proven to have signed two histories. */
+  proven(): void;
 };
 
 const rememberedChecks = 1_000;
 /** Words about a lane that are kept at hand. */
 const recentWords = 64;
 
-export function createAttestations({ db, lanes, book, clock, log, heard }: Deps): Attestations {
+export function createAttestations(deps: Deps): Attestations {
+  const { db, lanes, book, misbehaviour, clock, heard } = deps;
   const words = new Map<string, KeptAttestation[]>();
   /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
   const checks = new Map<string, Promise<void>>();
 
-  function senderOf(attestation: WireAttestation): { lane: LaneEnds; validator: ValidatorInfo } {
+  async function senderOf(attestation: WireAttestation): Promise<{ lane: LaneEnds; validator: ValidatorInfo }> {
     const lane = lanes.byChainIds(attestation.originChainId, attestation.destinationChainId);
     if (
       !lane ||
@@ -52,8 +56,13 @@ export function createAttestations({ db, lanes, book, clock, log, heard }: Deps)
     ) {
       throw refused("it is about a lane that is not served here", attestation);
     }
-    if (attestation.epoch !== book.epoch) throw refused(`the validators' epoch here is ${book.epoch}`, attestation);
-    const validator = book.byAddress(attestation.signer);
+    const valid = (await book.read()).valid(lane);
+    const epoch = valid.find((each) => each.epoch === attestation.epoch);
+    if (!epoch) {
+      const known = valid.map((each) => each.epoch).join(", ") || "none";
+      throw refused(`the validators' valid epochs here are: ${known}`, attestation);
+    }
+    const validator = epoch.byAddress(attestation.signer);
     if (!validator) throw refused("its signer is no validator of this epoch", attestation);
     return { lane, validator };
   }
@@ -61,7 +70,7 @@ export function createAttestations({ db, lanes, book, clock, log, heard }: Deps)
   async function recover(attestation: WireAttestation): Promise<void> {
     const { destinationChainId: chainId, destinationGateway: gateway, signer, signature, ...checkpoint } = attestation;
     const recovered = await recoverCheckpointSigner({ chainId, gateway }, checkpoint, signature).catch(() => undefined);
-    if (recovered !== signer) throw refused("its signature is not its signer's", attestation);
+    if (recovered !== signer) throw refused("its signature is not its signer's", attestation, "signature-invalid");
   }
 
   /** One recovery (3 ms) a signature, however often it comes; refused ones are not remembered. */
@@ -76,29 +85,36 @@ export function createAttestations({ db, lanes, book, clock, log, heard }: Deps)
     return check;
   }
 
-  function disagreement(attestation: WireAttestation, validator: ValidatorInfo, lane: LaneEnds, expected: string) {
-    const { nonce, accumulator } = attestation;
-    const place = { validator: validator.name, lane: laneName(lane), nonce };
-    log.error({ ...place, signed: accumulator, expected }, "validator contradicts the lane or itself");
-    return new LockstepError(
-      "attestation-disagrees",
-      `${validator.name} signed ${accumulator} for ${laneName(lane)} at ${nonce}, expected ${expected}`,
-      { details: place },
-    );
+  /** Keeps what a word proves about its signer. */
+  async function judge(lane: LaneEnds, validator: ValidatorInfo, word: KeptAttestation, known: Known): Promise<void> {
+    const { other, indexed } = known;
+    const { generation, nonce } = word;
+    if (other) {
+      const { origin, destination } = lane;
+      const place = { origin, destination, generation, nonce, validator: validator.address };
+      await keepEvidence(db, { ...place, first: other, second: word });
+      await misbehaviour.note(validator, "equivocation", lane);
+      deps.proven();
+    }
+    // Before that it may be this service that has not seen a reorganisation yet.
+    if (indexed?.final && indexed.accumulator !== word.accumulator) {
+      await misbehaviour.note(validator, "contradicts-lane", lane);
+    }
   }
 
   return {
     async receive(attestation) {
-      const { lane, validator } = senderOf(attestation);
+      const { lane, validator } = await senderOf(attestation);
       // Only a signed contradiction is worth an alarm: anyone can claim to be a validator.
       await assertSigned(attestation);
-      const { generation, nonce, accumulator, signature } = attestation;
-      const word = { generation, validator: validator.address, nonce, accumulator, signature };
+      const { generation, epoch, nonce, accumulator, signature } = attestation;
+      const word = { generation, epoch, validator: validator.address, nonce, accumulator, signature };
       const name = laneName(lane);
       words.set(name, [word, ...(words.get(name) ?? [])].slice(0, recentWords));
       heard(lane);
-      const { kept, indexed } = await saveWord(db, lane, attestation, word, new Date(clock.now()));
-      const expected = indexed ?? kept;
+      const known = await saveWord(db, lane, generation, word, new Date(clock.now()));
+      if (known.other || known.indexed) await judge(lane, validator, word, known);
+      const expected = known.indexed?.accumulator ?? known.other?.accumulator;
       if (expected === undefined || expected === accumulator) return lane;
       words.set(
         name,
@@ -108,12 +124,26 @@ export function createAttestations({ db, lanes, book, clock, log, heard }: Deps)
     },
     recent: (lane) => words.get(laneName(lane)) ?? [],
     async verify(attestation) {
-      senderOf(attestation);
+      await senderOf(attestation);
       await assertSigned(attestation);
     },
   };
 }
 
-function refused(why: string, { signer, nonce }: WireAttestation): LockstepError {
-  return new LockstepError("attestation-refused", `the attestation is refused: ${why}`, { details: { signer, nonce } });
+function disagreement(
+  { nonce, accumulator }: WireAttestation,
+  { name }: ValidatorInfo,
+  lane: LaneEnds,
+  expected: string,
+) {
+  const message = `${name} signed ${accumulator} for ${laneName(lane)} at ${nonce}, expected ${expected}`;
+  return new LockstepError("attestation-disagrees", message, {
+    details: { validator: name, lane: laneName(lane), nonce },
+  });
+}
+
+function refused(why: string, { signer, nonce }: WireAttestation, misbehaviour?: string): LockstepError {
+  return new LockstepError("attestation-refused", `the attestation is refused: ${why}`, {
+    details: { signer, nonce, misbehaviour },
+  });
 }

@@ -4,11 +4,14 @@ import type { DeliveryShape } from "./gas.ts";
 import type { LaneEnds } from "./lane.ts";
 import type { OpenMessage } from "./openMessage.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
+import type { ValidatorEpoch } from "./validators.ts";
 
 /** Messages that are to be delivered, in the order of their lane and without a gap. */
 export type BatchWanted = {
   readonly lane: LaneEnds;
   readonly generation: number;
+  /** The validators' epochs that the destination takes, newest first; at least one. */
+  readonly epochs: readonly ValidatorEpoch[];
   readonly planned: readonly [OpenMessage, ...OpenMessage[]];
 };
 

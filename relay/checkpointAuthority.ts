@@ -8,22 +8,22 @@ import type { Collector } from "./collect.ts";
 import type { LaneEnds } from "./lane.ts";
 import { encodeDeliver } from "./protocol/calls.ts";
 import { quorumAt } from "./quorum.ts";
-import type { ValidatorBook } from "./validators.ts";
+import type { ValidatorEpoch } from "./validators.ts";
 
 type Deps = {
   db: Db;
   attestations: Pick<Attestations, "recent">;
   collect: Collector;
-  book: ValidatorBook;
   clock: Clock;
 };
 
 /** Delivery under a checkpoint: a quorum has signed the accumulator of the batch's last message, or of an earlier one. */
-export function createCheckpointAuthority({ db, attestations, collect, book, clock }: Deps): Authorize {
+export function createCheckpointAuthority({ db, attestations, collect, clock }: Deps): Authorize {
   /** What validators have said: as it comes in where that suffices, otherwise with what is kept. */
   async function pushedWords(
     lane: LaneEnds,
     generation: number,
+    epochs: readonly ValidatorEpoch[],
     places: ReadonlyMap<bigint, Hex>,
     from: bigint,
     to: bigint,
@@ -33,27 +33,29 @@ export function createCheckpointAuthority({ db, attestations, collect, book, clo
       word.nonce >= from &&
       (word.nonce > to || places.get(word.nonce) === word.accumulator);
     const recent = attestations.recent(lane).filter(isUseful);
-    if (quorumAt(book.set, recent, to)) return recent;
-    const kept = await keptAttestations(db, lane, { generation, epoch: book.epoch, nonce: from });
+    const newest = recent.filter(({ epoch }) => epoch === epochs[0]?.epoch);
+    if (epochs[0] && quorumAt(epochs[0].counting, newest, to)) return newest;
+    const numbers = epochs.map(({ epoch }) => epoch);
+    const kept = await keptAttestations(db, lane, { generation, epochs: numbers, nonce: from });
     return [...kept.filter(isUseful), ...recent];
   }
 
-  return async ({ lane, generation, planned }) => {
+  return async ({ lane, generation, epochs, planned }) => {
     const places = new Map(
       planned.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])),
     );
     const to = (planned.at(-1) ?? planned[0]).nonce;
-    const pushed = await pushedWords(lane, generation, places, planned[0].nonce, to);
-    const { quorum, fresh } = await collect({ lane, generation, places, to, pushed });
-    const { epoch, set } = book;
+    const pushed = await pushedWords(lane, generation, epochs, places, planned[0].nonce, to);
+    const { quorum, fresh } = await collect({ lane, generation, epochs, places, to, pushed });
     const keep = (into: Parameters<typeof saveAttestations>[0]) =>
-      saveAttestations(into, lane, { generation, epoch }, fresh, new Date(clock.now()));
+      saveAttestations(into, lane, generation, fresh, new Date(clock.now()));
     const accumulator = quorum && places.get(quorum.nonce);
     if (!accumulator) {
       await keep(db);
       return { missing: { code: "awaiting-quorum", detail: "too few validators have signed" } };
     }
     const { nonce, signatures } = quorum;
+    const { epoch, set } = quorum.epoch;
     const checkpoint = {
       ...{ originChainId: lane.from.chain.chainId, originGateway: lane.from.gateway, generation },
       ...{ nonce, accumulator, epoch },

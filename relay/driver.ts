@@ -48,7 +48,7 @@ const maxInFlight = 4;
 
 export function createLaneDriver(deps: Deps): LaneDriver {
   const { db, store, sender, book, clock } = deps;
-  const setCheck = createSetCheck({ book, clock });
+  const setCheck = createSetCheck({ clock });
   const delivery = createDeliveryWriter(deps);
   /** How often validators were heard about a lane, and at which count it began to wait for more. */
   const heardOf = new Map<string, number>();
@@ -132,18 +132,19 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     { generation }: ChainHead,
     candidates: readonly OpenMessage[],
   ): Promise<"more" | "done" | "no-quorum"> {
-    const mismatch = await setCheck.problemOf(lane);
-    if (mismatch) {
-      await noteMiss(lane, "validator-set-mismatch", mismatch);
+    const { epochs, problem } = await setCheck.usable(lane, (await book.read()).valid(lane));
+    if (problem) {
+      await noteMiss(lane, "validator-set-mismatch", problem);
       return "done";
     }
-    const count = planBatch(candidates, { maxBatch: deps.maxBatch, validators: book.all.length });
+    const validators = Math.max(...epochs.map(({ set }) => set.validators.length));
+    const count = planBatch(candidates, { maxBatch: deps.maxBatch, validators });
     const planned = candidates.slice(0, count);
     const [first] = planned;
     if (!first) return "done";
     const authorize = deps.authorities[lane.delivery];
     const [authorized, contents] = await Promise.all([
-      authorize({ lane, generation, planned: [first, ...planned.slice(1)] }),
+      authorize({ lane, generation, epochs, planned: [first, ...planned.slice(1)] }),
       delivery.contents(planned),
     ]);
     if ("missing" in authorized) {

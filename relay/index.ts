@@ -20,6 +20,7 @@ import { createCollector } from "./collect.ts";
 import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { createLaneDriver } from "./driver.ts";
+import { evidenceMigrations } from "./evidence.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -33,6 +34,7 @@ import {
   type RelayChain,
 } from "./lane.ts";
 import { laneMigrations } from "./laneState.ts";
+import { createMisbehaviourBook, misbehaviourMigrations } from "./misbehaviour.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
 import { createHeaderCollector } from "./proof/collectHeader.ts";
@@ -41,11 +43,13 @@ import { createProofAuthority } from "./proof/proofAuthority.ts";
 import { createRelayQueries } from "./queries.ts";
 import { countUnfinished, messageMigrations, messageProjection } from "./readModel.ts";
 import { reorganisationMigrations } from "./realignments.ts";
+import { createReporter } from "./reporter.ts";
 import { createMessageRequester } from "./request.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
 import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
+import { setMigrations, withSetFacts } from "./setFacts.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export { createGatewayReader } from "./gateway.ts";
@@ -62,6 +66,9 @@ export const relayMigrations: readonly Migration[] = [
   ...reorganisationMigrations,
   ...runMigrations,
   ...headerMigrations,
+  ...setMigrations,
+  ...misbehaviourMigrations,
+  ...evidenceMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
@@ -110,19 +117,25 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const log = deps.log.child({ module: "relay" });
   const chains = mapLive(deps.chains, (chain): RelayChain => ({ ...chain, gateway: getAddress(chain.gateway) }));
   const lanes = createLanes({ chains, lanes: deps.lanes ?? configuredLanes(config.lanes) });
-  const book = createValidatorBook(config);
+  const book = createValidatorBook({ db, lanes, config, clock });
+  const misbehaviour = createMisbehaviourBook({ db, clock, log });
+  const reporter = createReporter({ ...deps, lanes, book, account: config.account, log });
   const managed = new Set(deps.keyStore.names().map((name) => deps.keyStore.address(name)));
   const contents = createRecentContents();
-  const attestations = createAttestations({ db, lanes, book, clock, log, heard: (lane) => heard(lane) });
-  const asking = { timeoutMs: config.attestTimeoutMs, log };
+  const attestations = createAttestations({
+    ...{ db, lanes, book, misbehaviour, clock },
+    heard: (lane) => heard(lane),
+    proven: reporter.wake,
+  });
+  const asking = { timeoutMs: config.attestTimeoutMs };
   const [ask, askHeader] = [createAskValidator(asking), createAskHeader(asking)];
-  const collect = createCollector({ attestations, ask, book, log });
-  const collectHeader = createHeaderCollector({ ask: askHeader, book, log });
+  const collect = createCollector({ attestations, ask, misbehaviour, log });
+  const collectHeader = createHeaderCollector({ ask: askHeader, misbehaviour, log });
   const { account, maxBatch } = config;
   const payer = deps.payer ?? account;
   const authorities = {
-    checkpoint: createCheckpointAuthority({ db, attestations, collect, book, clock }),
-    proof: createProofAuthority({ ...deps, collect: collectHeader, book, account: payer, log }),
+    checkpoint: createCheckpointAuthority({ db, attestations, collect, clock }),
+    proof: createProofAuthority({ ...deps, collect: collectHeader, account: payer, log }),
   };
   const driver = createLaneDriver({ ...deps, lanes, authorities, contents, book, account: payer, maxBatch, log });
   const runner = createLaneRunner({ driver, log });
@@ -142,10 +155,13 @@ export function createRelay(deps: RelayDeps): RelayContext {
   };
 
   return {
-    observer: {
-      ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
-      check: createCompletenessCheck({ db, lanes, log }),
-    },
+    observer: withSetFacts(
+      {
+        ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
+        check: createCompletenessCheck({ db, lanes, log }),
+      },
+      { chains, lanes, changed: book.changed },
+    ),
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {
@@ -175,6 +191,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       forget = lanes.onChange(() => {
         for (const lane of lanes.all) if (!lane.hold) runner.wake(lane);
       });
+      if (config.reportEquivocation) reporter.start();
       unlisten = db.listen(attestedChannel, (name) => heard(find(parseLaneName(name))));
       unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
     },
@@ -182,6 +199,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       delivering = false;
       forget();
       await scheduler.stop();
+      await reporter.stop();
       await runner.stop();
       await (await unlisten?.catch(() => undefined))?.();
     },

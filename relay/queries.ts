@@ -1,9 +1,9 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Waiting } from "#core/sender/sender.ts";
-import { isReachable } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
@@ -11,6 +11,7 @@ import { laneFigures, troubles } from "./laneState.ts";
 import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
 import type { LaneView, MessageView, ValidatorView } from "./schemas.ts";
 import type { ValidatorBook } from "./validators.ts";
+import { validatorViews } from "./validatorViews.ts";
 import { type LaneContext, viewOf } from "./view.ts";
 
 /** What the API answers, read from the read models and streams alone. */
@@ -22,28 +23,28 @@ export type RelayQueries = {
   validators(): Promise<ValidatorView[]>;
 };
 
-const probeMs = 500;
-
 export function createRelayQueries(deps: {
   db: Db;
   store: EventStore;
   lanes: Lanes;
   book: ValidatorBook;
   sender: { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
+  clock: Clock;
 }): RelayQueries {
-  const { db, store, lanes, book } = deps;
+  const { db, store, lanes, book, clock } = deps;
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
-    const asked = [validatorHeads(db, book.epoch), troubles(db), deps.sender.waiting?.()] as const;
-    const [heads, held, intents = new Map<string, Waiting>()] = await Promise.all(asked);
+    const asked = [validatorHeads(db), troubles(db), book.read(), deps.sender.waiting?.()] as const;
+    const [heads, held, validators, intents = new Map<string, Waiting>()] = await Promise.all(asked);
     return (lane) => {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
       const hold = lanes.find(lane)?.hold;
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
-      return { book, heads: byValidator, intents, ...(trouble && { trouble }), ...(hold && { hold }) };
+      const set = validators.newest(lane);
+      return { book: set, heads: byValidator, intents, ...(trouble && { trouble }), ...(hold && { hold }) };
     };
   }
 
@@ -83,16 +84,6 @@ export function createRelayQueries(deps: {
         }),
       );
     },
-    async validators() {
-      const heads = await validatorHeads(db, book.epoch);
-      return Promise.all(
-        book.all.map(async (validator): Promise<ValidatorView> => {
-          const own = heads.filter((head) => head.validator === validator.address);
-          const attestations = own.map(({ lane, nonce, at }) => ({ lane, nonce, at: at.toISOString() }));
-          const { name, address, weight, url } = validator;
-          return { name, address, weight, url, reachable: await isReachable(validator, probeMs), attestations };
-        }),
-      );
-    },
+    validators: () => validatorViews({ db, lanes, book, clock }),
   };
 }

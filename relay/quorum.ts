@@ -4,6 +4,8 @@ import { evaluateQuorum, type QuorumSet } from "./protocol/quorum.ts";
 
 /** One validator's signed word about one lane, already verified. Addresses are checksummed. */
 export type Attestation = {
+  /** The validators' epoch that it is signed under. */
+  readonly epoch: bigint;
   readonly validator: Hex;
   readonly nonce: bigint;
   readonly accumulator: Hex;
@@ -13,8 +15,8 @@ export type Attestation = {
 export type QuorumAt = { readonly nonce: bigint; readonly signatures: readonly CheckpointSignature[] };
 
 /**
- * The signatures of a quorum at exactly this nonce, the fewest that do: each costs gas. A validator that is in the list
- * twice signs once. Undefined without a quorum.
+ * The signatures of a quorum at exactly this nonce, the fewest that do: each costs gas. All are of the set's epoch. A
+ * validator that is in the list twice signs once. Undefined without a quorum.
  */
 export function quorumAt(set: QuorumSet, attestations: readonly Attestation[], nonce: bigint): QuorumAt | undefined {
   const atNonce = attestations.filter((attestation) => attestation.nonce === nonce);
@@ -22,6 +24,7 @@ export function quorumAt(set: QuorumSet, attestations: readonly Attestation[], n
   const heaviestFirst = [...bySigner].toSorted(([a], [b]) => Number(weightOf(set, b) - weightOf(set, a)));
   const signatures: CheckpointSignature[] = [];
   for (const [signer, signature] of heaviestFirst) {
+    if (weightOf(set, signer) === 0n) break;
     signatures.push({ signer, signature });
     if (isQuorum(set, signatures)) return { nonce, signatures };
   }

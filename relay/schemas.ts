@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, hash, hex, uint } from "#core/kernel/codec.ts";
+import { misbehaviours } from "./misbehaviour.ts";
 import { messageStatuses } from "./progress.ts";
 
 /** Body of `POST /v1/messages`. */
@@ -90,9 +91,29 @@ export const validatorViewSchema = z
   .object({
     name: z.string(),
     address,
-    weight: uint,
-    url: z.string(),
+    weight: uint.meta({ description: "The most it weighs in the newest epoch of a lane; 0 where it does not count" }),
+    url: z.string().optional().meta({ description: "Where it is asked; left out when the configuration has none" }),
     reachable: z.boolean(),
+    lastSeen: z.string().optional().meta({ description: "When it last answered or signed, ISO 8601" }),
+    epochs: z.array(
+      z.object({
+        lane: z.string(),
+        epoch: uint.meta({ description: "The newest valid epoch that has it" }),
+        weight: uint,
+      }),
+    ),
+    misbehaviour: z
+      .array(
+        z.object({
+          code: z.enum(misbehaviours),
+          lane: z.string(),
+          times: z.int().meta({ description: "How often, as far as it was counted" }),
+          firstAt: z.string(),
+          lastAt: z.string(),
+          reported: z.boolean().meta({ description: "Reported to the lane's destination" }),
+        }),
+      )
+      .meta({ description: "What it did that an honest validator does not" }),
     attestations: z.array(z.object({ lane: z.string(), nonce: uint, at: z.string() })),
   })
   .meta({ id: "Validator" });

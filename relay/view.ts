@@ -8,14 +8,15 @@ import { foldMessage, type Message } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
 import { evaluateQuorum } from "./protocol/quorum.ts";
 import type { MessageView, QuorumView, TimelineEntry } from "./schemas.ts";
-import { describeThreshold, type ValidatorBook } from "./validators.ts";
+import { describeThreshold, type ValidatorEpoch } from "./validators.ts";
 
 /** What stands in a lane's way, and when it is tried again. */
 export type LaneTrouble = { readonly code: string; readonly detail: string; readonly dueAt: Date };
 
 /** What a message's reason rests on besides its own events. */
 export type LaneContext = {
-  readonly book: ValidatorBook;
+  /** The newest valid epoch. */
+  readonly book: ValidatorEpoch;
   /** The newest nonce of the lane that each validator signed. */
   readonly heads: ReadonlyMap<Hex, bigint>;
   readonly trouble?: LaneTrouble;
@@ -122,18 +123,18 @@ function waiting({ progress, failure }: Message, { book, heads, trouble, hold }:
 
 /** Who has vouched for a nonce, by signing it or a later one of the same lane. */
 function quorumFor(
-  book: ValidatorBook,
+  book: ValidatorEpoch,
   heads: ReadonlyMap<Hex, bigint>,
   nonce: bigint,
 ): { quorum: QuorumView; reached: boolean } {
   const answered = book.all.filter(({ address }) => (heads.get(address) ?? 0n) >= nonce);
   const state = evaluateQuorum(
-    book.set,
+    book.counting,
     answered.map(({ address }) => address),
   );
   return {
     quorum: {
-      threshold: describeThreshold(book.set),
+      threshold: describeThreshold(book.counting),
       weight: state.weight,
       totalWeight: state.totalWeight,
       answered: answered.map(({ name }) => name),

@@ -33,12 +33,23 @@ export const relayConfigSchema = z
     senderAccount: name.optional(),
     /** Lanes to serve; every ordered pair of chains when left out. */
     lanes: z.array(lane).optional(),
-    /** The validators that the gateways know for `epoch`, the same for every origin, and where each can be asked. */
+    /**
+     * The validators, present and future ones, and where each can be asked. Which of them count, and for how much, is
+     * read from the gateways. Weights, `threshold` and `epoch` are the set to start with, the same for every lane, until
+     * the gateways' events since `startBlock` name one; validators of weight 0 are not in it.
+     */
     validators: z
-      .array(z.strictObject({ name, address, weight: weight.default(1), url: z.url({ protocol: /^https?$/ }) }))
+      .array(
+        z.strictObject({
+          ...{ name, address, url: z.url({ protocol: /^https?$/ }) },
+          weight: z.number().int().nonnegative().default(1),
+        }),
+      )
       .min(1),
     threshold: threshold.default({ rule: "simpleMajority" }),
     epoch: z.number().int().positive().default(1),
+    /** Reports a validator that signed two histories to the destinations, which take its weight. */
+    reportEquivocation: z.boolean().default(true),
     /** Most messages that one delivery carries. */
     maxBatch: z.number().int().min(1).max(500).default(50),
     /** Milliseconds that a validator has to answer. */

@@ -10,7 +10,6 @@ import { failureOf, headerIntent } from "../intents.ts";
 import { type LaneEnds, laneName } from "../lane.ts";
 import type { OpenMessage } from "../openMessage.ts";
 import { encodeDeliverProven } from "../protocol/proven.ts";
-import type { ValidatorBook } from "../validators.ts";
 import type { HeaderCollector } from "./collectHeader.ts";
 import { findHeader, type LaneHeader, saveHeader } from "./headerStore.ts";
 import { headSlots, type ProvenHead, provenHead } from "./headSlots.ts";
@@ -21,7 +20,6 @@ type Deps = {
   db: Db;
   sender: Sender;
   collect: HeaderCollector;
-  book: ValidatorBook;
   log: Log;
   /** Managed account that pays. */
   account: string;
@@ -41,7 +39,7 @@ const mostLaterIds = 1_500n;
  * lane's accumulator is proven against it, for any number of deliveries up to the message that was the newest there.
  */
 export function createProofAuthority(deps: Deps): Authorize {
-  const { db, sender, collect, book, log, account } = deps;
+  const { db, sender, collect, log, account } = deps;
   /** The last proof of each lane: several deliveries rest on one. */
   const proofs = new Map<string, StateProof>();
 
@@ -72,7 +70,7 @@ export function createProofAuthority(deps: Deps): Authorize {
   }
 
   /** Asks for the header under which the planned messages, and maybe later ones, can be delivered. */
-  async function begin({ lane, generation, planned }: BatchWanted & { lane: ProvingLane }, kept?: LaneHeader) {
+  async function begin({ lane, generation, epochs, planned }: BatchWanted & { lane: ProvingLane }, kept?: LaneHeader) {
     const chosen = await chooseHead(lane, planned);
     if (!chosen) {
       return missing(
@@ -82,10 +80,9 @@ export function createProofAuthority(deps: Deps): Authorize {
     }
     const { state, head } = chosen;
     const { number, hash: blockHash, rlp } = state.header;
-    const { epoch } = book;
-    const header = { originChainId: lane.from.chain.chainId, generation, number, blockHash, epoch };
+    const place = { originChainId: lane.from.chain.chainId, generation, number, blockHash };
     const oracle = { chainId: lane.to.chain.chainId, address: lane.to.stateOracle };
-    const collected = await collect(lane, oracle, header);
+    const collected = await collect(lane, oracle, place, epochs);
     if ("missing" in collected) {
       const names = collected.missing.join(", ");
       return missing(
@@ -93,8 +90,10 @@ export function createProofAuthority(deps: Deps): Authorize {
         `too few validators have signed the header of block ${number}: ${names} missing`,
       );
     }
+    const { epoch, set } = collected.epoch;
+    const header = { ...place, epoch };
     const attempt = kept?.height === number && kept.epoch === epoch ? kept.attempt + 1 : 1;
-    const signed = { header, rlp, set: book.set, signatures: collected.signatures };
+    const signed = { header, rlp, set, signatures: collected.signatures };
     const intent = headerIntent(lane, lane.to.stateOracle, signed, attempt, account);
     await db.tx(async (tx) => {
       await saveHeader(tx, lane, {

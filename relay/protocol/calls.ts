@@ -82,7 +82,7 @@ export const packMessages = (messages: readonly Message[]): Hex =>
   );
 
 /** 65 bytes to the two words of ERC-2098 that the gateway takes. */
-function compact(signature: Hex) {
+export function compact(signature: Hex) {
   const { r, yParityAndS } = signatureToCompactSignature(parseSignature(signature));
   return { r, vs: yParityAndS };
 }

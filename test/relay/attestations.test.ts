@@ -23,7 +23,7 @@ await forEachDatabase("attestations", (backend) => {
   let message: WireMessage;
   before(async () => {
     sites = await openSites();
-    h = await openHarness(backend, sites);
+    h = await openHarness(backend, sites, { reportEquivocation: false });
     const { transactionHash } = await sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, "0x01");
     message = await until(
       async () =>

@@ -23,7 +23,7 @@ import { validatorSetHash } from "#relay/protocol/quorum.ts";
 import { listRows } from "#relay/readModel.ts";
 import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
 import { block, laneOf, sendingBlock, sites } from "./gatewayLogs.ts";
-import { book, hashOf } from "./samples.ts";
+import { book, epoch, hashOf } from "./samples.ts";
 
 const payloads = (count: number): Hex[] => Array.from({ length: count }, () => "0x01");
 
@@ -39,7 +39,7 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
   });
   const scene = {
     head: 0n,
-    setHash: validatorSetHash(1, 1n, book.set),
+    setHash: validatorSetHash(1, 1n, epoch.set),
     /** The highest nonce that validators sign. */
     signed: 1_000n,
     intents: new Map<string, IntentStatus>(),
@@ -71,7 +71,7 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
   const collect: Collector = async ({ to, places }) => {
     const first = places.keys().next().value ?? 0n;
     const nonce = to < scene.signed ? to : scene.signed;
-    return nonce < first ? { fresh: [] } : { quorum: { nonce, signatures: [] }, fresh: [] };
+    return nonce < first ? { fresh: [] } : { quorum: { nonce, signatures: [], epoch }, fresh: [] };
   };
   const lanes = createLanes({ chains: fixed({ ...sites, beta: { ...sites.beta, chain } }) });
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
@@ -79,7 +79,7 @@ async function open(backend: DatabaseBackend, count: number, maxBatch = 2) {
   const driver = createLaneDriver({
     ...{ db, store, sender, lanes, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
     authorities: {
-      checkpoint: createCheckpointAuthority({ db, attestations: { recent: () => [] }, collect, book, clock }),
+      checkpoint: createCheckpointAuthority({ db, attestations: { recent: () => [] }, collect, clock }),
       proof: () => assert.fail("no lane here is delivered by proof"),
     },
   });

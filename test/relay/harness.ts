@@ -105,6 +105,7 @@ type Options = {
   readonly maxBatch?: number;
   /** Milliseconds between two second looks of the indexers. */
   readonly recheckMs?: number;
+  readonly reportEquivocation?: boolean;
   /** Requests are served by another process than the one that delivers, as far as the database can tell. */
   readonly separateApi?: boolean;
   /** Messages from alpha to beta are delivered by proof. */
@@ -141,6 +142,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const ports = await Promise.all(validatorNames.map(freePort));
   const relayConfig = relayConfigSchema.parse({
     ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    reportEquivocation: options.reportEquivocation ?? true,
     lanes: [
       { origin: "alpha", destination: "beta", delivery: options.byProof ? "proof" : "checkpoint" },
       { origin: "beta", destination: "alpha" },

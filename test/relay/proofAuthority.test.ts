@@ -17,7 +17,7 @@ import type { OpenMessage } from "#relay/openMessage.ts";
 import { headSlots } from "#relay/proof/headSlots.ts";
 import { createProofAuthority } from "#relay/proof/proofAuthority.ts";
 import { embeddedDatabase, quietLog } from "../support/databases.ts";
-import { addressOf, book, hashOf } from "./samples.ts";
+import { addressOf, epoch, hashOf } from "./samples.ts";
 
 const oracle = addressOf(90);
 const gateway = { alpha: addressOf(91), beta: addressOf(92) };
@@ -76,8 +76,8 @@ describe("the authority of a proof", () => {
     };
     await db.query("DELETE FROM relay_headers");
     authorize = createProofAuthority({
-      ...{ db, sender, book, log: quietLog, account: "relayer" },
-      collect: async () => (scene.signed ? { signatures: [] } : { missing: ["two", "three"] }),
+      ...{ db, sender, log: quietLog, account: "relayer" },
+      collect: async () => (scene.signed ? { epoch, signatures: [] } : { missing: ["two", "three"] }),
     });
   });
 
@@ -125,7 +125,7 @@ describe("the authority of a proof", () => {
   };
 
   const ask = async (planned = planOf(1n, 3n)) => {
-    const answer = await authorize({ lane, generation: scene.generation, planned });
+    const answer = await authorize({ lane, generation: scene.generation, epochs: [epoch], planned });
     return "missing" in answer ? answer.missing.code : answer.authority;
   };
   const authority = async (planned = planOf(1n, 3n)) => {

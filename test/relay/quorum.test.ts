@@ -22,7 +22,7 @@ const sets = fc
 const words = fc.array(
   fc.record({ signer: fc.integer({ min: 0, max: 6 }), nonce: fc.bigInt(1n, 6n) }).map(
     ({ signer, nonce }): Attestation => ({
-      ...{ validator: addressOf(signer), nonce, accumulator: hashOf(Number(nonce)), signature: "0x" },
+      ...{ epoch: 1n, validator: addressOf(signer), nonce, accumulator: hashOf(Number(nonce)), signature: "0x" },
     }),
   ),
   { maxLength: 30 },

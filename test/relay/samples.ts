@@ -2,7 +2,8 @@ import { keccak256, numberToHex } from "viem";
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { MessageEvent } from "#relay/events.ts";
-import { createValidatorBook } from "#relay/validators.ts";
+import type { QuorumSet } from "#relay/protocol/quorum.ts";
+import type { ValidatorBook, ValidatorEpoch, ValidatorInfo } from "#relay/validators.ts";
 
 export const lane = { origin: "alpha", destination: "beta" };
 export const hashOf = (seed: number): Hex => keccak256(numberToHex(seed, { size: 4 }));
@@ -99,14 +100,23 @@ export const stored = (list: readonly MessageEvent[], id = "1"): StoredEvent<Mes
     at: new Date(index * 1000),
   }));
 
-/** Three validators of weight 1 at addresses that nobody signs for. */
-export const book = createValidatorBook({
-  epoch: 1,
+const validators = ["one", "two", "three"].map(
+  (name, index): ValidatorInfo => ({ name, address: addressOf(index + 10), weight: 1n, url: "http://127.0.0.1:1" }),
+);
+const set: QuorumSet = {
+  validators: validators.map(({ address: account, weight }) => ({ account, weight })),
   threshold: { rule: "simpleMajority" },
-  validators: ["one", "two", "three"].map((name, index) => ({
-    name,
-    address: addressOf(index + 10),
-    weight: 1,
-    url: "http://127.0.0.1:1",
-  })),
-});
+};
+
+/** The first epoch: three validators of weight 1 at addresses that nobody signs for. */
+export const epoch: ValidatorEpoch = {
+  ...{ epoch: 1n, set, counting: set, all: validators },
+  byAddress: (address) => validators.find((validator) => validator.address === address),
+};
+
+/** Knows that epoch alone. */
+export const book: ValidatorBook = {
+  read: async () => ({ valid: () => [epoch], newest: () => epoch }),
+  changed: () => undefined,
+  named: validators,
+};

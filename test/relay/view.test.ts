@@ -5,13 +5,13 @@ import type { MessageEvent } from "#relay/events.ts";
 import { describeReason } from "#relay/failure.ts";
 import { jobsOf } from "#relay/jobs.ts";
 import { type LaneContext, type LaneTrouble, viewOf } from "#relay/view.ts";
-import { addressOf, book, events as e, lane, stored } from "./samples.ts";
+import { addressOf, events as e, epoch, lane, stored } from "./samples.ts";
 
 const heads = (...nonces: bigint[]) => new Map(nonces.map((nonce, index) => [addressOf(index + 10), nonce]));
 const trouble: LaneTrouble = { code: "awaiting-quorum", detail: "too few", dueAt: new Date(9_000) };
 
 function view(list: MessageEvent[], context: Partial<LaneContext> = {}) {
-  const found = viewOf(stored(list), () => ({ book, heads: heads(), ...context }));
+  const found = viewOf(stored(list), () => ({ book: epoch, heads: heads(), ...context }));
   assert.ok(found);
   return found;
 }
