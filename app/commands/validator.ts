@@ -69,7 +69,8 @@ function readAgain(path: string, log: Log): ValidatorConfig | undefined {
 }
 
 function create(config: ValidatorConfig, log: Log, resume: boolean) {
-  const one = (name: string, chain: ChainConfig, endpoint: string) =>
+  // Each endpoint is a view of its own: the validator has its own rule for how many have to agree.
+  const one = (name: string, { agreement: _, ...chain }: ChainConfig, endpoint: ChainConfig["endpoints"][number]) =>
     createChain({ name, ...chain, endpoints: [endpoint] }, { log, clock: systemClock });
   const chains = Object.fromEntries(
     Object.entries(config.chains).map(([name, chain]) => [

@@ -3,6 +3,21 @@ import { address } from "../kernel/codec.ts";
 
 const seconds = z.number().nonnegative();
 
+const httpUrl = z.url({ protocol: /^https?$/ });
+
+const endpointSchema = z.strictObject({
+  /** JSON-RPC over HTTP. */
+  url: httpUrl,
+  /** Where the same node tells about new blocks (`eth_subscribe`). */
+  webSocket: z.url({ protocol: /^wss?$/ }).optional(),
+  /** Most HTTP requests under way at a time; 16 when left out. */
+  maxConcurrent: z.number().int().min(1).max(1_000).optional(),
+  /** Most JSON-RPC requests in one HTTP request; 50 when left out, 1 for nodes that know no batches. */
+  maxBatch: z.number().int().min(1).max(1_000).optional(),
+});
+
+export type EndpointConfig = z.output<typeof endpointSchema>;
+
 /**
  * One chain as the configuration file names it. Every bound that deadlines are computed from is here, so that they can
  * be read off in one place.
@@ -10,8 +25,14 @@ const seconds = z.number().nonnegative();
 export const chainConfigSchema = z
   .strictObject({
     chainId: z.number().int().positive(),
-    /** JSON-RPC over HTTP, best first. */
-    endpoints: z.array(z.url({ protocol: /^https?$/ })).min(1),
+    /** Nodes, best first: the URL of JSON-RPC over HTTP, or an object that says more. */
+    endpoints: z
+      .array(z.union([httpUrl, endpointSchema], "expected an http(s) URL, or an object with `url` and known keys"))
+      .min(1),
+    /** How many of the endpoints, more than half, have to agree on whatever is read at a block. One when left out. */
+    agreement: z.number().int().min(1).optional(),
+    /** Blocks that an endpoint may be behind the best before others are preferred. */
+    maxLag: z.number().int().nonnegative().default(5),
     /** When a block counts as final: with that many blocks on top, or by the chain's own tag. */
     finality: z.union([
       z.strictObject({ blocks: z.number().int().min(0).max(100_000) }),
@@ -36,6 +57,14 @@ export const chainConfigSchema = z
     timelock: address,
     /** Where headers of other chains are attested and state is proven against them; left out where there is none. */
     stateOracle: address.optional(),
+  })
+  .refine(({ endpoints, agreement = 1 }) => agreement <= endpoints.length, {
+    path: ["agreement"],
+    message: "more than there are endpoints",
+  })
+  .refine(({ endpoints, agreement = 1 }) => agreement === 1 || agreement * 2 > endpoints.length, {
+    path: ["agreement"],
+    message: "half of the endpoints or fewer could agree on one thing and the others on another",
   })
   .readonly();
 
