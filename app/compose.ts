@@ -1,3 +1,4 @@
+import { countEndpointEvents, gaugeEndpoints } from "#core/chain/metrics.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { Env } from "#core/config/env.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
@@ -7,15 +8,18 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
+import { gaugeIndexers } from "#core/indexer/metrics.ts";
 import { assertSameChain } from "#core/indexer/sameChain.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
+import { createMetrics, type Metrics } from "#core/observe/metrics.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
 import { createSender } from "#core/sender/createSender.ts";
 import { defaultFeeCeiling } from "#core/sender/fees.ts";
+import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
@@ -42,11 +46,13 @@ export async function composeService(
   deps: { log: Log; clock?: Clock; mark?: Mark },
 ): Promise<Service> {
   const { log, clock = systemClock, mark = noMark } = deps;
-  const foundation = await layFoundation(config, env, { log, clock });
+  const metrics = createMetrics({ process: true });
+  const onEndpointEvent = countEndpointEvents(metrics);
+  const foundation = await layFoundation(config, env, { log, clock, onEndpointEvent });
   try {
     await migrate(foundation.db, migrations, log);
     for (const chain of Object.values(foundation.chains)) await assertSameChain(foundation.db, chain);
-    return createService(config, env, foundation, { log, clock, mark });
+    return createService(config, env, foundation, { log, clock, mark, metrics });
   } catch (error) {
     await foundation.close();
     throw error;
@@ -57,9 +63,9 @@ function createService(
   config: ServiceConfig,
   env: Env,
   foundation: Foundation,
-  deps: { log: Log; clock: Clock; mark: Mark },
+  deps: { log: Log; clock: Clock; mark: Mark; metrics: Metrics },
 ): Service {
-  const { log, clock, mark } = deps;
+  const { log, clock, mark, metrics } = deps;
   const { db, chains, keyStore, sealer } = foundation;
   const plays = (role: Role) => config.roles.includes(role);
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
@@ -101,7 +107,10 @@ function createService(
     enqueue: queue.enqueue,
   });
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
-  const http = createServiceHttp({ config, db, chains, indexers, sender, log, contexts: [relay, swaps] });
+  gaugeEndpoints(metrics, () => Object.values(chains));
+  gaugeIndexers(metrics, () => indexers.values());
+  gaugeSender(metrics, sender);
+  const http = createServiceHttp({ config, db, chains, indexers, sender, metrics, log, contexts: [relay, swaps] });
   const parts: Part[] = [
     { start: async () => undefined, stop: foundation.close },
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },

@@ -4,6 +4,7 @@ import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
+import type { EndpointEvent } from "#core/chain/endpoint.ts";
 import { createKeyStore, type KeyStore } from "#core/chain/keys.ts";
 import { readKey } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
@@ -32,7 +33,7 @@ export type Foundation = {
 export async function layFoundation(
   config: ServiceConfig,
   env: Env,
-  deps: { log: Log; clock: Clock },
+  deps: { log: Log; clock: Clock; onEndpointEvent?: (event: EndpointEvent) => void },
 ): Promise<Foundation> {
   const { log, clock } = deps;
   const accounts = Object.entries(config.accounts).map(
@@ -58,7 +59,7 @@ export async function layFoundation(
 
 async function connectChains(
   config: ServiceConfig,
-  deps: { log: Log; clock: Clock },
+  deps: { log: Log; clock: Clock; onEndpointEvent?: (event: EndpointEvent) => void },
 ): Promise<Record<string, ChainAccess>> {
   const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
   const chains = Object.entries(config.chains).map(([name, chain]) =>

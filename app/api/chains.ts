@@ -1,10 +1,12 @@
 import { z } from "zod";
+import type { EndpointStatus } from "#core/chain/chain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { address, type Hex, hash, uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { endpointSchema, endpointView } from "./endpoints.ts";
 
 const chainSchema = z
   .object({
@@ -18,6 +20,7 @@ const chainSchema = z
     head: uint.optional(),
     indexed: uint.optional(),
     final: uint.optional(),
+    endpoints: z.array(endpointSchema),
     checked: uint.optional().meta({ description: "Final blocks up to here were looked at twice" }),
     verified: uint.optional().meta({ description: "Up to here all messages agree with the gateways' own heads" }),
     error: z.object({ code: z.string(), message: z.string() }).optional(),
@@ -34,7 +37,11 @@ const reindexSchema = z.strictObject({
     .meta({ description: "The last block that the old branch and the new one share" }),
 });
 
-type Deps = { chains: Readonly<Record<string, ChainConfig>>; indexers: ReadonlyMap<string, Indexer> };
+type Deps = {
+  chains: Readonly<Record<string, ChainConfig>>;
+  indexers: ReadonlyMap<string, Indexer>;
+  endpointsOf(chain: string): readonly EndpointStatus[];
+};
 
 /** Routes of `/v1/chains`: what is configured, how far each chain's indexer is, and going on after a deep fork. */
 export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
@@ -50,6 +57,7 @@ export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void
       ...(status?.head !== undefined && { head: status.head }),
       ...(status?.indexed !== undefined && { indexed: status.indexed }),
       ...(status?.final !== undefined && { final: status.final }),
+      endpoints: deps.endpointsOf(name).map(endpointView),
       ...(status?.checked !== undefined && { checked: status.checked }),
       ...(status?.verified !== undefined && { verified: status.verified }),
       ...(status?.error && { error: { code: status.error.code, message: status.error.message } }),

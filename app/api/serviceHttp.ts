@@ -3,13 +3,16 @@ import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
 import { defendLocally } from "#core/http/localOnly.ts";
+import { serveMetrics } from "#core/http/metrics.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer } from "#core/indexer/createIndexer.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
+import { endpointChecks } from "./endpoints.ts";
 import { createStateRoutes } from "./state.ts";
 
 type Deps = {
@@ -18,6 +21,7 @@ type Deps = {
   chains: Readonly<Record<string, ChainAccess>>;
   indexers: ReadonlyMap<string, Indexer>;
   sender: Pick<RunningSender, "status">;
+  metrics: Metrics;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
 };
@@ -44,7 +48,8 @@ export function createServiceHttp(deps: Deps): Part {
   };
 }
 
-async function buildServer({ config, db, chains, indexers, sender, log, contexts }: Deps): Promise<HttpServer> {
+async function buildServer(deps: Deps): Promise<HttpServer> {
+  const { config, db, chains, indexers, sender, log, contexts } = deps;
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -52,10 +57,13 @@ async function buildServer({ config, db, chains, indexers, sender, log, contexts
     description,
   });
   defendLocally(app, ensureToken(config.dataDir));
-  await createHealthRoutes([databaseCheck(db), ...indexerChecks(indexers), senderCheck(sender)])(app);
+  const chainChecks = [...endpointChecks(chains), ...indexerChecks(indexers)];
+  await createHealthRoutes([databaseCheck(db), ...chainChecks, senderCheck(sender)])(app);
+  serveMetrics(app, deps.metrics);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
-  await createChainRoutes({ chains: config.chains, indexers })(app);
+  const endpointsOf = (chain: string) => chains[chain]?.endpoints() ?? [];
+  await createChainRoutes({ chains: config.chains, indexers, endpointsOf })(app);
   await createStateRoutes({ chains })(app);
   return app;
 }

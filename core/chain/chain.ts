@@ -57,6 +57,9 @@ export type CallRequest = {
   readonly gas?: bigint;
 };
 
+/** A chain that may be able to tell about new heads and about its endpoints. */
+export type WatchableChain = Chain & Partial<Pick<ChainAccess, "watchHeads" | "endpoints">>;
+
 /** How one endpoint of a chain is. */
 export type EndpointStatus = {
   /** Its host. The rest of its URL may hold a key and is never shown. */

@@ -173,7 +173,10 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   }
 
   function recognise(answer: Answer<number>): void {
-    if ("refused" in answer) throw fail("chain-unreachable", "refused", idQuestion.method);
+    if ("refused" in answer) {
+      strike("refused", answer);
+      throw fail("chain-unreachable", "refused", idQuestion.method);
+    }
     health.foreign = answer.value !== options.chainId;
     health.verified = !health.foreign;
     if (!health.foreign) return;

@@ -134,7 +134,8 @@ const spell = (method: string, params: readonly unknown[]) =>
 
 function toFailure(error: unknown): TransportFailure {
   if (error instanceof TransportFailure) return error;
-  return new TransportFailure(error instanceof TaskCancelledError ? "timeout" : "connection");
+  const isLate = error instanceof TaskCancelledError || (error instanceof Error && error.name === "AbortError");
+  return new TransportFailure(isLate ? "timeout" : "connection");
 }
 
 /** Answers in the order of the requests, undefined for those that are missing. */

@@ -39,7 +39,7 @@ export const chainConfigSchema = z
       z.literal("safe"),
       z.literal("finalized"),
     ]),
-    /** Milliseconds between two looks at the head. */
+    /** Milliseconds between two looks at the head while no node tells about new ones. */
     pollMs: z.number().int().positive().default(50),
     /** First block whose logs matter; usually the one the contracts were deployed in. */
     startBlock: z.number().int().nonnegative().default(0),

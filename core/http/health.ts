@@ -1,19 +1,28 @@
 import { z } from "zod";
 import type { HttpServer } from "./server.ts";
 
-/** One thing a process needs to be of use; resolves with the reason when it is not well. */
-export type HealthCheck = { readonly name: string; check(): Promise<string | undefined> };
+/**
+ * One thing a process needs to be of use; resolves with the reason when it is not well, or with a warning when it is of
+ * use but somebody should look.
+ */
+export type HealthCheck = {
+  readonly name: string;
+  check(): Promise<string | { readonly warning: string } | undefined>;
+};
 
 const readySchema = z.object({
   status: z.enum(["ready", "unready"]),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })),
+  checks: z.array(
+    z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional(), warning: z.string().optional() }),
+  ),
 });
 
 /** `/health/live`: the process answers. `/health/ready`: everything it needs is well, or 503 with the reasons. */
 export function createHealthRoutes(checks: readonly HealthCheck[]): (app: HttpServer) => Promise<void> {
   const run = async ({ name, check }: HealthCheck) => {
-    const reason = await check().catch(() => "the check failed");
-    return { name, ok: reason === undefined, ...(reason !== undefined && { reason }) };
+    const found = await check().catch(() => "the check failed");
+    if (typeof found === "string") return { name, ok: false, reason: found };
+    return { name, ok: true, ...found };
   };
   return async (app) => {
     app.get(

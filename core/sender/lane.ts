@@ -65,6 +65,7 @@ export function createLane(context: LaneContext): Lane {
   const upkeep = createUpkeep(context, { dispatch, tracking, launch, freshFees, onQueued });
   const alarm = createBalanceAlarm({ settings, account, log });
   let loop: Loop | undefined;
+  let unwatch: (() => void) | undefined;
   let memory: LaneMemory | undefined;
   let asked = true;
   let askedAt = 0;
@@ -166,8 +167,11 @@ export function createLane(context: LaneContext): Lane {
           else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "sender step failed");
         },
       });
+      // A new block moves what is under way; nobody has asked for anything.
+      unwatch = chain.watchHeads(() => loop?.wake());
     },
     async stop() {
+      unwatch?.();
       await loop?.stop();
       loop = undefined;
     },
