@@ -18,6 +18,8 @@ export type HeadSocketOptions = {
   onEnd(reason: string): void;
 };
 
+type HeadRequest = { readonly id: number; readonly method: string; readonly params: readonly string[] };
+
 const idRequest = { id: 1, method: "eth_chainId", params: [] };
 const subscribeRequest = { id: 2, method: "eth_subscribe", params: ["newHeads"] };
 const headRequest = { id: 3, method: "eth_blockNumber", params: [] };
@@ -28,13 +30,14 @@ const notification = z.object({
   params: z.object({ result: z.object({ number: quantity }) }),
 });
 
-/** One subscription to new heads over one WebSocket, until it dies, goes silent, or is closed by the answer. */
-export function openHeadSocket(options: HeadSocketOptions): () => void {
+/** One subscription to new heads over one WebSocket, until it dies, goes silent, or is closed. */
+export function createHeadSocket(options: HeadSocketOptions): { close(): void } {
   const { clock, timeoutMs } = options;
   const socket = new WebSocket(options.url);
   const ended = new AbortController();
-  const replies = new Map<number, PromiseWithResolvers<unknown>>();
-  let told: bigint | undefined;
+  const replies = new Map<number, (result: unknown) => void>();
+  /** The newest head that was told of, or that was there when the subscription began. */
+  let told = -1n;
 
   function end(reason: string): void {
     if (ended.signal.aborted) return;
@@ -43,58 +46,67 @@ export function openHeadSocket(options: HeadSocketOptions): () => void {
     options.onEnd(reason);
   }
 
-  /** The answer to a request; ends the socket when there is none in time. */
-  async function ask(request: { id: number; method: string; params: readonly unknown[] }): Promise<unknown> {
-    const reply = Promise.withResolvers<unknown>();
-    replies.set(request.id, reply);
+  async function ask(request: HeadRequest): Promise<unknown> {
+    const reply = new Promise<unknown>((resolve) => replies.set(request.id, resolve));
     socket.send(JSON.stringify({ jsonrpc: "2.0", ...request }));
-    const waited = new AbortController();
-    const late = clock.sleep(timeoutMs, AbortSignal.any([waited.signal, ended.signal])).then(() => {
-      if (!waited.signal.aborted) end("silent");
-      return undefined;
-    });
-    const value = await Promise.race([reply.promise, late]);
-    waited.abort();
-    return value;
+    return inTime(reply, { clock, timeoutMs, ended: ended.signal, onLate: () => end("silent") });
   }
 
-  async function subscribe(): Promise<void> {
+  /** Undefined when there is no good answer; the socket is ended then. */
+  async function askHead(): Promise<bigint | undefined> {
+    const head = quantity.safeParse(await ask(headRequest));
+    if (!head.success) end("answer-invalid");
+    return head.data;
+  }
+
+  async function follow(): Promise<void> {
     const id = wireCount.safeParse(await ask(idRequest));
     if (id.data !== options.chainId) return end(id.success ? "wrong-chain" : "answer-invalid");
     if (typeof (await ask(subscribeRequest)) !== "string") return end("no-subscription");
-    options.onLive();
-    let missed: bigint | undefined;
-    for (;;) {
+    let seen = await askHead();
+    if (seen !== undefined && seen > told) told = seen;
+    if (!ended.signal.aborted) options.onLive();
+    while (!ended.signal.aborted) {
       await clock.sleep(options.checkMs, ended.signal);
-      if (ended.signal.aborted) return;
       // A head that was there at the last question and has still not been told of: the subscription is lost.
-      if (missed !== undefined && (told === undefined || told < missed)) return end("silent");
-      const head = quantity.safeParse(await ask(headRequest));
-      if (!head.success) return end("answer-invalid");
-      missed = told === undefined || head.data > told ? head.data : undefined;
-      // The heads before the subscription are not told of.
-      if (told === undefined) told = head.data;
+      if (seen !== undefined && told < seen) return end("silent");
+      seen = await askHead();
     }
   }
 
   function hear(text: unknown): void {
     const message = typeof text === "string" ? parseJson(text) : undefined;
     const news = notification.safeParse(message);
+    const reply = answer.safeParse(message);
     if (news.success) {
       told = news.data.params.result.number;
       options.onHead(told);
-      return;
-    }
-    const reply = answer.safeParse(message);
-    if (reply.success) replies.get(reply.data.id)?.resolve(reply.data.result);
+    } else if (reply.success) replies.get(reply.data.id)?.(reply.data.result);
   }
 
-  socket.addEventListener("open", () => void subscribe());
+  socket.addEventListener("open", () => void follow());
   socket.addEventListener("message", ({ data }) => hear(data));
   socket.addEventListener("close", () => end("closed"));
   socket.addEventListener("error", () => end("connection"));
   void clock.sleep(timeoutMs, ended.signal).then(() => {
     if (socket.readyState === WebSocket.CONNECTING) end("timeout");
   });
-  return () => end("stopped");
+  return { close: () => end("stopped") };
+}
+
+/** The value if it comes in time and before the end, else undefined. */
+async function inTime(
+  value: Promise<unknown>,
+  { clock, timeoutMs, ended, onLate }: { clock: Clock; timeoutMs: number; ended: AbortSignal; onLate: () => void },
+): Promise<unknown> {
+  const come = new AbortController();
+  const late = clock.sleep(timeoutMs, AbortSignal.any([come.signal, ended])).then(() => {
+    if (!come.signal.aborted) onLate();
+    return undefined;
+  });
+  try {
+    return await Promise.race([value, late]);
+  } finally {
+    come.abort();
+  }
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Endpoints } from "./endpoints.ts";
-import { openHeadSocket } from "./headSocket.ts";
+import { createHeadSocket } from "./headSocket.ts";
 import { isUsable } from "./health.ts";
 
 /** Milliseconds between two wake-ups while a socket tells about heads: what a lost notification costs at most. */
@@ -103,7 +103,7 @@ export function createHeads(options: HeadsOptions): Heads {
     const { chain, chainId, timeoutMs, checkMs, log } = options;
     let wasLive = false;
     const reason = await new Promise<string>((resolve) => {
-      closeSocket = openHeadSocket({
+      const socket = createHeadSocket({
         ...{ url, chainId, timeoutMs, checkMs, clock, onHead: hear, onEnd: resolve },
         onLive() {
           wasLive = true;
@@ -112,6 +112,7 @@ export function createHeads(options: HeadsOptions): Heads {
           hear(-1n);
         },
       });
+      closeSocket = socket.close;
       stopped.addEventListener("abort", closeSocket, { once: true });
     });
     if (closeSocket) stopped.removeEventListener("abort", closeSocket);

@@ -17,7 +17,7 @@ export type Metrics = {
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
 };
 
-export type GaugeReader = (set: (labels: Labels, value: number) => void) => void | Promise<void>;
+type GaugeReader = (set: (labels: Labels, value: number) => void) => void | Promise<void>;
 
 /** `process` adds what Node tells of itself: memory, CPU time, delay of the event loop. */
 export function createMetrics(options: { readonly process?: boolean } = {}): Metrics {

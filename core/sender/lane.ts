@@ -65,7 +65,6 @@ export function createLane(context: LaneContext): Lane {
   const upkeep = createUpkeep(context, { dispatch, tracking, launch, freshFees, onQueued });
   const alarm = createBalanceAlarm({ settings, account, log });
   let loop: Loop | undefined;
-  let unwatch: (() => void) | undefined;
   let memory: LaneMemory | undefined;
   let asked = true;
   let askedAt = 0;
@@ -168,10 +167,9 @@ export function createLane(context: LaneContext): Lane {
         },
       });
       // A new block moves what is under way; nobody has asked for anything.
-      unwatch = chain.watchHeads(() => loop?.wake());
+      void loop.ended.then(chain.watchHeads(loop.wake));
     },
     async stop() {
-      unwatch?.();
       await loop?.stop();
       loop = undefined;
     },

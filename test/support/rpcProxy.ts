@@ -25,8 +25,11 @@ export type RpcProxy = {
   readonly load: { posts: number; most: number };
   /** Rules decide in order; the first that does not pass (`undefined`) has its way. Replaces those before. */
   use(...rules: RpcRule[]): void;
-  /** WebSockets are passed on (`open`, as at first), broken and `refused`, or `mute`: there, but nothing comes back. */
-  sockets(how: "open" | "refused" | "mute"): void;
+  /**
+   * WebSockets are passed on (`open`, as at first), broken and `refused`, `mute` (there, but nothing comes back), or
+   * `forgetful` (answering, but without the notifications of subscriptions).
+   */
+  sockets(how: "open" | "refused" | "mute" | "forgetful"): void;
   close(): Promise<void>;
 };
 
@@ -98,7 +101,7 @@ export async function startRpcProxy(target: string, ...initial: RpcRule[]): Prom
 function tunnelSockets(server: Server, target: string) {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Duplex>();
-  let how: "open" | "refused" | "mute" = "open";
+  let how: "open" | "refused" | "mute" | "forgetful" = "open";
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (how === "refused") {
       socket.destroy();
@@ -112,7 +115,10 @@ function tunnelSockets(server: Server, target: string) {
     upstream.write(`${lines.join("\r\n")}\r\n\r\n`);
     upstream.write(head);
     socket.pipe(upstream);
-    upstream.on("data", (data: Buffer) => how !== "mute" && socket.write(data));
+    upstream.on("data", (data: Buffer) => {
+      const isNews = data.includes("eth_subscription");
+      if (how === "open" || (how === "forgetful" && !isNews)) socket.write(data);
+    });
     const drop = () => {
       sockets.delete(socket);
       socket.destroy();
