@@ -26,9 +26,7 @@ export const chainConfigSchema = z
   .strictObject({
     chainId: z.number().int().positive(),
     /** Nodes, best first: the URL of JSON-RPC over HTTP, or an object that says more. */
-    endpoints: z
-      .array(z.union([httpUrl, endpointSchema], "expected an http(s) URL, or an object with `url` and known keys"))
-      .min(1),
+    endpoints: z.array(z.union([httpUrl, endpointSchema])).min(1),
     /** How many of the endpoints, more than half, have to agree on whatever is read at a block. One when left out. */
     agreement: z.number().int().min(1).optional(),
     /** Blocks that an endpoint may be behind the best before others are preferred. */
