@@ -35,7 +35,7 @@ describe("endpoints as operators see them", () => {
     await createHealthRoutes(endpointChecks({ alpha: { endpoints: () => endpoints } }))(app);
     await createChainRoutes({
       chains: { alpha },
-      statusOf: () => undefined,
+      indexers: new Map(),
       endpointsOf: () => endpoints,
     })(app);
     serveMetrics(app, createMetrics({ process: true }));

@@ -34,7 +34,7 @@ await forEachDatabase("who follows a chain that tells about its heads", (backend
   it("indexes a block when it is there, not at the next poll", async () => {
     const database = await openIndexed(backend);
     const chain = open(1);
-    const config = { pollMs: never, startBlock: 0, logWindow: 2_000 };
+    const config = { pollMs: never, startBlock: 0, logWindow: 2_000, recheckMs: 60_000 };
     const observers = [createHistory(() => [ringer.address])];
     const indexer = createIndexer({ chain, config, db: database.db, observers, log: quietLog, clock: systemClock });
     try {

@@ -45,7 +45,14 @@ describe("metrics", () => {
     const indexer = { chain: "alpha", state: "running", head: 9n, indexed: 7n, final: 3n } as IndexerStatus;
     gaugeIndexers(metrics, () => [{ status: () => indexer }]);
     const lane = { chain: "alpha", account: "alice", state: "running", open: 4, oldestWaitingMs: 1_500 } as const;
-    gaugeSender(metrics, { status: () => [{ ...lane, error: undefined }] });
+    const untold = {
+      error: undefined,
+      balance: undefined,
+      free: undefined,
+      lowBelow: undefined,
+      maxFeePerGas: undefined,
+    };
+    gaugeSender(metrics, { status: () => [{ ...lane, ...untold }] });
     const { body } = await metrics.text();
     for (const line of [
       'endpoint_requests_total{chain="alpha",endpoint="node.example",method="eth_call",outcome="timeout"} 1',
