@@ -2,6 +2,7 @@ import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
+import type { EndpointEvent } from "#core/chain/endpoint.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
 import type { RelayConfig } from "#core/config/relay.ts";
@@ -18,7 +19,7 @@ const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
 
 /** The way to a chain; nothing is asked before it is used. */
 export const chainConnector =
-  (deps: { log: Log; clock: Clock }) =>
+  (deps: { log: Log; clock: Clock; onEndpointEvent(event: EndpointEvent): void }) =>
   (name: string, settings: ChainConfig): ChainAccess =>
     createChain({ name, ...settings }, { ...deps, errorsAbi });
 

@@ -1,3 +1,4 @@
+import { countEndpointEvents, gaugeEndpoints } from "#core/chain/metrics.ts";
 import type { Env } from "#core/config/env.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
@@ -5,6 +6,7 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
+import { gaugeIndexers } from "#core/indexer/metrics.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
@@ -12,8 +14,10 @@ import { fixed, mapLive } from "#core/kernel/live.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
 import { createRoster } from "#core/kernel/roster.ts";
 import type { Log } from "#core/observe/log.ts";
+import { createMetrics, type Metrics } from "#core/observe/metrics.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
 import { createSender } from "#core/sender/createSender.ts";
+import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
@@ -48,12 +52,14 @@ export async function composeService(
   deps: { log: Log; clock?: Clock; mark?: Mark },
 ): Promise<Service> {
   const { log, clock = systemClock, mark = noMark } = deps;
+  const metrics = createMetrics({ process: true });
+  const onEndpointEvent = countEndpointEvents(metrics);
   const foundation = await layFoundation(config, env, { log, clock });
   try {
     await migrate(foundation.db, migrations, log);
-    const connect = chainConnector({ log, clock });
+    const connect = chainConnector({ log, clock, onEndpointEvent });
     const registry = await openRegistry({ ...foundation, config, connect, log, clock });
-    return createService(config, env, { ...foundation, registry, connect }, { log, clock, mark });
+    return createService(config, env, { ...foundation, registry, connect }, { log, clock, mark, metrics });
   } catch (error) {
     await foundation.close();
     throw error;
@@ -66,9 +72,9 @@ function createService(
   config: ServiceConfig,
   env: Env,
   base: Base,
-  deps: { log: Log; clock: Clock; mark: Mark },
+  deps: { log: Log; clock: Clock; mark: Mark; metrics: Metrics },
 ): Service {
-  const { log, clock, mark } = deps;
+  const { log, clock, mark, metrics } = deps;
   const { db, keyStore, sealer, registry } = base;
   const plays = (role: Role) => config.roles.includes(role);
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
@@ -118,8 +124,11 @@ function createService(
   });
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
+  gaugeEndpoints(metrics, () => chains.present.entries().map(([, { access }]) => access));
+  gaugeIndexers(metrics, indexers.all);
+  gaugeSender(metrics, sender);
   const http = createServiceHttp({
-    ...{ config, db, indexers, sender, log, registry, changes, contexts: [relay, swaps] },
+    ...{ config, db, indexers, sender, metrics, log, registry, changes, contexts: [relay, swaps] },
     chains: mapLive(chains.present, ({ access }) => access),
   });
   const parts: Part[] = [

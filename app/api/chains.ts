@@ -9,6 +9,7 @@ import type { Roster } from "#core/kernel/roster.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { ChainEntry, Registry } from "../registry/registry.ts";
 import { chainPatchSchema, newChainSchema } from "../registry/settings.ts";
+import { endpointSchema, endpointView } from "./endpoints.ts";
 
 const seconds = z.number();
 
@@ -23,9 +24,6 @@ const chainSchema = z
     state: z.enum(["active", "paused", "removed"]),
     revision: uint.meta({ description: "Of the API's last word about it; 0 for none" }),
     finality: z.string().meta({ description: "`safe`, `finalized`, or a number of blocks on top" }),
-    endpoints: z
-      .array(z.object({ host: z.string() }))
-      .meta({ description: "Only their hosts: addresses can hold keys" }),
     blockSeconds: seconds,
     inclusionSeconds: seconds,
     skewSeconds: seconds,
@@ -36,6 +34,7 @@ const chainSchema = z
     head: uint.optional(),
     indexed: uint.optional(),
     final: uint.optional(),
+    endpoints: z.array(endpointSchema),
     checked: uint.optional().meta({ description: "Final blocks up to here were looked at twice" }),
     verified: uint.optional().meta({ description: "Up to here all messages agree with the gateways' own heads" }),
     error: z.object({ code: z.string(), message: z.string() }).optional(),
@@ -197,13 +196,13 @@ const verbs = [
 ] as const;
 
 function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView {
-  const { name, source, state, revision, settings } = entry;
-  const { finality, endpoints, ...shown } = settings;
+  const { name, source, state, revision, settings, access } = entry;
+  const { finality, ...shown } = settings;
   const fork = forkOf(status);
   return {
     ...{ name, source, state, revision, ...shown },
     finality: typeof finality === "string" ? finality : String(finality.blocks),
-    endpoints: endpoints.map((endpoint) => ({ host: new URL(endpoint).host })),
+    endpoints: access.endpoints().map(endpointView),
     indexer: status?.state ?? "stopped",
     ...(status?.head !== undefined && { head: status.head }),
     ...(status?.indexed !== undefined && { indexed: status.indexed }),

@@ -3,17 +3,20 @@ import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
 import { defendLocally } from "#core/http/localOnly.ts";
+import { serveMetrics } from "#core/http/metrics.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer } from "#core/indexer/createIndexer.ts";
 import type { Live } from "#core/kernel/live.ts";
 import type { Roster } from "#core/kernel/roster.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Part } from "../lifecycle.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { Registry } from "../registry/registry.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
+import { endpointChecks } from "./endpoints.ts";
 import { createLaneRoutes } from "./lanes.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
@@ -26,6 +29,7 @@ type Deps = {
   registry: Registry;
   changes: RegistryChanges;
   sender: Pick<RunningSender, "status" | "stuck">;
+  metrics: Metrics;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
 };
@@ -52,16 +56,8 @@ export function createServiceHttp(deps: Deps): Part {
   };
 }
 
-async function buildServer({
-  config,
-  db,
-  chains,
-  indexers,
-  sender,
-  log,
-  contexts,
-  ...deps
-}: Deps): Promise<HttpServer> {
+async function buildServer(deps: Deps): Promise<HttpServer> {
+  const { config, db, chains, indexers, sender, log, contexts } = deps;
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -69,10 +65,16 @@ async function buildServer({
     description,
   });
   defendLocally(app, ensureToken(config.dataDir));
-  await createHealthRoutes(() => [databaseCheck(db), ...indexers.all().map(indexerCheck), senderCheck(sender)])(app);
+  await createHealthRoutes(() => [
+    databaseCheck(db),
+    ...endpointChecks(chains.entries().map(([, chain]) => chain)),
+    ...indexers.all().map(indexerCheck),
+    senderCheck(sender),
+  ])(app);
+  serveMetrics(app, deps.metrics);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
-  await createChainRoutes({ ...deps, indexers })(app);
+  await createChainRoutes(deps)(app);
   await createLaneRoutes(deps)(app);
   await createStateRoutes({ chains })(app);
   return app;

@@ -1,11 +1,13 @@
 import { parseArgs } from "node:util";
 import { createChain } from "#core/chain/createChain.ts";
+import { countEndpointEvents, gaugeEndpoints } from "#core/chain/metrics.ts";
 import { readKey } from "#core/config/accounts.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ValidatorConfig, validatorConfigSchema } from "#core/config/validator.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { createLog, type Log } from "#core/observe/log.ts";
+import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator } from "#relay";
 import { askedToStop } from "../signals.ts";
 
@@ -69,13 +71,17 @@ function readAgain(path: string, log: Log): ValidatorConfig | undefined {
 }
 
 function create(config: ValidatorConfig, log: Log, resume: boolean) {
-  const one = (name: string, chain: ChainConfig, endpoint: string) =>
-    createChain({ name, ...chain, endpoints: [endpoint] }, { log, clock: systemClock });
+  const metrics = createMetrics({ process: true });
+  const onEndpointEvent = countEndpointEvents(metrics);
+  // Each endpoint is a view of its own: the validator has its own rule for how many have to agree.
+  const one = (name: string, { agreement: _, ...chain }: ChainConfig, endpoint: ChainConfig["endpoints"][number]) =>
+    createChain({ name, ...chain, endpoints: [endpoint] }, { log, clock: systemClock, onEndpointEvent });
   const chains = Object.fromEntries(
     Object.entries(config.chains).map(([name, chain]) => [
       name,
       chain.endpoints.map((endpoint) => one(name, chain, endpoint)),
     ]),
   );
-  return createValidator({ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, resume });
+  gaugeEndpoints(metrics, () => Object.values(chains).flat());
+  return createValidator({ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, metrics, resume });
 }

@@ -44,7 +44,7 @@ function chainSettings(settings: Settings) {
       name,
       {
         chainId,
-        endpoints: [url],
+        endpoints: [{ url, webSocket: url.replace(/^http/, "ws") }],
         finality: { blocks: settings.finalityBlocks },
         pollMs: 25,
         ...timing,

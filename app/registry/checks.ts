@@ -19,10 +19,12 @@ export async function checkEndpoints(
   settings: ChainConfig,
   known: Hex | undefined,
 ): Promise<void> {
+  // Each alone, so there is nobody to agree with.
+  const { agreement: _, ...rest } = settings;
   const genesis = await Promise.all(
     settings.endpoints.map(async (endpoint, index) => {
       const field = `endpoints.${index}`;
-      const alone = connect(name, { ...settings, endpoints: [endpoint] });
+      const alone = connect(name, { ...rest, endpoints: [endpoint] });
       try {
         await alone.verifyIdentity();
         return { field, block: await alone.genesis() };

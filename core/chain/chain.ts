@@ -1,4 +1,5 @@
 import type { Hex } from "../kernel/codec.ts";
+import type { EndpointState } from "./health.ts";
 import type { StateProof, StateQuestion } from "./verifyState.ts";
 
 export type Block = {
@@ -56,6 +57,27 @@ export type CallRequest = {
   readonly gas?: bigint;
 };
 
+/** A chain that may be able to tell about new heads and about its endpoints. */
+export type WatchableChain = Chain & Partial<Pick<ChainAccess, "watchHeads" | "endpoints">>;
+
+/** How one endpoint of a chain is. */
+export type EndpointStatus = {
+  /** Its host. The rest of its URL may hold a key and is never shown. */
+  readonly endpoint: string;
+  readonly state: EndpointState;
+  readonly usable: boolean;
+  /** Why it is not healthy, in a stable code. */
+  readonly reason?: string;
+  /** Milliseconds of an HTTP request, on average. */
+  readonly latencyMs?: number;
+  /** Milliseconds since 1970 of its last good answer. */
+  readonly lastGoodAt?: number;
+  /** The head that it named last. */
+  readonly head?: bigint;
+  /** Where it offers one: whether it tells about new blocks at present. `down` also when another endpoint's is used. */
+  readonly socket?: "live" | "down";
+};
+
 /**
  * One chain as this process sees it. Every answer is validated; a failed request throws `chain-unreachable` or
  * `chain-answer-invalid`, a revert throws `call-reverted` with the decoded custom error.
@@ -86,10 +108,17 @@ export type Chain = {
 export type ProveState = (question: StateQuestion, at: "final" | bigint) => Promise<StateProof>;
 
 /** A transaction as its block names it: who used which nonce. */
-type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
+export type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
 
-/** What `createChain` makes: the chain, and what only start-up and the sender need from it. */
+/** What `createChain` makes: the chain, and what only some need from it. */
 export type ChainAccess = Chain & {
+  /** How its endpoints are, in the order of the configuration. */
+  endpoints(): EndpointStatus[];
+  /**
+   * Calls back when there may be a new head, at once where a node tells and every `pollMs` where none does. It only
+   * wakes: it may come for nothing, and one may get lost. The answer ends it.
+   */
+  watchHeads(onHead: () => void): () => void;
   /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
   verifyIdentity(): Promise<void>;
   readonly prove: ProveState;

@@ -1,26 +1,21 @@
-import { type Abi, keccak256, numberToHex } from "viem";
-import { z } from "zod";
+import { type Abi, keccak256 } from "viem";
 import type { ChainConfig } from "../config/chains.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError, LockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
-import type { Block, CallRequest, ChainAccess, ChainLog, FinalityPolicy } from "./chain.ts";
-import { estimateFees, feeHistoryBlocks, feePercentiles } from "./estimate.ts";
+import { createAgreedReads } from "./agreedReads.ts";
+import type { CallRequest, ChainAccess, FinalityPolicy } from "./chain.ts";
+import type { Answer, EndpointEvent } from "./endpoint.ts";
+import { createEndpoints } from "./endpoints.ts";
+import { estimateFees } from "./estimate.ts";
+import { createHeads } from "./heads.ts";
 import { createStateProver } from "./proveState.ts";
+import { callAt, feeHistory, sendRaw } from "./questions.ts";
+import { createReads, readAccount } from "./reads.ts";
 import { classifyRefusal, isRevert, printable, revertError } from "./refusal.ts";
-import { type Answer, createRpc } from "./rpc.ts";
-import {
-  quantity,
-  wireBlock,
-  wireCount,
-  wireFeeHistory,
-  wireHash,
-  wireHex,
-  wireLog,
-  wireReceipt,
-  wireTransactions,
-} from "./wire.ts";
+import { createRpc, refusal } from "./rpc.ts";
+import { createVotes } from "./votes.ts";
 
 export type ChainDeps = {
   readonly log: Log;
@@ -31,65 +26,55 @@ export type ChainDeps = {
   readonly timeoutMs?: number;
   /** Further tries of a read, each at the next endpoint; 2 by default. */
   readonly retries?: number;
-  readonly random?: () => number;
+  /** Milliseconds between two looks at how all endpoints are; 2,000 by default. */
+  readonly probeMs?: number;
+  /** Milliseconds between two questions to a socket whether it is alive; 5,000 by default. */
+  readonly socketCheckMs?: number;
+  /** Hears what happens at the endpoints. Must not throw. */
+  readonly onEndpointEvent?: (event: EndpointEvent) => void;
 };
 
+type ChainSettings = Pick<ChainConfig, "chainId" | "endpoints" | "finality"> &
+  Partial<Pick<ChainConfig, "agreement" | "maxLag" | "pollMs">> & { readonly name: string };
+
 /** A chain over JSON-RPC. Nothing is requested before the first call. */
-export function createChain(
-  config: Pick<ChainConfig, "chainId" | "endpoints" | "finality"> & { readonly name: string },
-  deps: ChainDeps,
-): ChainAccess {
+export function createChain(config: ChainSettings, deps: ChainDeps): ChainAccess {
   const { name, chainId } = config;
-  const errorsAbi = deps.errorsAbi ?? [];
+  const { clock, log, retries = 2, timeoutMs = 5_000 } = deps;
   const finality = finalityPolicy(config.finality);
-  const rpc = createRpc({
-    chain: name,
-    chainId,
-    endpoints: config.endpoints,
-    timeoutMs: deps.timeoutMs ?? 5_000,
-    retries: deps.retries ?? 2,
-    clock: deps.clock,
-    log: deps.log,
-    random: deps.random ?? Math.random,
+  const needed = config.agreement ?? 1;
+  const endpoints = createEndpoints({
+    ...{ chain: name, chainId, endpoints: config.endpoints, maxLag: config.maxLag ?? 5, votes: needed },
+    ...{ timeoutMs, probeMs: deps.probeMs ?? 2_000, clock, log },
+    onEvent: deps.onEndpointEvent ?? (() => undefined),
+  });
+  const rpc = createRpc({ chain: name, endpoints, retries, log });
+  const reads =
+    needed === 1
+      ? createReads(rpc, finality)
+      : createAgreedReads({
+          ...{ chain: name, finality, clock },
+          votes: createVotes({ chain: name, endpoints, needed, retries }),
+        });
+  const heads = createHeads({
+    ...{ chain: name, chainId, endpoints, clock, log, timeoutMs },
+    ...{ pollMs: config.pollMs ?? 50, checkMs: deps.socketCheckMs ?? 5_000 },
   });
 
-  const invalid = (method: string, what: string) =>
-    new LockstepError("chain-answer-invalid", `${name} answered ${method} with ${what}`, {
-      details: { chain: name, method },
-    });
-
-  async function readBlock(at: bigint | "latest" | "safe" | "finalized"): Promise<Block | undefined> {
-    const tag = typeof at === "bigint" ? numberToHex(at) : at;
-    const block = await rpc.read("eth_getBlockByNumber", [tag, false], wireBlock.nullable());
-    if (block === null) return undefined;
-    if (typeof at === "bigint" && block.number !== at) throw invalid("eth_getBlockByNumber", "another block");
-    const { logsBloom, ...rest } = block;
-    return logsBloom === undefined ? rest : { ...rest, logsBloom };
-  }
-
-  async function finalBlock(): Promise<Block | undefined> {
-    if (finality.kind !== "blocks") return readBlock(finality.kind);
-    const latest = await readBlock("latest");
-    if (latest === undefined || finality.blocks === 0) return latest;
-    const height = latest.number - BigInt(finality.blocks);
-    return height < 0n ? undefined : readBlock(height);
-  }
-
-  const block = (at: bigint | "latest" | "final") => (at === "final" ? finalBlock() : readBlock(at));
+  const block = (at: bigint | "latest" | "final") =>
+    at === "final" ? reads.final() : at === "latest" ? reads.latest() : reads.block(at);
 
   async function call(request: CallRequest, at: bigint | "pending" | "latest" = "latest"): Promise<Hex> {
-    const answer = await rpc.ask("eth_call", [wireCall(request), blockTag(at)], wireHex);
+    const answer = await (typeof at === "bigint" ? reads.callAt(request, at) : rpc.ask(callAt(request, at)));
     if ("value" in answer) return answer.value;
-    if (isRevert(answer.refused)) throw revertError(name, answer.refused, errorsAbi);
-    throw new LockstepError("chain-request-refused", `${name} refused a call: ${printable(answer.refused.message)}`, {
-      details: { chain: name, method: "eth_call", rpc_code: answer.refused.code },
-    });
+    if (isRevert(answer.refused)) throw revertError(name, answer.refused, deps.errorsAbi ?? []);
+    throw refusal(name, "eth_call", answer);
   }
 
   async function send(signed: Hex): Promise<Hex> {
     const expected = keccak256(signed);
     const outcomes = rpc
-      .askAll("eth_sendRawTransaction", [signed], wireHash)
+      .askAll(sendRaw(signed, expected))
       .map(async (answer) => acceptedHash(name, expected, await answer));
     try {
       return await Promise.any(outcomes);
@@ -103,67 +88,38 @@ export function createChain(
     name,
     chainId,
     async genesis() {
-      const block = await readBlock(0n);
-      if (block === undefined) throw invalid("eth_getBlockByNumber", "no first block");
-      return block.hash;
+      const block = await reads.block(0n);
+      if (block !== undefined) return block.hash;
+      throw new LockstepError("chain-answer-invalid", `${name} has no first block`, { details: { chain: name } });
     },
     block,
-    async logs({ fromBlock, toBlock, addresses }) {
-      if (addresses.length === 0 || toBlock < fromBlock) return [];
-      const filter = { fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock), address: addresses };
-      const found = await rpc.read("eth_getLogs", [filter], z.array(wireLog));
-      const wanted = new Set(addresses.map((address) => address.toLowerCase()));
-      const strange = found.some(
-        (log) => log.blockNumber < fromBlock || log.blockNumber > toBlock || !wanted.has(log.address.toLowerCase()),
-      );
-      if (strange) throw invalid("eth_getLogs", "logs that were not asked for");
-      return found.map(({ removed: _, ...log }): ChainLog => log).sort(byPlace);
+    async logs(filter) {
+      return filter.addresses.length === 0 || filter.toBlock < filter.fromBlock ? [] : reads.logs(filter);
     },
-    async receipt(transactionHash) {
-      const receipt = await rpc.read("eth_getTransactionReceipt", [transactionHash], wireReceipt.nullable());
-      if (receipt === null) return undefined;
-      if (receipt.transactionHash !== transactionHash.toLowerCase()) {
-        throw invalid("eth_getTransactionReceipt", "another receipt");
-      }
-      return receipt;
-    },
+    receipt: reads.receipt,
     call,
-    async account(address, at) {
-      const params = [address, blockTag(at ?? "latest")];
-      const [balance, nonce, code] = await Promise.all([
-        rpc.read("eth_getBalance", params, quantity),
-        rpc.read("eth_getTransactionCount", params, wireCount),
-        rpc.read("eth_getCode", params, wireHex),
-      ]);
-      return { balance, nonce, hasCode: code !== "0x" };
-    },
-    async fees() {
-      const params = [numberToHex(feeHistoryBlocks), "latest", feePercentiles];
-      return estimateFees(await rpc.read("eth_feeHistory", params, wireFeeHistory));
-    },
+    account: (address, at) =>
+      typeof at === "bigint" ? reads.accountAt(address, at) : readAccount(rpc, address, at ?? "latest"),
+    fees: async () => estimateFees(await rpc.read(feeHistory)),
     send,
     prove: createStateProver({ chain: name, rpc, block }),
     verifyIdentity: () => rpc.verify(),
-    async transactions(block) {
-      const params = [numberToHex(block), true];
-      const found = await rpc.read("eth_getBlockByNumber", params, wireTransactions.nullable());
-      return found?.transactions;
-    },
+    transactions: reads.transactions,
+    endpoints: () => endpoints.status().map((status, index) => withSocket(status, heads.socketAt(index))),
+    watchHeads: heads.watch,
   };
 }
+
+const withSocket = <S extends object>(status: S, socket: "live" | "down" | undefined) =>
+  socket === undefined ? status : { ...status, socket };
 
 function finalityPolicy(finality: ChainConfig["finality"]): FinalityPolicy {
   return typeof finality === "string" ? { kind: finality } : { kind: "blocks", blocks: finality.blocks };
 }
 
-/** The hash of bytes that the chain has now, or an error. A lie about the hash would be followed for ever. */
+/** The hash of bytes that the chain has now, or an error. */
 function acceptedHash(chain: string, expected: Hex, answer: Answer<Hex>): Hex {
-  if ("value" in answer) {
-    if (answer.value === expected) return expected;
-    throw new LockstepError("chain-answer-invalid", `${chain} accepted a transaction under another hash`, {
-      details: { chain, method: "eth_sendRawTransaction" },
-    });
-  }
+  if ("value" in answer) return expected;
   const reason = classifyRefusal(answer.refused);
   if (reason === "known" || reason === "reverted") return expected;
   throw new LockstepError(
@@ -171,19 +127,4 @@ function acceptedHash(chain: string, expected: Hex, answer: Answer<Hex>): Hex {
     `${chain} refused a transaction (${reason}): ${printable(answer.refused.message)}`,
     { details: { chain, reason, rpc_code: answer.refused.code } },
   );
-}
-
-const byPlace = (a: ChainLog, b: ChainLog) =>
-  a.blockNumber === b.blockNumber ? a.logIndex - b.logIndex : a.blockNumber < b.blockNumber ? -1 : 1;
-
-const blockTag = (at: bigint | string) => (typeof at === "bigint" ? numberToHex(at) : at);
-
-function wireCall({ from, to, data, value, gas }: CallRequest): Record<string, Hex> {
-  return {
-    to,
-    ...(from === undefined ? {} : { from }),
-    ...(data === undefined ? {} : { data }),
-    ...(value === undefined ? {} : { value: numberToHex(value) }),
-    ...(gas === undefined ? {} : { gas: numberToHex(gas) }),
-  };
 }

@@ -10,6 +10,8 @@ export type ChainHandle = {
 
 export function createChainHandle(first: ChainAccess): ChainHandle {
   let current = first;
+  /** Who waits for heads, and how to end that at the chain that is asked now. */
+  const watchers = new Map<() => void, () => void>();
   const { name, chainId } = first;
   return {
     access: {
@@ -23,6 +25,15 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
       account: (address, at) => current.account(address, at),
       fees: () => current.fees(),
       send: (signed) => current.send(signed),
+      endpoints: () => current.endpoints(),
+      watchHeads(onHead) {
+        const wake = () => onHead();
+        watchers.set(wake, current.watchHeads(wake));
+        return () => {
+          watchers.get(wake)?.();
+          watchers.delete(wake);
+        };
+      },
       verifyIdentity: () => current.verifyIdentity(),
       prove: (request, at) => current.prove(request, at),
       transactions: (block) => current.transactions(block),
@@ -30,6 +41,10 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
     replace(next) {
       if (next.name !== name || next.chainId !== chainId) throw new RangeError(`the handle is for ${name} ${chainId}`);
       current = next;
+      for (const [wake, end] of watchers) {
+        watchers.set(wake, next.watchHeads(wake));
+        end();
+      }
     },
   };
 }

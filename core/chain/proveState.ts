@@ -35,17 +35,16 @@ export function createStateProver({ chain, rpc, block }: Deps): ProveState {
 
   return async (question, at) => {
     const { hash } = await trusted(at);
-    const header = await rpc.read(
-      "eth_getBlockByHash",
-      [hash, false],
-      checked((answer) => headerOf(answer, hash)),
-    );
-    const params = [question.address, question.slots, numberToHex(header.number)];
-    const state = await rpc.read(
-      "eth_getProof",
-      params,
-      checked((answer) => verifyState(header, question, answer)),
-    );
+    const header = await rpc.read({
+      method: "eth_getBlockByHash",
+      params: [hash, false],
+      schema: checked((answer) => headerOf(answer, hash)),
+    });
+    const state = await rpc.read({
+      method: "eth_getProof",
+      params: [question.address, question.slots, numberToHex(header.number)],
+      schema: checked((answer) => verifyState(header, question, answer)),
+    });
     return { ...state, header };
   };
 }

@@ -9,6 +9,21 @@ const balanceAlarm = z.union([
   z.strictObject({ transactions: z.number().int().positive() }),
 ]);
 
+const httpUrl = z.url({ protocol: /^https?$/ });
+
+const endpointSchema = z.strictObject({
+  /** JSON-RPC over HTTP. */
+  url: httpUrl,
+  /** Where the same node tells about new blocks (`eth_subscribe`). */
+  webSocket: z.url({ protocol: /^wss?$/ }).optional(),
+  /** Most HTTP requests under way at a time; 16 when left out. */
+  maxConcurrent: z.number().int().min(1).max(1_000).optional(),
+  /** Most JSON-RPC requests in one HTTP request; 50 when left out, 1 for nodes that know no batches. */
+  maxBatch: z.number().int().min(1).max(1_000).optional(),
+});
+
+export type EndpointConfig = z.output<typeof endpointSchema>;
+
 /**
  * One chain as the configuration file names it. Every bound that deadlines are computed from is here, so that they can
  * be read off in one place.
@@ -16,15 +31,19 @@ const balanceAlarm = z.union([
 export const chainConfigSchema = z
   .strictObject({
     chainId: z.number().int().positive(),
-    /** JSON-RPC over HTTP, best first. */
-    endpoints: z.array(z.url({ protocol: /^https?$/ })).min(1),
+    /** Nodes, best first: the URL of JSON-RPC over HTTP, or an object that says more. */
+    endpoints: z.array(z.union([httpUrl, endpointSchema])).min(1),
+    /** How many of the endpoints, more than half, have to agree on whatever is read at a block. One when left out. */
+    agreement: z.number().int().min(1).optional(),
+    /** Blocks that an endpoint may be behind the best before others are preferred. */
+    maxLag: z.number().int().nonnegative().default(5),
     /** When a block counts as final: with that many blocks on top, or by the chain's own tag. */
     finality: z.union([
       z.strictObject({ blocks: z.number().int().min(0).max(100_000) }),
       z.literal("safe"),
       z.literal("finalized"),
     ]),
-    /** Milliseconds between two looks at the head. */
+    /** Milliseconds between two looks at the head while no node tells about new ones. */
     pollMs: z.number().int().positive().default(50),
     /** First block whose logs matter; usually the one the contracts were deployed in. */
     startBlock: z.number().int().nonnegative().default(0),
@@ -46,6 +65,14 @@ export const chainConfigSchema = z
     feeCeilings: z.record(z.string().min(1), uint).default({}),
     /** Balances under which an account raises an alarm, by account, or `default`. */
     balanceAlarms: z.record(z.string().min(1), balanceAlarm).default({}),
+  })
+  .refine(({ endpoints, agreement = 1 }) => agreement <= endpoints.length, {
+    path: ["agreement"],
+    message: "more than there are endpoints",
+  })
+  .refine(({ endpoints, agreement = 1 }) => agreement === 1 || agreement * 2 > endpoints.length, {
+    path: ["agreement"],
+    message: "half of the endpoints or fewer could agree on one thing and the others on another",
   })
   .readonly();
 

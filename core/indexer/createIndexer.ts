@@ -1,4 +1,4 @@
-import type { Block, Chain } from "../chain/chain.ts";
+import type { Block, Chain, WatchableChain } from "../chain/chain.ts";
 import type { ChainConfig } from "../config/chains.ts";
 import type { Db } from "../db/db.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -21,9 +21,11 @@ import { createSpanReader } from "./spans.ts";
 import { createState, type IndexState, loadState, moveState, tipOf } from "./tables.ts";
 
 const longestBackoffMs = 5_000;
+/** Milliseconds between two looks where the chain wakes the indexer. */
+const restMs = 1_000;
 
 export type IndexerDeps = {
-  readonly chain: Chain;
+  readonly chain: WatchableChain;
   readonly config: Pick<ChainConfig, "pollMs" | "startBlock" | "logWindow" | "recheckMs">;
   readonly db: Db;
   readonly observers: readonly ChainObserver[];
@@ -53,7 +55,7 @@ export type IndexerStatus = {
 
 /**
  * Follows one chain from its checkpoint and tells the observers. Halts for good (`status().state`) with
- * `chain-replaced`, `reorg-too-deep`, `chain-id-mismatch`, or `lane-broken` when logs that an observer misses do not turn
+ * `chain-replaced`, `reorg-too-deep`, or `lane-broken` when logs that an observer misses do not turn
  * up; everything else is tried again. Behind the head it makes sure that nothing was left out: see `createAssurance`.
  */
 export type Indexer = {
@@ -178,11 +180,10 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     loop = startLoop({
       step,
       clock,
-      idleMs: config.pollMs,
+      idleMs: chain.watchHeads === undefined ? config.pollMs : Math.max(config.pollMs, restMs),
       backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
       onError(error, { failures, fatal, retryInMs }) {
-        lastError =
-          error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
+        lastError = asOurs(error);
         halted = fatal;
         if (fatal) {
           log.error({ err: error }, "indexer halted");
@@ -190,6 +191,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
         } else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "indexer step failed");
       },
     });
+    void loop.ended.then(chain.watchHeads?.(loop.wake));
   }
 
   return {
@@ -223,6 +225,9 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     },
   };
 }
+
+const asOurs = (error: unknown) =>
+  error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
 
 /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
 async function openState(db: Db, chain: Chain, startBlock: bigint): Promise<IndexState | undefined> {

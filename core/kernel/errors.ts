@@ -28,6 +28,11 @@ export const errorTable = {
   },
   "chain-request-refused": { status: 502, retryable: true, title: "The chain's endpoint refused the request" },
   "block-not-final": { status: 409, retryable: true, title: "The block is not final yet" },
+  "chain-no-agreement": {
+    status: 503,
+    retryable: true,
+    title: "Too few endpoints of the chain agree on an answer",
+  },
   "chain-id-mismatch": {
     status: 500,
     retryable: false,

@@ -166,6 +166,8 @@ export function createLane(context: LaneContext): Lane {
           else log.warn({ err: error, failures, retry_in_ms: retryInMs }, "sender step failed");
         },
       });
+      // A new block moves what is under way; nobody has asked for anything.
+      void loop.ended.then(chain.watchHeads(loop.wake));
     },
     async stop() {
       await loop?.stop();

@@ -39,7 +39,11 @@ export function createOrigins({ config, chains, store, clock, log }: Deps) {
     if (endpoints.length === 0) throw new LockstepError("config-invalid", `chains.${name}: there are no endpoints`);
     const peers = Object.values(config.chains).filter((peer) => peer !== chain);
     const agreed = createAgreedChain({
-      ...{ endpoints, names: chain.endpoints.map((url) => new URL(url).host), gateway: chain.gateway },
+      ...{
+        endpoints,
+        names: chain.endpoints.map((each) => new URL(typeof each === "string" ? each : each.url).host),
+        gateway: chain.gateway,
+      },
       ...{ destinations: peers.map(({ chainId }) => chainId), log: log.child({ chain: name }) },
       clock,
     });

@@ -1,10 +1,12 @@
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import { z } from "zod";
+import { serveMetrics } from "#core/http/metrics.ts";
 import { toProblem } from "#core/http/problem.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { toJson } from "#core/kernel/json.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import {
   type AttestRequest,
   attestationSchema,
@@ -28,6 +30,7 @@ export function createValidatorServer(deps: {
   attestHeader(request: HeaderRequest): Promise<WireHeaderAttestation>;
   health(): ValidatorStatus;
   log: Log;
+  metrics?: Metrics | undefined;
 }): ValidatorServer {
   const app = fastify({ bodyLimit: 4_096, requestTimeout: 10_000, forceCloseConnections: true });
   app.removeContentTypeParser("text/plain");
@@ -37,7 +40,7 @@ export function createValidatorServer(deps: {
     return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
   });
   app.setNotFoundHandler(() => {
-    throw new LockstepError("not-found", "there are /attest, /attest-header, /health/live and /health/ready");
+    throw new LockstepError("not-found", "there are /attest, /attest-header, /health/live, /health/ready and /metrics");
   });
   app.post("/attest", async ({ body }) =>
     z.encode(attestationSchema, await deps.attest(parse(attestRequestSchema, body))),
@@ -53,6 +56,7 @@ export function createValidatorServer(deps: {
       .type(json)
       .send(toJson(health));
   });
+  if (deps.metrics) serveMetrics(app, deps.metrics);
   return {
     async listen() {
       await app.listen(deps.listen);

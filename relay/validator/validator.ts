@@ -1,5 +1,5 @@
 import { privateKeyToAccount } from "viem/accounts";
-import type { Chain } from "#core/chain/chain.ts";
+import type { WatchableChain } from "#core/chain/chain.ts";
 import type { ValidatorConfig } from "#core/config/validator.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
@@ -7,6 +7,7 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import type { AgreedChain } from "./agreement.ts";
 import { type Answers, createAnswers } from "./answering.ts";
 import { createHeaderSigner } from "./headerSigner.ts";
@@ -32,7 +33,9 @@ export type ValidatorDeps = {
   readonly config: ValidatorConfig;
   readonly key: Redacted<Hex>;
   /** Per chain of the configuration one `Chain` for each of its endpoints. */
-  readonly chains: Readonly<Record<string, readonly Chain[]>>;
+  readonly chains: Readonly<Record<string, readonly WatchableChain[]>>;
+  /** Where they are given, `GET /metrics` answers with them. */
+  readonly metrics?: Metrics;
   readonly clock: Clock;
   readonly log: Log;
   /**
@@ -45,13 +48,16 @@ export type ValidatorDeps = {
 type Running = { readonly store: SigningStore; readonly origins: readonly Origin[]; readonly answers: Answers };
 type State = Pick<ValidatorStatus, "status" | "reason">;
 
+/** Milliseconds between two looks at a chain that tells about new heads. */
+const restMs = 1_000;
+
 export function createValidator(deps: ValidatorDeps): Validator {
   const { config, clock } = deps;
   const log = deps.log.child({ module: "validator", validator: config.name });
   const account = toAccount(deps.key);
   const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log });
   const server = createValidatorServer({
-    ...{ listen: config.listen, health, log },
+    ...{ listen: config.listen, health, log, metrics: deps.metrics },
     attest: (request) => haltable(() => answers().attest(request)),
     attestHeader: (request) => haltable(() => answers().attestHeader(request)),
   });
@@ -110,16 +116,20 @@ export function createValidator(deps: ValidatorDeps): Validator {
   }
 
   function follow(origin: Origin): Loop {
-    return startLoop({
+    const endpoints = deps.chains[origin.name] ?? [];
+    const telling = endpoints.filter((each) => each.endpoints?.().some(({ socket }) => socket !== undefined));
+    const loop = startLoop({
       step: () => step(origin),
       clock,
-      idleMs: config.pollMs,
+      idleMs: telling.length === 0 ? config.pollMs : Math.max(config.pollMs, restMs),
       backoff: { firstMs: config.pollMs, maxMs: 2_000 },
       onError: (error, { failures, fatal }) => {
         if (fatal && !isLockstepError(error, "validator-halted")) halt(`${origin.name} cannot be followed`);
         log.warn({ err: error, chain: origin.name, failures }, "look at chain failed");
       },
     });
+    for (const endpoint of telling) void loop.ended.then(endpoint.watchHeads?.(loop.wake));
+    return loop;
   }
 
   return {

@@ -1,5 +1,6 @@
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { numberToHex } from "viem";
 
 export type RpcRequest = { readonly id: unknown; readonly method: string; readonly params: readonly unknown[] };
@@ -7,7 +8,8 @@ export type RpcAnswer = { readonly result: unknown } | { readonly error: { code:
 
 /**
  * What becomes of one request: an answer, `hang` (never answered), `die` (the connection breaks). `forward` asks the
- * real chain, with the same request unless another one is given.
+ * rules that follow and then the real chain, with the same request unless another one is given. Where several requests
+ * come in one HTTP request, one that hangs or dies takes the others with it.
  */
 export type RpcRule = (
   request: RpcRequest,
@@ -16,57 +18,121 @@ export type RpcRule = (
 
 export type RpcProxy = {
   readonly url: string;
-  /** Every request that came in, in order. */
+  readonly webSocket: string;
+  /** Every request that came in over HTTP, in order. */
   readonly seen: RpcRequest[];
+  /** HTTP requests that came in, and how many of them were under way at once at most. */
+  readonly load: { posts: number; most: number };
   /** Rules decide in order; the first that does not pass (`undefined`) has its way. Replaces those before. */
   use(...rules: RpcRule[]): void;
+  /**
+   * WebSockets are passed on (`open`, as at first), broken and `refused`, `mute` (there, but nothing comes back), or
+   * `forgetful` (answering, but without the notifications of subscriptions).
+   */
+  sockets(how: "open" | "refused" | "mute" | "forgetful"): void;
   close(): Promise<void>;
 };
+
+class Broken extends Error {}
 
 /** A JSON-RPC endpoint in front of a chain that misbehaves as told. */
 export async function startRpcProxy(target: string, ...initial: RpcRule[]): Promise<RpcProxy> {
   let rules = initial;
   const seen: RpcRequest[] = [];
+  const load = { posts: 0, most: 0 };
+  let under = 0;
 
-  async function answer(request: RpcRequest): Promise<RpcAnswer | "hang" | "die"> {
-    seen.push(request);
-    const forward = (other: Partial<RpcRequest> = {}) => ask(target, { ...request, ...other });
-    for (const rule of rules) {
-      const decided = rule(request, forward);
-      if (decided !== undefined) return decided;
-    }
-    return forward();
+  async function answer(request: RpcRequest, left: readonly RpcRule[]): Promise<RpcAnswer> {
+    const [rule, ...rest] = left;
+    if (rule === undefined) return ask(target, request);
+    const forward = (other: Partial<RpcRequest> = {}) => answer({ ...request, ...other }, rest);
+    const decided = await (rule(request, forward) ?? forward());
+    if (decided === "die") throw new Broken();
+    return decided === "hang" ? new Promise<never>(() => undefined) : decided;
   }
 
-  const server = createServer(async (incoming, response) => {
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    load.posts += 1;
+    under += 1;
+    load.most = Math.max(load.most, under);
+    response.on("close", () => {
+      under -= 1;
+    });
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const request = JSON.parse(Buffer.concat(chunks).toString()) as RpcRequest;
-    await respond(response, request, await answer(request));
-  });
+    const body = JSON.parse(Buffer.concat(chunks).toString()) as RpcRequest | RpcRequest[];
+    const requests = Array.isArray(body) ? body : [body];
+    seen.push(...requests);
+    const present = rules;
+    try {
+      const answers = await Promise.all(
+        requests.map(async (one) => ({ jsonrpc: "2.0", id: one.id, ...(await answer(one, present)) })),
+      );
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(Array.isArray(body) ? answers : answers[0]));
+    } catch {
+      response.destroy();
+    }
+  }
+
+  const server = createServer((incoming, response) => void serve(incoming, response));
+  const tunnel = tunnelSockets(server, target);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
+    webSocket: `ws://127.0.0.1:${port}`,
     seen,
+    load,
     use: (...next) => {
       rules = next;
     },
+    sockets: tunnel.set,
     close: () =>
       new Promise((resolve) => {
+        tunnel.set("refused");
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
 }
 
-async function respond(response: ServerResponse, request: RpcRequest, answer: RpcAnswer | "hang" | "die") {
-  if (answer === "hang") return;
-  if (answer === "die") {
-    response.destroy();
-    return;
-  }
-  response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify({ jsonrpc: "2.0", id: request.id, ...answer }));
+/** Passes WebSockets on byte by byte. */
+function tunnelSockets(server: Server, target: string) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set<Duplex>();
+  let how: "open" | "refused" | "mute" | "forgetful" = "open";
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (how === "refused") {
+      socket.destroy();
+      return;
+    }
+    const upstream = connect(Number(port), hostname);
+    const lines = [`GET / HTTP/1.1`];
+    for (let i = 0; i < request.rawHeaders.length; i += 2) {
+      lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+    }
+    upstream.write(`${lines.join("\r\n")}\r\n\r\n`);
+    upstream.write(head);
+    socket.pipe(upstream);
+    upstream.on("data", (data: Buffer) => {
+      const isNews = data.includes("eth_subscription");
+      if (how === "open" || (how === "forgetful" && !isNews)) socket.write(data);
+    });
+    const drop = () => {
+      sockets.delete(socket);
+      socket.destroy();
+      upstream.destroy();
+    };
+    for (const end of [socket, upstream]) end.on("close", drop).on("error", drop);
+    sockets.add(socket);
+  });
+  return {
+    set(next: typeof how) {
+      how = next;
+      if (next === "refused") for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 async function ask(target: string, request: RpcRequest): Promise<RpcAnswer> {

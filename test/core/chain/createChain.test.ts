@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { encodeErrorResult, keccak256, numberToHex, parseAbi, parseGwei } from "viem";
+import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import { createKeyStore } from "#core/chain/keys.ts";
 import { systemClock } from "#core/kernel/clock.ts";
@@ -131,7 +132,11 @@ describe("a chain over JSON-RPC", () => {
   it("refuses an endpoint of another chain before it asks it anything else", async () => {
     const chain = open([local.url], { id: chainId + 1 });
     await assert.rejects(chain.verifyIdentity(), failsWith("chain-id-mismatch"));
-    await assert.rejects(chain.block("latest"), failsWith("chain-id-mismatch"));
+    await assert.rejects(chain.block("latest"), failsWith("chain-unreachable"));
+    assert.deepEqual(
+      chain.endpoints().map(({ state, reason }) => [state, reason]),
+      [["excluded", "wrong-chain"]],
+    );
     await open([local.url]).verifyIdentity();
   });
 
@@ -141,7 +146,8 @@ describe("a chain over JSON-RPC", () => {
     proxy.use(failing("die"));
     await assert.rejects(chain.block("latest"), failsWith("chain-unreachable"));
     proxy.use(answering("eth_chainId", numberToHex(4)));
-    await assert.rejects(chain.block("latest"), failsWith("chain-id-mismatch"));
+    await assert.rejects(chain.block("latest"), failsWith("chain-unreachable"));
+    assert.equal(chain.endpoints()[0]?.state, "excluded");
     proxy.use();
     assert.ok(await chain.block("latest"));
   });
@@ -156,20 +162,23 @@ describe("a chain over JSON-RPC", () => {
   });
 
   it("refuses answers that cannot be right", async () => {
-    const chain = open([proxy.url]);
-    const lies: [string, unknown, () => Promise<unknown>][] = [
-      ["eth_getBlockByNumber", { number: "0x1", hash: "0x12" }, () => chain.block("latest")],
-      ["eth_getBlockByNumber", await local.rpc("eth_getBlockByNumber", ["0x2", false]), () => chain.block(1n)],
-      ["eth_getLogs", [{ address: nobody }], () => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] })],
-      ["eth_getLogs", [foreignLog()], () => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] })],
-      ["eth_getTransactionCount", "many", () => chain.account(nobody)],
-      ["eth_feeHistory", { baseFeePerGas: [] }, () => chain.fees()],
-      ["eth_sendRawTransaction", keccak256("0x01"), () => chain.send("0x02")],
-      ["eth_call", 7, () => chain.call({ to: nobody })],
+    const lies: [string, unknown, (chain: ChainAccess) => Promise<unknown>][] = [
+      ["eth_getBlockByNumber", { number: "0x1", hash: "0x12" }, (chain) => chain.block("latest")],
+      ["eth_getBlockByNumber", await local.rpc("eth_getBlockByNumber", ["0x2", false]), (chain) => chain.block(1n)],
+      [
+        "eth_getLogs",
+        [{ address: nobody }],
+        (chain) => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] }),
+      ],
+      ["eth_getLogs", [foreignLog()], (chain) => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] })],
+      ["eth_getTransactionCount", "many", (chain) => chain.account(nobody)],
+      ["eth_feeHistory", { baseFeePerGas: [] }, (chain) => chain.fees()],
+      ["eth_sendRawTransaction", keccak256("0x01"), (chain) => chain.send("0x02")],
+      ["eth_call", 7, (chain) => chain.call({ to: nobody })],
     ];
     for (const [method, lie, ask] of lies) {
       proxy.use(answering(method, lie));
-      await assert.rejects(ask(), failsWith("chain-answer-invalid"), method);
+      await assert.rejects(ask(open([proxy.url])), failsWith("chain-answer-invalid"), method);
     }
     proxy.use();
   });

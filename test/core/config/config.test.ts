@@ -29,6 +29,8 @@ const good = {
   swap: { reactionSeconds: 5 },
 };
 
+const four = ["a", "b", "c", "d"].map((name) => `http://${name}.example`);
+
 function load(value: unknown) {
   const file = join(folder, "config.json");
   writeFileSync(file, typeof value === "string" ? value : JSON.stringify(value));
@@ -51,6 +53,12 @@ describe("the configuration", () => {
       [{ ...good, chains: {} }, "chains"],
       [{ ...good, chains: { alpha: { ...chain, gateway: "0x12" } } }, "chains.alpha.gateway"],
       [{ ...good, chains: { alpha: { ...chain, endpoints: ["ftp://x"] } } }, "chains.alpha.endpoints.0"],
+      [
+        { ...good, chains: { alpha: { ...chain, endpoints: [{ url: "http://x", key: "y" }] } } },
+        "chains.alpha.endpoints.0",
+      ],
+      [{ ...good, chains: { alpha: { ...chain, agreement: 2 } } }, "chains.alpha.agreement"],
+      [{ ...good, chains: { alpha: { ...chain, endpoints: four, agreement: 2 } } }, "chains.alpha.agreement"],
       [{ ...good, chains: { alpha: { ...chain, finality: { blocks: -1 } } } }, "chains.alpha.finality.blocks"],
       [{ ...good, accounts: { alice: { key: `0x${"44".repeat(32)}` } } }, "accounts.alice"],
       ["{", undefined],
@@ -63,6 +71,16 @@ describe("the configuration", () => {
       );
     }
     assert.throws(() => loadConfig(join(folder, "missing.json"), serviceConfigSchema), /cannot be read/);
+  });
+
+  it("takes endpoints as URLs or with more about them, and how many have to agree", () => {
+    const endpoints = [...four.slice(0, 2), { url: "https://x/key", webSocket: "wss://x/key", maxConcurrent: 4 }];
+    const { alpha } = load({ ...good, chains: { alpha: { ...chain, endpoints, agreement: 2 } } }).chains;
+    assert.deepEqual([alpha?.endpoints, alpha?.agreement], [endpoints, 2]);
+    assert.throws(
+      () => load({ ...good, chains: { alpha: { ...chain, endpoints: ["wss://secret"] } } }),
+      (error) => isLockstepError(error, "config-invalid") && /URL/.test(error.message) && !/secret/.test(error.message),
+    );
   });
 
   it("reads keys from files, and never shows what was there instead", () => {

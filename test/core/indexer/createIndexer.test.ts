@@ -6,6 +6,7 @@ import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { forEachDatabase, type OpenDatabase, quietLog } from "../../support/databases.ts";
+import { lyingAboutId } from "../../support/faults.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { failing, type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
 import { deployRinger, type Ringer } from "../../support/tinyContracts.ts";
@@ -193,10 +194,19 @@ await forEachDatabase("the indexer", (backend) => {
     }
   });
 
-  scene("halts at an endpoint of another chain", async () => {
-    const indexer = start(mine(), { chain: accessTo(local.url, chainId + 1, { blocks: 0 }) });
-    await halted(indexer);
-    assert.equal(indexer.status().error?.code, "chain-id-mismatch");
+  scene("takes nothing from an endpoint of another chain, and goes on when it is the right one", async () => {
+    const history = mine();
+    const before = proxy.seen.length;
+    proxy.use(lyingAboutId(chainId + 1));
+    const indexer = start(history);
+    await until(() => indexer.status().error?.code === "chain-unreachable", "the endpoint is refused");
+    assert.equal(indexer.status().state, "running");
+    assert.equal(
+      proxy.seen.slice(before).some(({ method }) => method === "eth_getLogs"),
+      false,
+    );
+    proxy.use();
+    await caughtUp(indexer);
   });
 
   scene("finds logs that a lagging node does not show at first", async () => {
@@ -386,7 +396,7 @@ await forEachDatabase("the indexer", (backend) => {
   });
 
   scene("indexes at once when woken", async () => {
-    const chain = accessTo(local.url, chainId, { blocks: 0 });
+    const chain = { ...accessTo(local.url, chainId, { blocks: 0 }), watchHeads: () => () => undefined };
     const config = { pollMs: 60_000, startBlock: 0, logWindow: 2_000, recheckMs: 60_000 };
     const db = database.db;
     const indexer = createIndexer({ chain, config, db, observers: [mine()], log: quietLog, clock: systemClock });

@@ -30,7 +30,7 @@ export const accessTo = (
   timeoutMs = 2_000,
 ): ChainAccess =>
   createChain(
-    { name: "alpha", chainId, endpoints: [url], finality },
+    { name: "alpha", chainId, endpoints: [url], finality, pollMs: 5 },
     { log: quietLog, clock: systemClock, timeoutMs, retries: 1 },
   );
 

@@ -100,6 +100,8 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
     ...{ name, chainId, watchHeads: () => () => undefined, endpoints: () => [] },
     genesis: async () => blocks[0]?.hash ?? "0x",
     block: async (at) => blocks[at === "latest" ? height() : at === "final" ? finalHeight : Number(at)],
+    endpoints: () => [],
+    watchHeads: () => () => undefined,
     logs: async () => [],
     receipt: async (hash) => receiptOf(hash),
     call: async () => "0x",

@@ -57,8 +57,9 @@ export async function openBench(backend: DatabaseBackend, chain: { url: string; 
     keyStore,
     async process({ url = chain.url, finality = { blocks: 0 }, settings, ...overrides } = {}) {
       const db = database.another();
+      const pollMs = settings?.alpha.pollMs ?? 5;
       const access = createChain(
-        { name: "alpha", chainId: chain.chainId, endpoints: [url], finality },
+        { name: "alpha", chainId: chain.chainId, endpoints: [url], finality, pollMs },
         { log: quietLog, clock: systemClock, timeoutMs: 1_000, retries: 1 },
       );
       const sender = createSender({

@@ -10,11 +10,13 @@ import { type Hex, recoverTypedDataAddress } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
 import { z } from "zod";
 import { createChain } from "#core/chain/createChain.ts";
+import { gaugeEndpoints } from "#core/chain/metrics.ts";
 import { chainConfigSchema } from "#core/config/chains.ts";
 import { validatorConfigSchema } from "#core/config/validator.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createLog } from "#core/observe/log.ts";
+import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator, type Validator } from "#relay";
 import { recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
 import { headerTypedData } from "#relay/protocol/header.ts";
@@ -36,6 +38,7 @@ describe("a validator on two chains", () => {
   let validator: Validator;
   let url: string;
 
+  let telling = false;
   const config = (pollMs = 10) =>
     validatorConfigSchema.parse({
       ...{ name: "one", key: { variable: "NONE" }, listen: { port: 0 }, pollMs, storeFile: join(folder, "one.sqlite") },
@@ -44,11 +47,15 @@ describe("a validator on two chains", () => {
     });
   const chainOf = (name: (typeof names)[number]) =>
     chainConfigSchema.parse({
-      ...{ chainId: sites[name].local.chainId, endpoints: [sites[name].url], finality: { blocks: 0 } },
+      ...{ chainId: sites[name].local.chainId, endpoints: [endpointOf(name)], finality: { blocks: 0 } },
       ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },
       ...(name === "beta" && { stateOracle: oracle }),
     });
+  const endpointOf = (name: (typeof names)[number]) => {
+    const { url } = sites[name];
+    return telling ? { url, webSocket: url.replace("http", "ws") } : url;
+  };
   const sink = new Writable({
     write(chunk, _encoding, done) {
       lines.push(String(chunk));
@@ -58,10 +65,15 @@ describe("a validator on two chains", () => {
   const log = createLog({ level: "trace", name: "test", destination: sink });
 
   async function start(pollMs?: number): Promise<void> {
+    const metrics = createMetrics();
     const chains = Object.fromEntries(
-      names.map((name) => [name, [createChain({ name, ...chainOf(name) }, { log, clock: systemClock })]]),
+      names.map((name) => {
+        const { agreement: _, ...chain } = chainOf(name);
+        return [name, [createChain({ name, ...chain, pollMs: pollMs ?? 10 }, { log, clock: systemClock })]];
+      }),
     );
-    validator = createValidator({ config: config(pollMs), key: redact(key), chains, clock: systemClock, log });
+    gaugeEndpoints(metrics, () => Object.values(chains).flat());
+    validator = createValidator({ config: config(pollMs), key: redact(key), chains, clock: systemClock, log, metrics });
     ({ url } = await validator.start());
   }
   async function post(path: string, body: Record<string, unknown>) {
@@ -165,11 +177,25 @@ describe("a validator on two chains", () => {
     await until(() => pushed.some(({ nonce }) => nonce === 5n), "the newest is pushed after a restart");
   });
 
+  it("signs what is new when its node tells, not at the next poll, and shows its endpoints in metrics", async () => {
+    await validator.stop();
+    telling = true;
+    await start(3_600_000);
+    const scrape = async () => (await fetch(`${url}/metrics`)).text();
+    await until(async () => /endpoint_socket_live\{chain="alpha",[^}]*\} 1/.test(await scrape()), "the socket is live");
+    await send();
+    await until(() => pushed.some(({ nonce }) => nonce === 6n), "the sixth is signed");
+    assert.match(await scrape(), /lockstep_endpoint_state\{chain="beta",endpoint="127[^"]*",state="healthy"\} 1/);
+    await validator.stop();
+    telling = false;
+    await start();
+  });
+
   it("stops for good when what it signed contradicts a final block, and says so after a restart too", async () => {
     const { alpha } = sites;
     const snapshot = await alpha.local.snapshot();
     await send();
-    await until(() => pushed.some(({ nonce }) => nonce === 6n), "the sixth is signed");
+    await until(() => pushed.some(({ nonce }) => nonce === 7n), "the seventh is signed");
     await alpha.local.revert(snapshot);
     await sendDirectly(alpha, sites.beta, sites.beta.contracts.recorder, "0x99");
     await alpha.local.mine(1);

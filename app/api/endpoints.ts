@@ -1,0 +1,43 @@
+import { z } from "zod";
+import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
+import type { HealthCheck } from "#core/http/health.ts";
+import { uint } from "#core/kernel/codec.ts";
+
+export const endpointSchema = z
+  .object({
+    endpoint: z.string().meta({ description: "Its host; the rest of a URL may hold a key" }),
+    state: z.enum(["healthy", "untried", "failing", "lagging", "disagreeing", "open", "excluded"]),
+    reason: z.string().optional(),
+    socket: z
+      .enum(["live", "down"])
+      .optional()
+      .meta({ description: "Whether it tells about new blocks at present; absent where none is configured" }),
+    latencyMs: z.number().optional(),
+    lastGoodAt: z.string().optional(),
+    head: uint.optional(),
+  })
+  .meta({ id: "Endpoint" });
+
+/** An endpoint as the API shows it. */
+export function endpointView(status: EndpointStatus): z.output<typeof endpointSchema> {
+  const { usable: _, latencyMs, lastGoodAt, ...shown } = status;
+  return {
+    ...shown,
+    ...(latencyMs !== undefined && { latencyMs: Math.round(latencyMs * 10) / 10 }),
+    ...(lastGoodAt !== undefined && { lastGoodAt: new Date(lastGoodAt).toISOString() }),
+  };
+}
+
+/** A chain without a usable endpoint is not well; a bad endpoint beside good ones is worth a warning. */
+export function endpointChecks(chains: readonly Pick<ChainAccess, "name" | "endpoints">[]): HealthCheck[] {
+  return chains.map(({ name, endpoints }) => ({
+    name: `endpoints ${name}`,
+    async check() {
+      const found = endpoints();
+      const bad = found.filter(({ reason }) => reason !== undefined);
+      const named = bad.map(({ endpoint, state, reason }) => `${endpoint} is ${state} (${reason})`).join(", ");
+      if (!found.some(({ usable }) => usable)) return named;
+      return bad.length === 0 ? undefined : { warning: named };
+    },
+  }));
+}

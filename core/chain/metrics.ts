@@ -1,0 +1,42 @@
+import type { Metrics } from "../observe/metrics.ts";
+import type { ChainAccess } from "./chain.ts";
+import type { EndpointEvent } from "./endpoint.ts";
+
+const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/** Counts what happens at endpoints; the answer is for `createChain`. */
+export function countEndpointEvents(metrics: Metrics): (event: EndpointEvent) => void {
+  const requests = metrics.counter("endpoint_requests_total", "JSON-RPC requests by what became of them");
+  const seconds = metrics.histogram("endpoint_exchange_seconds", "HTTP requests that were answered", buckets);
+  return (event) => {
+    const { chain, endpoint } = event;
+    if (event.kind === "exchange") seconds({ chain, endpoint }, event.ms / 1_000);
+    else requests({ chain, endpoint, method: event.method, outcome: event.outcome });
+  };
+}
+
+type Watched = Pick<ChainAccess, "name" | "endpoints">;
+
+/** How the endpoints of chains are whenever somebody looks. A chain may have several views of its endpoints. */
+export function gaugeEndpoints(metrics: Metrics, chains: () => Iterable<Watched>): void {
+  const each = function* () {
+    for (const chain of chains()) for (const status of chain.endpoints()) yield { chain: chain.name, ...status };
+  };
+  metrics.gauge("endpoint_state", "1 for the state that an endpoint is in", ["chain", "endpoint", "state"], (set) => {
+    for (const { chain, endpoint, state } of each()) set({ chain, endpoint, state }, 1);
+  });
+  metrics.gauge("endpoint_head", "Newest block that an endpoint has named", ["chain", "endpoint"], (set) => {
+    for (const { chain, endpoint, head } of each()) if (head !== undefined) set({ chain, endpoint }, Number(head));
+  });
+  metrics.gauge("endpoint_socket_live", "1 while an endpoint tells about heads", ["chain", "endpoint"], (set) => {
+    for (const { chain, endpoint, socket } of each()) {
+      if (socket !== undefined) set({ chain, endpoint }, socket === "live" ? 1 : 0);
+    }
+  });
+  metrics.gauge("chain_head", "Newest block that a usable endpoint has named", ["chain"], (set) => {
+    for (const { name, endpoints } of chains()) {
+      const heads = endpoints().flatMap(({ usable, head }) => (usable && head !== undefined ? [Number(head)] : []));
+      if (heads.length > 0) set({ chain: name }, Math.max(...heads));
+    }
+  });
+}

@@ -1,0 +1,112 @@
+import { numberToHex } from "viem";
+import { z } from "zod";
+import type { Hex } from "../kernel/codec.ts";
+import type { Block, BlockTransaction, CallRequest, ChainLog, Receipt } from "./chain.ts";
+import type { Question } from "./endpoint.ts";
+import { feeHistoryBlocks, feePercentiles } from "./estimate.ts";
+import {
+  quantity,
+  wireBlock,
+  wireCount,
+  wireFeeHistory,
+  wireHash,
+  wireHex,
+  wireLog,
+  wireReceipt,
+  wireTransactions,
+} from "./wire.ts";
+
+export type BlockTag = "latest" | "safe" | "finalized";
+export type LogFilter = { readonly fromBlock: bigint; readonly toBlock: bigint; readonly addresses: readonly Hex[] };
+
+const block = wireBlock.nullable().transform((found): Block | undefined => {
+  if (found === null) return undefined;
+  const { logsBloom, ...rest } = found;
+  return logsBloom === undefined ? rest : { ...rest, logsBloom };
+});
+const logs = z.array(wireLog).transform((found) => found.map(({ removed: _, ...log }): ChainLog => log).sort(byPlace));
+const receipt = wireReceipt.nullable().transform((found): Receipt | undefined => found ?? undefined);
+const transactions = wireTransactions
+  .nullable()
+  .transform((found): BlockTransaction[] | undefined => found?.transactions);
+
+export const blockAt = (at: bigint | BlockTag): Question<Block | undefined> => ({
+  method: "eth_getBlockByNumber",
+  params: [tag(at), false],
+  schema: block,
+  fits: (found) => found === undefined || typeof at !== "bigint" || found.number === at,
+  ...(at === "latest" && { headOf: (found: Block | undefined) => found?.number }),
+});
+
+export function logsOf({ fromBlock, toBlock, addresses }: LogFilter): Question<ChainLog[]> {
+  const wanted = new Set(addresses.map((address) => address.toLowerCase()));
+  return {
+    method: "eth_getLogs",
+    params: [{ fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock), address: addresses }],
+    schema: logs,
+    fits: (found) =>
+      found.every(
+        (log) => log.blockNumber >= fromBlock && log.blockNumber <= toBlock && wanted.has(log.address.toLowerCase()),
+      ),
+  };
+}
+
+export const receiptOf = (transactionHash: Hex): Question<Receipt | undefined> => ({
+  method: "eth_getTransactionReceipt",
+  params: [transactionHash],
+  schema: receipt,
+  fits: (found) => found === undefined || found.transactionHash === transactionHash.toLowerCase(),
+});
+
+export const transactionsOf = (height: bigint): Question<BlockTransaction[] | undefined> => ({
+  method: "eth_getBlockByNumber",
+  params: [tag(height), true],
+  schema: transactions,
+});
+
+export const callAt = (request: CallRequest, at: bigint | "pending" | "latest"): Question<Hex> => ({
+  method: "eth_call",
+  params: [wireCall(request), tag(at)],
+  schema: wireHex,
+});
+
+/** Balance, number of transactions and code of an account. */
+export function accountAt(address: Hex, at: bigint | "pending" | "latest") {
+  const params = [address, tag(at)];
+  return {
+    balance: { method: "eth_getBalance", params, schema: quantity },
+    nonce: { method: "eth_getTransactionCount", params, schema: wireCount },
+    code: { method: "eth_getCode", params, schema: wireHex },
+  };
+}
+
+export const feeHistory: Question<z.output<typeof wireFeeHistory>> = {
+  method: "eth_feeHistory",
+  params: [numberToHex(feeHistoryBlocks), "latest", feePercentiles],
+  schema: wireFeeHistory,
+};
+
+export const sendRaw = (signed: Hex, expected: Hex): Question<Hex> => ({
+  method: "eth_sendRawTransaction",
+  params: [signed],
+  schema: wireHash,
+  // A lie about the hash would be followed for ever.
+  fits: (hash) => hash === expected,
+});
+
+const tag = (at: bigint | string) => (typeof at === "bigint" ? numberToHex(at) : at);
+
+function byPlace(a: ChainLog, b: ChainLog): number {
+  if (a.blockNumber === b.blockNumber) return a.logIndex - b.logIndex;
+  return a.blockNumber < b.blockNumber ? -1 : 1;
+}
+
+function wireCall({ from, to, data, value, gas }: CallRequest): Record<string, Hex> {
+  return {
+    to,
+    ...(from === undefined ? {} : { from }),
+    ...(data === undefined ? {} : { data }),
+    ...(value === undefined ? {} : { value: numberToHex(value) }),
+    ...(gas === undefined ? {} : { gas: numberToHex(gas) }),
+  };
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { createChainRoutes } from "#app/api/chains.ts";
+import { endpointChecks } from "#app/api/endpoints.ts";
+import type { RegistryChanges } from "#app/registry/changes.ts";
+import type { ChainEntry } from "#app/registry/registry.ts";
+import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
+import { chainConfigSchema } from "#core/config/chains.ts";
+import { createHealthRoutes } from "#core/http/health.ts";
+import { serveMetrics } from "#core/http/metrics.ts";
+import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import { fixed } from "#core/kernel/live.ts";
+import { createMetrics } from "#core/observe/metrics.ts";
+import { quietLog } from "../support/databases.ts";
+
+const good: EndpointStatus = {
+  ...{ endpoint: "one.example", state: "healthy", usable: true, socket: "live" },
+  ...{ latencyMs: 1.234, lastGoodAt: 0, head: 12n },
+};
+const bad: EndpointStatus = { endpoint: "two.example", state: "open", usable: false, reason: "timeout" };
+
+describe("endpoints as operators see them", () => {
+  let app: HttpServer;
+  let endpoints: EndpointStatus[];
+  beforeEach(async () => {
+    app = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d" });
+    const access = { name: "alpha", endpoints: () => endpoints } as ChainAccess;
+    const contract = "0x0000000000000000000000000000000000000001";
+    const alpha = chainConfigSchema.parse({
+      ...{
+        chainId: 1,
+        gateway: contract,
+        timelock: contract,
+        finality: { blocks: 3 },
+        endpoints: ["http://one.example"],
+      },
+      ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
+    });
+    await createHealthRoutes(() => endpointChecks([access]))(app);
+    const entry: ChainEntry = { name: "alpha", settings: alpha, source: "file", state: "active", revision: 0n, access };
+    const registry = { chains: fixed({ alpha: entry }) };
+    await createChainRoutes({ registry, changes: {} as RegistryChanges, indexers: new Map() })(app);
+    serveMetrics(app, createMetrics({ process: true }));
+  });
+  afterEach(() => app.close());
+  const get = async (url: string) => {
+    const { statusCode, body } = await app.inject({ method: "GET", url });
+    return { status: statusCode, body };
+  };
+  const ready = async () => {
+    const { status, body } = await get("/health/ready");
+    return { status, check: (JSON.parse(body) as { checks: unknown[] }).checks[0] };
+  };
+
+  it("are well", async () => {
+    endpoints = [good];
+    assert.deepEqual(await ready(), { status: 200, check: { name: "endpoints alpha", ok: true } });
+  });
+
+  it("are a warning while one of them is bad, and the process stays ready", async () => {
+    endpoints = [good, bad];
+    const warning = "two.example is open (timeout)";
+    assert.deepEqual(await ready(), { status: 200, check: { name: "endpoints alpha", ok: true, warning } });
+  });
+
+  it("make the process unready when none can be used", async () => {
+    endpoints = [bad, { ...good, state: "disagreeing", usable: false, reason: "contradicts-majority" }];
+    const reason = "two.example is open (timeout), one.example is disagreeing (contradicts-majority)";
+    assert.deepEqual(await ready(), { status: 503, check: { name: "endpoints alpha", ok: false, reason } });
+  });
+
+  it("are listed with their chain", async () => {
+    endpoints = [good, bad];
+    const { chains } = JSON.parse((await get("/v1/chains")).body) as { chains: { endpoints: unknown }[] };
+    assert.deepEqual(chains[0]?.endpoints, [
+      {
+        ...{ endpoint: "one.example", state: "healthy", socket: "live" },
+        ...{ latencyMs: 1.2, lastGoodAt: "1970-01-01T00:00:00.000Z", head: "12" },
+      },
+      { endpoint: "two.example", state: "open", reason: "timeout" },
+    ]);
+  });
+
+  it("come with metrics of the process", async () => {
+    const { status, body } = await get("/metrics");
+    assert.equal(status, 200);
+    assert.match(body, /^process_cpu_seconds_total /m);
+  });
+});
