@@ -258,10 +258,10 @@ describe("chains and lanes of a service that runs", () => {
     const recorded = await gamma.recorded();
     await sendPast(test.network, test.network.chains.alpha!, gamma);
     await delivered(await send("alpha", "beta"));
-    assert.deepEqual(
-      await refused("POST", "/v1/chains", { ...added(), gateway: test.network.chains.alpha?.deployment.gateway }),
-      { code: "setting-fixed", field: "gateway" },
-    );
+    assert.deepEqual(await refused("POST", "/v1/chains", { ...added(), gateway: gamma.deployment.token }), {
+      code: "setting-fixed",
+      field: "gateway",
+    });
     await done("POST", "/v1/chains", added());
     await until(async () => (await gamma.recorded()) === recorded + 1n, "the message sent meanwhile", timeoutMs);
     await delivered(await send("alpha", "gamma"));
