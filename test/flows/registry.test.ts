@@ -272,7 +272,13 @@ describe("chains and lanes of a service that runs", () => {
     ended = true;
     await sending;
     const all = await chainFacts(test.network, "beta").recorded();
-    const toBeta = (await done<{ messages: Message[] }>("GET", "/v1/messages?destination=beta&limit=100")).messages;
+    const toBeta: Message[] = [];
+    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+      const path: string = `/v1/messages?destination=beta&limit=100${cursor && `&cursor=${cursor}`}`;
+      const page = await done<{ messages: Message[]; next?: string }>("GET", path);
+      toBeta.push(...page.messages);
+      cursor = page.next;
+    }
     assert.ok(toBeta.every(({ status }) => status === "delivered"));
     assert.equal(all, BigInt(toBeta.length), "each message to beta was executed once");
     const log = readFileSync(test.network.layout.log("service"), "utf8");
