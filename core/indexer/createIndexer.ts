@@ -211,8 +211,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       verified: assurance.verified(),
       error: lastError ?? assurance.trouble(),
     }),
-    wake: () => loop?.wake(),
-    readAgain: gaps.open,
+    ...{ wake: () => loop?.wake(), readAgain: gaps.open },
     async reindex(fork) {
       const stored = halted && lastError?.code === "reorg-too-deep" ? await loadState(db, chain.name) : undefined;
       const next = await stateFrom(chain, stored, fork);

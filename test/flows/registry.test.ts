@@ -258,10 +258,10 @@ describe("chains and lanes of a service that runs", () => {
     const recorded = await gamma.recorded();
     await sendPast(test.network, test.network.chains.alpha!, gamma);
     await delivered(await send("alpha", "beta"));
-    assert.deepEqual(
-      await refused("POST", "/v1/chains", { ...added(), gateway: test.network.chains.alpha?.deployment.gateway }),
-      { code: "setting-fixed", field: "gateway" },
-    );
+    assert.deepEqual(await refused("POST", "/v1/chains", { ...added(), gateway: gamma.deployment.token }), {
+      code: "setting-fixed",
+      field: "gateway",
+    });
     await done("POST", "/v1/chains", added());
     await until(async () => (await gamma.recorded()) === recorded + 1n, "the message sent meanwhile", timeoutMs);
     await delivered(await send("alpha", "gamma"));
@@ -272,7 +272,13 @@ describe("chains and lanes of a service that runs", () => {
     ended = true;
     await sending;
     const all = await chainFacts(test.network, "beta").recorded();
-    const toBeta = (await done<{ messages: Message[] }>("GET", "/v1/messages?destination=beta&limit=100")).messages;
+    const toBeta: Message[] = [];
+    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+      const path: string = `/v1/messages?destination=beta&limit=100${cursor && `&cursor=${cursor}`}`;
+      const page = await done<{ messages: Message[]; next?: string }>("GET", path);
+      toBeta.push(...page.messages);
+      cursor = page.next;
+    }
     assert.ok(toBeta.every(({ status }) => status === "delivered"));
     assert.equal(all, BigInt(toBeta.length), "each message to beta was executed once");
     const log = readFileSync(test.network.layout.log("service"), "utf8");
