@@ -59,9 +59,9 @@ export const relayMigrations: readonly Migration[] = [
   ...laneMigrations,
   ...orphanMigrations,
   ...attestationMigrations,
-  ...reorganisationMigrations,
   ...runMigrations,
   ...headerMigrations,
+  ...reorganisationMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
