@@ -181,8 +181,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       idleMs: config.pollMs,
       backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
       onError(error, { failures, fatal, retryInMs }) {
-        lastError =
-          error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
+        lastError = ours(error);
         halted = fatal;
         if (fatal) {
           log.error({ err: error }, "indexer halted");
@@ -223,6 +222,9 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     },
   };
 }
+
+const ours = (error: unknown): LockstepError =>
+  error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
 
 /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
 async function openState(db: Db, chain: Chain, startBlock: bigint): Promise<IndexState | undefined> {
