@@ -63,12 +63,15 @@ export const relayMigrations: readonly Migration[] = [
   ...laneMigrations,
   ...orphanMigrations,
   ...attestationMigrations,
-  ...reorganisationMigrations,
   ...runMigrations,
   ...headerMigrations,
+<<<<<<< HEAD
   ...setMigrations,
   ...misbehaviourMigrations,
   ...evidenceMigrations,
+=======
+  ...reorganisationMigrations,
+>>>>>>> indexer
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 
