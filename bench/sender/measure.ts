@@ -57,6 +57,7 @@ export async function measureSending(options: {
     },
   });
   const sender = createSender({
+    pools: { pool: names },
     ...{ db, clock, log, keyStore, chains: fixed({ alpha: { chain } }), sealer: createSealer(redact(randomBytes(32))) },
     store: createEventStore({ db, schemas: intentEvents, projections: [], log, clock }),
   });
@@ -65,7 +66,7 @@ export async function measureSending(options: {
     const wanted = Array.from(
       { length: options.intents },
       (_, index): IntentRequest => ({
-        ...{ id: `bench-${index}`, chain: "alpha", account: names[index % names.length] ?? "", kind: "bench.transfer" },
+        ...{ id: `bench-${index}`, chain: "alpha", account: "pool", kind: "bench.transfer" },
         ...{ subject: `bench-${index % (4 * options.keys)}`, gas: 21_000n, dryRun: false },
         call: { to: keyStore.address("key-0"), data: "0x", value: 1n },
       }),
