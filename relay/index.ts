@@ -64,14 +64,11 @@ export const relayMigrations: readonly Migration[] = [
   ...orphanMigrations,
   ...attestationMigrations,
   ...runMigrations,
-  ...headerMigrations,
-<<<<<<< HEAD
+  ...reorganisationMigrations,
   ...setMigrations,
   ...misbehaviourMigrations,
   ...evidenceMigrations,
-=======
-  ...reorganisationMigrations,
->>>>>>> indexer
+  ...headerMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection];
 

@@ -183,11 +183,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       idleMs: chain.watchHeads === undefined ? config.pollMs : Math.max(config.pollMs, restMs),
       backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
       onError(error, { failures, fatal, retryInMs }) {
-<<<<<<< HEAD
         lastError = asOurs(error);
-=======
-        lastError = ours(error);
->>>>>>> indexer
         halted = fatal;
         if (fatal) {
           log.error({ err: error }, "indexer halted");
@@ -229,11 +225,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   };
 }
 
-<<<<<<< HEAD
 const asOurs = (error: unknown) =>
-=======
-const ours = (error: unknown): LockstepError =>
->>>>>>> indexer
   error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
 
 /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
