@@ -54,6 +54,8 @@ export type CallRequest = {
   readonly data?: Hex;
   readonly value?: bigint;
   readonly gas?: bigint;
+  /** Words of storage that the call sees instead of what is there: account → slot → value. Not every node can. */
+  readonly overrides?: Readonly<Record<Hex, Readonly<Record<Hex, Hex>>>>;
 };
 
 /**
@@ -88,11 +90,13 @@ export type ProveState = (question: StateQuestion, at: "final" | bigint) => Prom
 /** A transaction as its block names it: who used which nonce. */
 type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
 
-/** What `createChain` makes: the chain, and what only start-up and the sender need from it. */
+/** What `createChain` makes: the chain, and what only few need from it. */
 export type ChainAccess = Chain & {
   /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
   verifyIdentity(): Promise<void>;
   readonly prove: ProveState;
+  /** One word of an account's storage, at the latest block unless told. */
+  storage(address: Hex, slot: Hex, at?: bigint): Promise<Hex>;
   /** Transactions of a block in order, undefined when the chain has no such block. */
   transactions(block: bigint): Promise<BlockTransaction[] | undefined>;
 };

@@ -78,7 +78,8 @@ export function createChain(
   const block = (at: bigint | "latest" | "final") => (at === "final" ? finalBlock() : readBlock(at));
 
   async function call(request: CallRequest, at: bigint | "pending" | "latest" = "latest"): Promise<Hex> {
-    const answer = await rpc.ask("eth_call", [wireCall(request), blockTag(at)], wireHex);
+    const params = [wireCall(request), blockTag(at), ...wireOverrides(request)];
+    const answer = await rpc.ask("eth_call", params, wireHex);
     if ("value" in answer) return answer.value;
     if (isRevert(answer.refused)) throw revertError(name, answer.refused, errorsAbi);
     throw new LockstepError("chain-request-refused", `${name} refused a call: ${printable(answer.refused.message)}`, {
@@ -144,6 +145,7 @@ export function createChain(
     send,
     prove: createStateProver({ chain: name, rpc, block }),
     verifyIdentity: () => rpc.verify(),
+    storage: (address, slot, at) => rpc.read("eth_getStorageAt", [address, slot, blockTag(at ?? "latest")], wireHash),
     async transactions(block) {
       const params = [numberToHex(block), true];
       const found = await rpc.read("eth_getBlockByNumber", params, wireTransactions.nullable());
@@ -177,6 +179,12 @@ const byPlace = (a: ChainLog, b: ChainLog) =>
   a.blockNumber === b.blockNumber ? a.logIndex - b.logIndex : a.blockNumber < b.blockNumber ? -1 : 1;
 
 const blockTag = (at: bigint | string) => (typeof at === "bigint" ? numberToHex(at) : at);
+
+function wireOverrides({ overrides }: CallRequest): unknown[] {
+  if (overrides === undefined) return [];
+  const entries = Object.entries(overrides).map(([address, stateDiff]) => [address, { stateDiff }]);
+  return [Object.fromEntries(entries)];
+}
 
 function wireCall({ from, to, data, value, gas }: CallRequest): Record<string, Hex> {
   return {

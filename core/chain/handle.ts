@@ -25,6 +25,7 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
       send: (signed) => current.send(signed),
       verifyIdentity: () => current.verifyIdentity(),
       prove: (request, at) => current.prove(request, at),
+      storage: (address, slot, at) => current.storage(address, slot, at),
       transactions: (block) => current.transactions(block),
     },
     replace(next) {
