@@ -133,7 +133,8 @@ async function run(): Promise<void> {
     await staged("plan", async () => {
       const rows = (await openRows(db, lane, seen, batch)).flatMap(withPlace);
       const brought = await delivery.contents(rows);
-      await delivery.start({ lane, generation: 0, batch: rows, contents: brought, authority });
+      const planned = { lane, generation: 0, batch: rows, contents: brought, authority };
+      await delivery.start({ ...planned, intent: delivery.intentOf(planned) });
     });
     const transaction = transactionOf(`deliver ${n}`);
     const logs = own.map((sample, index) =>

@@ -1,15 +1,18 @@
 import { z } from "zod";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
+import { parseLaneName } from "./lane.ts";
 import { messageStatuses } from "./progress.ts";
 import type { RelayQueries } from "./queries.ts";
-import type { MessageActions } from "./retry.ts";
+import type { MessageActions, RetryFilter } from "./retry.ts";
 import {
   attestationSchema,
   laneViewSchema,
   type MessageRequest,
   messageRequestSchema,
   messageViewSchema,
+  type RetryRequest,
+  retryRequestSchema,
   validatorViewSchema,
   type WireAttestation,
 } from "./schemas.ts";
@@ -28,6 +31,10 @@ const listQuery = z.strictObject({
   origin: z.string().optional(),
   destination: z.string().optional(),
   status: z.enum(messageStatuses).optional(),
+  deadLettered: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional(),
   cursor: z
     .string()
     .regex(/^[0-9]{1,18}$/, "expected the `next` of an earlier answer")
@@ -35,6 +42,11 @@ const listQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
 const listSchema = z.object({ messages: z.array(messageViewSchema), next: z.string().optional() });
+const retriedSchema = z.object({
+  count: z.int(),
+  ids: z.array(z.string()),
+  more: z.boolean().meta({ description: "Others may fit: ask again once these have ended" }),
+});
 const lanesSchema = z.object({ lanes: z.array(laneViewSchema) });
 const validatorsSchema = z.object({ validators: z.array(validatorViewSchema) });
 const problems = { "4xx": problemSchema, "5xx": problemSchema };
@@ -81,25 +93,52 @@ export function createRelayRoutes({ requester, actions, queries, receive }: Deps
       },
       ({ params }) => queries.message(params.id),
     );
-    app.post(
-      "/v1/messages/:id/retry",
-      {
-        schema: {
-          tags: ["messages"],
-          summary: "Execute a failed message again",
-          security: secured,
-          params: idParams,
-          response: { 202: messageViewSchema, ...problems },
-        },
-      },
-      async ({ params }, reply) => {
-        const { id } = await queries.message(params.id);
-        await actions.retry(id);
-        return reply.code(202).send(await queries.message(id));
-      },
-    );
+    await actionRoutes(app, { actions, queries });
     await networkRoutes(app, { queries, receive });
   };
+}
+
+/** Most messages that one request retries. */
+const mostRetried = 200;
+
+async function actionRoutes(app: HttpServer, { actions, queries }: Pick<Deps, "actions" | "queries">): Promise<void> {
+  const one = (summary: string) => ({
+    schema: {
+      ...{ tags: ["messages"], summary, security: secured, params: idParams },
+      response: { 202: messageViewSchema, ...problems },
+    },
+  });
+  app.post("/v1/messages/:id/retry", one("Execute a failed message again"), async ({ params }, reply) => {
+    const { id } = await queries.message(params.id);
+    await actions.retry(id);
+    return reply.code(202).send(await queries.message(id));
+  });
+  app.post("/v1/messages/:id/abandon", one("Retry a failed message no more by itself"), async ({ params }, reply) => {
+    const { id } = await queries.message(params.id);
+    await actions.abandon(id);
+    return reply.code(202).send(await queries.message(id));
+  });
+  app.post(
+    "/v1/messages/retry",
+    {
+      schema: {
+        tags: ["messages"],
+        summary: "Execute failed messages again, all that fit",
+        security: secured,
+        body: retryRequestSchema,
+        response: { 202: retriedSchema, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const ids = await actions.retryAll(filterOf(request.body), mostRetried);
+      return reply.code(202).send({ count: ids.length, ids, more: ids.length === mostRetried });
+    },
+  );
+}
+
+function filterOf({ lane, recipient, from, to, code }: RetryRequest): RetryFilter {
+  const time = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
+  return { ...(lane !== undefined && parseLaneName(lane)), recipient, code, from: time(from), to: time(to) };
 }
 
 async function networkRoutes(app: HttpServer, { queries, receive }: Pick<Deps, "queries" | "receive">): Promise<void> {

@@ -6,8 +6,10 @@ import type { Attestations } from "./attestations.ts";
 import type { Authorize } from "./authority.ts";
 import type { Collector } from "./collect.ts";
 import type { LaneEnds } from "./lane.ts";
+import type { OpenMessage } from "./openMessage.ts";
+import { fits } from "./planner.ts";
 import { encodeDeliver } from "./protocol/calls.ts";
-import { quorumAt } from "./quorum.ts";
+import { highestQuorum, type QuorumAt, quorumAt } from "./quorum.ts";
 import type { ValidatorEpoch } from "./validators.ts";
 
 type Deps = {
@@ -16,6 +18,9 @@ type Deps = {
   collect: Collector;
   clock: Clock;
 };
+
+/** Most ids of later messages that a batch brings where nobody signs at its end. */
+const mostLater = 256;
 
 /** Delivery under a checkpoint: a quorum has signed the accumulator of the batch's last message, or of an earlier one. */
 export function createCheckpointAuthority({ db, attestations, collect, clock }: Deps): Authorize {
@@ -40,16 +45,16 @@ export function createCheckpointAuthority({ db, attestations, collect, clock }: 
     return [...kept.filter(isUseful), ...recent];
   }
 
-  return async ({ lane, generation, epochs, planned }) => {
-    const places = new Map(
-      planned.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])),
-    );
+  return async ({ lane, generation, epochs, planned, behind }) => {
+    const rows = [...planned, ...behind.slice(0, mostLater)];
     const to = (planned.at(-1) ?? planned[0]).nonce;
+    const [places, all] = [placesOf(planned), placesOf(rows)];
     const pushed = await pushedWords(lane, generation, epochs, places, planned[0].nonce, to);
-    const { quorum, fresh } = await collect({ lane, generation, epochs, places, to, pushed });
+    const collected = await collect({ lane, generation, epochs, places, to, pushed });
+    const quorum = collected.quorum ?? beyond(epochs, pushed, all, planned, rows);
     const keep = (into: Parameters<typeof saveAttestations>[0]) =>
-      saveAttestations(into, lane, generation, fresh, new Date(clock.now()));
-    const accumulator = quorum && places.get(quorum.nonce);
+      saveAttestations(into, lane, generation, collected.fresh, new Date(clock.now()));
+    const accumulator = quorum && all.get(quorum.nonce);
     if (!accumulator) {
       await keep(db);
       return { missing: { code: "awaiting-quorum", detail: "too few validators have signed" } };
@@ -63,11 +68,39 @@ export function createCheckpointAuthority({ db, attestations, collect, clock }: 
     return {
       authority: {
         ...{ nonce, epoch, keep },
-        encode: (firstNonce, messages) => ({
-          data: encodeDeliver({ checkpoint, set, signatures, firstNonce, messages, laterIds: [] }),
-          shape: { validators: set.validators.length, signatures: signatures.length, laterIds: 0 },
-        }),
+        encode(firstNonce, messages) {
+          const next = firstNonce + BigInt(messages.length);
+          const later = rows.filter((row) => row.nonce >= next && row.nonce <= nonce);
+          const laterIds = later.flatMap(({ progress }) => progress.sent?.onchainId ?? []);
+          return {
+            data: encodeDeliver({ checkpoint, set, signatures, firstNonce, messages, laterIds }),
+            shape: { validators: set.validators.length, signatures: signatures.length, laterIds: laterIds.length },
+          };
+        },
       },
     };
   };
+
+  /** A quorum that only signed a later message: it serves with the ids of those up to there, where they have room. */
+  function beyond(
+    epochs: readonly ValidatorEpoch[],
+    words: readonly KeptAttestation[],
+    places: ReadonlyMap<bigint, Hex>,
+    planned: readonly OpenMessage[],
+    rows: readonly OpenMessage[],
+  ): (QuorumAt & { readonly epoch: ValidatorEpoch }) | undefined {
+    const to = planned.at(-1)?.nonce ?? 0n;
+    const agreed = words.filter(({ nonce, accumulator }) => nonce > to && places.get(nonce) === accumulator);
+    for (const epoch of epochs) {
+      const own = agreed.filter((word) => word.epoch === epoch.epoch);
+      const quorum = highestQuorum(epoch.counting, own, { from: to + 1n, to: rows.at(-1)?.nonce ?? to });
+      const validators = epoch.set.validators.length;
+      const limits = { maxBatch: planned.length, validators, later: Number((quorum?.nonce ?? to) - to) };
+      if (quorum && fits(planned, limits)) return { ...quorum, epoch };
+    }
+    return undefined;
+  }
 }
+
+const placesOf = (rows: readonly OpenMessage[]): Map<bigint, Hex> =>
+  new Map(rows.flatMap(({ nonce, progress }) => (progress.sent ? [[nonce, progress.sent.accumulator]] : [])));

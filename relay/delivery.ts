@@ -1,7 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { Sender } from "#core/sender/sender.ts";
+import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { pruneAttestations } from "./attestationStore.ts";
 import type { Authority } from "./authority.ts";
 import type { RecentContents } from "./contents.ts";
@@ -14,7 +14,8 @@ import { foldMessage } from "./message.ts";
 import type { OpenMessage } from "./openMessage.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
 
-type DeliveryStart = {
+/** A delivery as it could be sent. */
+export type PlannedDelivery = {
   readonly lane: LaneEnds;
   readonly generation: number;
   /** Messages that follow each other, none after the authority's nonce. */
@@ -23,10 +24,14 @@ type DeliveryStart = {
   readonly authority: Authority;
 };
 
+type DeliveryStart = PlannedDelivery & { readonly intent: IntentRequest };
+
 /** Sets deliveries on their way. */
 export type DeliveryWriter = {
   /** What deliveries bring of messages, by the service's ids. */
   contents(batch: readonly OpenMessage[]): Promise<Map<string, WireMessage>>;
+  /** The transaction of a delivery. */
+  intentOf(delivery: PlannedDelivery): IntentRequest;
   /** Writes the intent and the event of its messages in one transaction. Throws `conflict` when one has changed. */
   start(delivery: DeliveryStart): Promise<void>;
 };
@@ -47,13 +52,17 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
   const { db, store, sender, log, account } = deps;
   let deliveries = 0;
 
-  async function start({ lane, generation, batch, contents, authority }: DeliveryStart): Promise<void> {
+  function intentOf({ lane, generation, batch, contents, authority }: PlannedDelivery): IntentRequest {
+    const firstNonce = batch[0]?.nonce ?? 0n;
+    const messages = batch.flatMap(({ id }) => contents.get(id) ?? []);
+    const call = authority.encode(firstNonce, messages);
+    return deliveryIntent(lane, { generation, firstNonce, messages, call }, attemptOf(batch), account);
+  }
+
+  async function start({ lane, batch, authority, intent }: DeliveryStart): Promise<void> {
     const [first, last] = [batch[0], batch.at(-1)];
     if (!first || !last) return;
-    const messages = batch.flatMap(({ id }) => contents.get(id) ?? []);
-    const call = authority.encode(first.nonce, messages);
-    const attempt = (first.progress.delivery?.attempt ?? 0) + 1;
-    const intent = deliveryIntent(lane, { generation, firstNonce: first.nonce, messages, call }, attempt, account);
+    const attempt = attemptOf(batch);
     const { origin, destination } = lane;
     const started: LaneEvent = {
       type: "DeliveriesStarted",
@@ -74,6 +83,7 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
   }
 
   return {
+    intentOf,
     start,
     async contents(batch) {
       const recent = (row: OpenMessage) => row.progress.sent && deps.contents.get(row.progress.sent.onchainId);
@@ -89,3 +99,7 @@ export function createDeliveryWriter(deps: Deps): DeliveryWriter {
     },
   };
 }
+
+/** Higher than that of any of the messages, so that no intent is taken for an earlier one. */
+const attemptOf = (batch: readonly OpenMessage[]): number =>
+  batch.reduce((most, { progress }) => Math.max(most, progress.delivery?.attempt ?? 0), 0) + 1;

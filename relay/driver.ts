@@ -1,23 +1,21 @@
-import type { Db } from "#core/db/db.ts";
-import type { Append, EventStore } from "#core/events/store.ts";
-import type { Clock } from "#core/kernel/clock.ts";
-import type { Log } from "#core/observe/log.ts";
-import type { Sender } from "#core/sender/sender.ts";
-import type { Authorize } from "./authority.ts";
-import type { RecentContents } from "./contents.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { createNextBatch } from "./batch.ts";
+import { createDeferral } from "./deferral.ts";
 import { createDeliveryWriter } from "./delivery.ts";
-import { type MessageEvent, messageStream } from "./events.ts";
-import { type ChainHead, createGatewayReader } from "./gateway.ts";
-import { failureOf } from "./intents.ts";
-import { type LaneEnds, type Lanes, laneName, type WayOfDelivery } from "./lane.ts";
-import { noteTrouble, troubles } from "./laneState.ts";
-import type { Failure } from "./message.ts";
+import { createDeliveryOutcomes } from "./deliveryOutcomes.ts";
+import { createDestinationBook, type Destination, readDestination } from "./destination.ts";
+import type { DriverDeps } from "./driverDeps.ts";
+import type { Base } from "./dryRun.ts";
+import { createEconomics } from "./economics.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
 import { type OpenMessage, withPlace } from "./openMessage.ts";
-import { consecutive, planBatch } from "./planner.ts";
-import { deliveryDelayMs, quorumDelayMs } from "./ramp.ts";
+import { consecutive } from "./planner.ts";
+import { never } from "./progress.ts";
+import { availableAt, refilledAt } from "./protocol/laneWord.ts";
 import { openRows } from "./readModel.ts";
 import { createSetCheck } from "./setCheck.ts";
-import type { ValidatorBook } from "./validators.ts";
+import { createWaits } from "./waits.ts";
 
 /** Delivers a lane's messages. One look at a time per lane; see `createLaneRunner`. */
 export type LaneDriver = {
@@ -27,55 +25,62 @@ export type LaneDriver = {
   heard(lane: LaneEnds): boolean;
 };
 
-type Deps = {
-  db: Db;
-  store: EventStore;
-  sender: Sender;
-  lanes: Pick<Lanes, "find">;
-  contents: RecentContents;
-  /** What makes a destination believe a batch, by the lane's way of delivery. */
-  authorities: Readonly<Record<WayOfDelivery, Authorize>>;
-  book: ValidatorBook;
-  clock: Clock;
-  log: Log;
-  /** Managed account that pays. */
-  account: string;
-  maxBatch: number;
-};
-
 /** Deliveries of one lane that may be on their way at once. */
 const maxInFlight = 4;
 
-export function createLaneDriver(deps: Deps): LaneDriver {
-  const { db, store, sender, book, clock } = deps;
-  const setCheck = createSetCheck({ clock });
+/** A destination that does not answer, or not usefully: the lane waits, and no other does. */
+const endpointErrors = ["chain-unreachable", "chain-answer-invalid", "chain-request-refused"] as const;
+
+export function createLaneDriver(deps: DriverDeps): LaneDriver {
+  const { db, store, clock, policy, log } = deps;
+  const waits = createWaits(deps);
+  const setCheck = createSetCheck(deps);
+  const outcomes = createDeliveryOutcomes(deps);
   const delivery = createDeliveryWriter(deps);
+  const deferral = createDeferral({ ...deps, waits });
+  const economics = createEconomics({ db, store, policy });
+  const nextBatch = createNextBatch({ ...deps, waits, setCheck, outcomes, delivery, deferral, economics });
+  const destinations = createDestinationBook();
   /** How often validators were heard about a lane, and at which count it began to wait for more. */
   const heardOf = new Map<string, number>();
   const waitingSince = new Map<string, number>();
+  /** Lanes whose destination did not answer the last time. */
+  const down = new Set<string>();
 
-  async function step(lane: LaneEnds): Promise<boolean> {
-    const heardBefore = heardOf.get(laneName(lane)) ?? 0;
-    const head = await createGatewayReader(lane.to).inboundHead(lane.from.chain.chainId);
+  async function look(lane: LaneEnds): Promise<boolean> {
+    const name = laneName(lane);
+    const heardBefore = heardOf.get(name) ?? 0;
+    const destination = await readDestination(lane);
+    if (down.delete(name)) await waits.clear(db, lane);
+    await destinations.save(db, lane, destination);
     // From the head on: messages below it that still wait for their outcome's log must not fill the batch.
-    const rows = await openRows(db, lane, head.nonce, deps.maxBatch * (maxInFlight + 2));
+    const rows = await openRows(db, lane, destination.nonce, deps.maxBatch * (maxInFlight + 2));
     const open = rows.flatMap(withPlace);
     if (open.length === 0) return false;
-    const inFlight = await settleDeliveries(lane, open);
-    if (inFlight === undefined) return true;
-    const run = consecutive(open, head.nonce + 1n);
+    const inFlight = await outcomes.settle(lane, open, destination.nonce);
+    if (inFlight === undefined) {
+      setCheck.forget(lane);
+      return true;
+    }
+    const run = consecutive(open, destination.nonce + 1n);
     const isFree = (row: OpenMessage) => !inFlight.has(row.progress.delivery?.intentId ?? "");
     const start = run.findIndex(isFree);
     const first = run[start];
     if (!first || inFlight.size >= maxInFlight || isHeld(lane)) return false;
-    if (await mustWait(lane, first)) return false;
+    if (await mustWait(lane, destination, first)) return false;
     const candidates = takeWhile(run.slice(start), (row) => isFree(row) && row.progress.sent?.final === true);
     if (candidates.length === 0) return false;
-    const answer = await deliver(lane, head, candidates);
-    if (answer !== "no-quorum") return answer === "more";
+    const room = await roomFor(lane, destination, start);
+    if (room === 0n) return false;
+    const answer = await nextBatch({
+      ...{ lane, candidates, generation: destination.generation, available: room },
+      base: baseOf(destination, run[start - 1], start),
+    });
+    if (answer === "more" || answer === "sent") waitingSince.delete(name);
+    if (answer !== "no-quorum") return answer === "more" || answer === "again";
     // What was said during this look was not looked at.
-    if ((heardOf.get(laneName(lane)) ?? 0) !== heardBefore) return true;
-    waitingSince.set(laneName(lane), heardBefore);
+    if ((heardOf.get(name) ?? 0) !== heardBefore) return true;
+    waitingSince.set(name, heardBefore);
     return false;
   }
 
@@ -85,99 +90,71 @@ export function createLaneDriver(deps: Deps): LaneDriver {
     return now === undefined || now.hold !== undefined;
   }
 
-  /** Records deliveries that ended without effect (undefined: look again), or answers those still on their way. */
-  async function settleDeliveries(lane: LaneEnds, open: readonly OpenMessage[]): Promise<Set<string> | undefined> {
-    const started = open.filter(({ progress }) => progress.delivery && progress.delivery.retryAt === undefined);
-    const byIntent = Map.groupBy(started, ({ progress }) => progress.delivery?.intentId ?? "");
-    const failed: [OpenMessage[], Failure][] = [];
-    for (const [intentId, rows] of byIntent) {
-      const status = await sender.find(db, intentId);
-      // A revert needs not be final: delivering once more is harmless.
-      const reverted = status?.state === "included" && status.status === "reverted";
-      const failure = reverted
-        ? { code: "intent-reverted", detail: `transaction ${status.hash} reverted` }
-        : failureOf(status);
-      if (failure) failed.push([rows, failure]);
+  /** Messages that the destination takes besides the `ahead` that are on their way; undefined for any number. */
+  async function roomFor(lane: LaneEnds, destination: Destination, ahead: number): Promise<bigint | undefined> {
+    const now = BigInt(Math.floor(clock.now() / 1000));
+    const available = availableAt(destination, now);
+    if (available === undefined) return undefined;
+    const room = available - BigInt(ahead);
+    if (room > 0n) return room;
+    const capacity = destination.bucket?.capacity ?? 0n;
+    const detail = `${lane.destination} takes no more than ${capacity} messages of the lane in a while`;
+    const refilled = Number(refilledAt(destination, BigInt(ahead) + 1n)) * 1000;
+    // Not long after that, whatever it says: governance may widen the limit.
+    const dueAt = Math.min(Math.max(refilled, clock.now() + 1_000), clock.now() + longestRestMs);
+    await waits.note(lane, "bucket-empty", `${detail}; the next at ${new Date(refilled).toISOString()}`, dueAt);
+    return 0n;
+  }
+
+  /** What no message of the lane gets past: a pause, or a first message whose next attempt is not due. */
+  async function mustWait(lane: LaneEnds, { isPaused }: Destination, first: OpenMessage): Promise<boolean> {
+    if (isPaused) {
+      await waits.note(lane, "destination-paused", `the lane is paused at ${lane.destination}`);
+      return true;
     }
-    if (failed.length === 0) return new Set(byIntent.keys());
-    setCheck.forget(lane);
-    const appends = failed.flatMap(([rows, failure]) => rows.map((row) => failureAppend(lane, row, failure)));
-    await db.tx((tx) => store.append(tx, appends));
-    deps.log.warn({ lane: laneName(lane), deliveries: failed.length, code: failed[0]?.[1].code }, "delivery failed");
-    return undefined;
-  }
-
-  function failureAppend({ origin, destination }: LaneEnds, row: OpenMessage, failure: Failure): Append {
-    const attempt = row.progress.delivery?.attempt ?? 1;
-    const retryAt = BigInt(clock.now() + deliveryDelayMs(attempt));
-    const event: MessageEvent = {
-      type: "DeliveryFailed",
-      data: { origin, destination, attempt, ...failure, retryAt },
-    };
-    return { stream: messageStream(row.id), expected: row.version, events: [event] };
-  }
-
-  /** The lane waits for the ramp of its first message: those behind it cannot go without it. */
-  async function mustWait(lane: LaneEnds, { progress }: OpenMessage): Promise<boolean> {
-    const retryAt = progress.delivery?.retryAt;
+    const { retryAt } = first.progress.delivery ?? {};
     if (retryAt === undefined || retryAt <= BigInt(clock.now())) return false;
-    const dueAt = new Date(Number(retryAt));
-    const detail = "the delivery of the lane's next message failed; it is tried again";
-    await noteTrouble(db, lane, { code: "delivery-failed", detail, dueAt }, progress.delivery?.attempt ?? 1);
+    const who = `message ${first.nonce} (${first.id})`;
+    if (retryAt === never) {
+      const detail = `${who} is a dead letter; the lane goes on once it is retried or delivered by others`;
+      await waits.note(lane, "dead-lettered", detail, clock.now() + longestRestMs);
+      return true;
+    }
+    await waits.note(lane, "delivery-failed", `the delivery of ${who} failed; it is tried again`, Number(retryAt));
     return true;
   }
 
-  async function deliver(
-    lane: LaneEnds,
-    { generation }: ChainHead,
-    candidates: readonly OpenMessage[],
-  ): Promise<"more" | "done" | "no-quorum"> {
-    const { epochs, problem } = await setCheck.usable(lane, (await book.read()).valid(lane));
-    if (problem) {
-      await noteMiss(lane, "validator-set-mismatch", problem);
-      return "done";
-    }
-    const validators = Math.max(...epochs.map(({ set }) => set.validators.length));
-    const count = planBatch(candidates, { maxBatch: deps.maxBatch, validators });
-    const planned = candidates.slice(0, count);
-    const [first] = planned;
-    if (!first) return "done";
-    const authorize = deps.authorities[lane.delivery];
-    const [authorized, contents] = await Promise.all([
-      authorize({ lane, generation, epochs, planned: [first, ...planned.slice(1)] }),
-      delivery.contents(planned),
-    ]);
-    if ("missing" in authorized) {
-      const { code, detail } = authorized.missing;
-      await noteMiss(lane, code, detail);
-      return code === "awaiting-quorum" ? "no-quorum" : "done";
-    }
-    if (isHeld(lane)) return "done";
-    const { authority } = authorized;
-    const batch = planned.filter(({ nonce }) => nonce <= authority.nonce);
-    await delivery.start({ lane, generation, batch, contents, authority });
-    waitingSince.delete(laneName(lane));
-    return candidates.length > batch.length ? "more" : "done";
-  }
-
-  async function noteMiss(lane: LaneEnds, code: string, detail: string): Promise<void> {
-    const before = (await troubles(db)).get(laneName(lane));
-    // Looks that something else asked for in between do not use up the ramp.
-    if (before?.code === code && before.dueAt.getTime() > clock.now()) return;
-    const misses = (before?.code === code ? before.misses : 0) + 1;
-    const dueAt = new Date(clock.now() + quorumDelayMs(misses));
-    await noteTrouble(db, lane, { code, detail, dueAt }, misses);
-    deps.log.info({ lane: laneName(lane), code, misses }, "lane waits");
-  }
-
   return {
-    step,
+    async step(lane) {
+      try {
+        if (!policy.deniesLane(lane)) return await look(lane);
+        await waits.note(lane, "lane-denied", "the configured policy does not serve this lane");
+      } catch (error) {
+        if (!endpointErrors.some((code) => isLockstepError(error, code))) throw error;
+        down.add(laneName(lane));
+        const chain = isLockstepError(error) ? String(error.details.chain ?? lane.destination) : lane.destination;
+        await waits.note(lane, "endpoint-down", `${chain} gives no usable answer`);
+        log.debug({ err: error, lane: laneName(lane) }, "look at lane failed");
+      }
+      return false;
+    },
     heard(lane) {
       const name = laneName(lane);
       heardOf.set(name, (heardOf.get(name) ?? 0) + 1);
       return waitingSince.has(name);
     },
   };
+}
+
+/** Milliseconds between two looks at a lane that a dead letter or an empty bucket holds up: others may change that. */
+const longestRestMs = 60_000;
+
+/** Where the lane stands once what is on its way has arrived; undefined when nothing is. */
+function baseOf(destination: Destination, before: OpenMessage | undefined, ahead: number): Base | undefined {
+  const sent = before?.progress.sent;
+  if (!sent) return undefined;
+  const { word } = destination;
+  return { word, nonce: sent.nonce, accumulator: sent.accumulator satisfies Hex, before: BigInt(ahead) };
 }
 
 function takeWhile<T>(items: readonly T[], holds: (item: T) => boolean): T[] {

@@ -30,6 +30,8 @@ export const messageEvents = {
     gasLimit: uint,
     attributesHash: hash,
     payload: hex,
+    /** Wei of the origin's coin that were paid for it; absent where the lane had no price. */
+    fee: uint.optional(),
     ...seen,
   }),
   /** The block it was sent in is no longer part of the origin. */
@@ -57,7 +59,14 @@ export const messageEvents = {
   /** The block of what was last seen of it is no longer part of the destination. */
   DeliveryReorged: z.object({ ...lane, undone: z.enum(["delivered", "failed"]), ancestor: uint }),
   RetryStarted: z.object({ ...lane, intentId: z.string(), attempt }),
-  RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string() }),
+  /** A retry had no effect or would have none; the service does it again at `retryAt` (Unix milliseconds), if ever. */
+  RetryFailed: z.object({ ...lane, attempt, code: z.string(), detail: z.string(), retryAt: uint.optional() }),
+  /** The last of `attempts` automatic attempts has failed. */
+  MessageDeadLettered: z.object({ ...lane, code: z.string(), detail: z.string(), attempts: attempt }),
+  /** Somebody asked for further attempts, the first at `retryAt` (Unix milliseconds). */
+  MessageRevived: z.object({ ...lane, retryAt: uint }),
+  /** Somebody decided that it is not retried by itself any more. */
+  MessageAbandoned: z.object({ ...lane }),
 } as const;
 
 export type MessageEvent = EventOf<typeof messageEvents>;

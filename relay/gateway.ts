@@ -22,13 +22,22 @@ export type GatewayReader = {
   outboundHead(destinationChainId: number, at?: bigint): Promise<ChainHead>;
   laneCaps(chainId: number): Promise<LaneCaps>;
   newestEpoch(originChainId: number): Promise<bigint>;
-  /** The first 26 bytes of the hash of an epoch's set, and the second at which it stops counting. */
-  epochInfo(originChainId: number, epoch: bigint): Promise<{ setHash: Hex; validUntil: bigint }>;
+  /**
+   * The first 26 bytes of the hash of an epoch's set, the second at which it stops counting, and a bit for each of its
+   * validators, in the order of their addresses, that lost its weight.
+   */
+  epochInfo(originChainId: number, epoch: bigint): Promise<{ setHash: Hex; validUntil: bigint; excluded: bigint }>;
+  /** Whether an operator holds the message back. */
+  isDeferred(originChainId: number, onchainId: Hex): Promise<boolean>;
+  /** Whether the message failed, or was left out, and may run. */
+  isRetryable(originChainId: number, onchainId: Hex, at?: bigint): Promise<boolean>;
+  /** What sending to another chain costs; a gas price of zero is free. */
+  priceOf(destinationChainId: number): Promise<{ gasPrice: bigint; exchangeRate: bigint }>;
 };
 
 export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway: Hex }): GatewayReader {
   type View = ContractFunctionName<typeof gatewayAbi, "view">;
-  async function read<N extends View>(functionName: N, args: readonly bigint[], at?: bigint) {
+  async function read<N extends View>(functionName: N, args: readonly (bigint | Hex)[], at?: bigint) {
     const data = encodeFunctionData({ abi: gatewayAbi, functionName, args } as never);
     const answer = await chain.call({ to: gateway, data }, at);
     return decodeFunctionResult<typeof gatewayAbi, N>({ abi: gatewayAbi, functionName, data: answer } as never);
@@ -39,12 +48,15 @@ export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway:
     laneCaps: async (chainId) => read("laneConfig", [BigInt(chainId)]) as Promise<LaneCaps>,
     newestEpoch: async (origin) => read("newestEpoch", [BigInt(origin)]) as Promise<bigint>,
     async epochInfo(origin, epoch) {
-      const [setHash, validUntil] = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [
-        Hex,
-        bigint,
-        bigint,
-      ];
-      return { setHash, validUntil };
+      const answer = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [Hex, bigint, bigint];
+      const [setHash, validUntil, excluded] = answer;
+      return { setHash, validUntil, excluded };
+    },
+    isDeferred: async (origin, id) => (await read("deferredAt", [id])) === BigInt(origin),
+    isRetryable: async (origin, id, at) => read("isRetryable", [BigInt(origin), id], at) as Promise<boolean>,
+    async priceOf(destination) {
+      const price = await read("priceOf", [BigInt(destination)]);
+      return price as unknown as { gasPrice: bigint; exchangeRate: bigint };
     },
   };
 }

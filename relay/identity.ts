@@ -2,11 +2,14 @@ import { createHash } from "node:crypto";
 import type { Tx } from "#core/db/db.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Sender } from "#core/sender/sender.ts";
-import { messageIdOf } from "./events.ts";
+import { messageIdOf, messageStream } from "./events.ts";
 import type { Appended } from "./protocol/logs.ts";
 
 /** Kind of the intents that send messages asked for through the API. */
 export const sendKind = "relay.send";
+
+/** Id of the intent that sends a message asked for through the API. */
+export const sendIntentId = (messageId: string) => `${messageStream(messageId)}-send`;
 
 /**
  * The service's own id of a message that others sent: the same whenever its transaction is included, also in another

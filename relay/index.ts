@@ -19,8 +19,11 @@ import { createCheckpointAuthority } from "./checkpointAuthority.ts";
 import { createCollector } from "./collect.ts";
 import { createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
+import { destinationMigrations } from "./destination.ts";
 import { createLaneDriver } from "./driver.ts";
+import { createDryRun } from "./dryRun.ts";
 import { evidenceMigrations } from "./evidence.ts";
+import { failureMigrations, failureProjection } from "./failures.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -37,6 +40,7 @@ import { laneMigrations } from "./laneState.ts";
 import { createMisbehaviourBook, misbehaviourMigrations } from "./misbehaviour.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
+import { createPolicy } from "./policy.ts";
 import { createHeaderCollector } from "./proof/collectHeader.ts";
 import { headerMigrations } from "./proof/headerStore.ts";
 import { createProofAuthority } from "./proof/proofAuthority.ts";
@@ -45,11 +49,13 @@ import { countUnfinished, messageMigrations, messageProjection } from "./readMod
 import { reorganisationMigrations } from "./realignments.ts";
 import { createReporter } from "./reporter.ts";
 import { createMessageRequester } from "./request.ts";
+import { createRetrier } from "./retrier.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
 import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
 import { setMigrations, withSetFacts } from "./setFacts.ts";
+import { createSettleSweep } from "./sweep.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export { createGatewayReader } from "./gateway.ts";
@@ -69,8 +75,10 @@ export const relayMigrations: readonly Migration[] = [
   ...misbehaviourMigrations,
   ...evidenceMigrations,
   ...headerMigrations,
+  ...failureMigrations,
+  ...destinationMigrations,
 ];
-export const relayProjections: readonly Projection[] = [messageProjection];
+export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 
 export type RelayDeps = {
   db: Db;
@@ -87,6 +95,7 @@ export type RelayDeps = {
   payer?: string;
   clock: Clock;
   log: Log;
+  random?: () => number;
 };
 
 /** The relay context: what it observes, the jobs it does, the routes it serves. */
@@ -137,10 +146,19 @@ export function createRelay(deps: RelayDeps): RelayContext {
     checkpoint: createCheckpointAuthority({ db, attestations, collect, clock }),
     proof: createProofAuthority({ ...deps, collect: collectHeader, account: payer, log }),
   };
-  const driver = createLaneDriver({ ...deps, lanes, authorities, contents, book, account: payer, maxBatch, log });
+  const { keyStore, random = Math.random } = deps;
+  const policy = createPolicy(config.policy, keyStore.names());
+  const dryRun = createDryRun({ from: keyStore.address(account) });
+  const parts = { ...deps, lanes, account: payer, random, log };
+  const driver = createLaneDriver({ ...parts, authorities, contents, book, policy, dryRun, maxBatch });
   const runner = createLaneRunner({ driver, log });
-  const scheduler = createLaneScheduler({ db, lanes, runner, clock, log });
-  const actions = createMessageActions({ ...deps, lanes, account: payer });
+  const { retryFailed } = config;
+  const actions = createMessageActions({ ...parts, retryFailed });
+  const retries = retryFailed
+    ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions }), log })
+    : undefined;
+  const sweep = createSettleSweep({ db, actions });
+  const scheduler = createLaneScheduler({ db, lanes, runner, retries, sweep, clock, log });
   let delivering = false;
   let unlisten: Promise<() => Promise<void>> | undefined;
   let forget: () => void = () => undefined;
@@ -165,8 +183,8 @@ export function createRelay(deps: RelayDeps): RelayContext {
     routes: jobsOf,
     handlers: {
       async [deliverJob](data) {
-        const lane = find(parseLaneName(deliverData.parse(data).lane));
-        if (lane) await runner.run(lane);
+        // Only a wake-up: a job that waited for a look would be one fewer for other lanes while a chain hangs.
+        wake(parseLaneName(deliverData.parse(data).lane));
       },
       async [settleJob](data) {
         const { message, intent } = settleData.parse(data);
@@ -176,7 +194,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
     plugin: createRelayRoutes({
       requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
       actions,
-      queries: createRelayQueries({ ...deps, lanes, book }),
+      queries: createRelayQueries({ ...deps, lanes, book, retryFailed }),
       async receive(attestation) {
         const lane = await attestations.receive(attestation);
         if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
@@ -199,8 +217,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       delivering = false;
       forget();
       await scheduler.stop();
-      await reporter.stop();
-      await runner.stop();
+      await Promise.all([reporter.stop(), runner.stop(), retries?.stop()]);
       await (await unlisten?.catch(() => undefined))?.();
     },
   };

@@ -1,19 +1,23 @@
+import { createHash } from "node:crypto";
 import { size } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { IntentRequest, IntentStatus } from "#core/sender/sender.ts";
 import type { EncodedDelivery } from "./authority.ts";
 import { messageStream } from "./events.ts";
 import { type DeliveryShape, deliveryGas, headerGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
-import { sendKind } from "./identity.ts";
+import { sendIntentId, sendKind } from "./identity.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import type { Failure } from "./message.ts";
-import { encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
+import { encodeDefer, encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
 import { encodeAttestHeader, type SignedHeader } from "./protocol/proven.ts";
 
 export const deliverKind = "relay.deliver";
 export const retryKind = "relay.retry";
 export const headerKind = "relay.attest-header";
+const deferKind = "relay.defer";
+/** Two words of storage, one event and the check of the role; once more for every id. */
+const deferGas = { once: 150_000n, each: 40_000n };
 
 const payloadBytes = ({ payload }: { payload: string }): number => (payload.length - 2) / 2;
 
@@ -21,9 +25,8 @@ const payloadBytes = ({ payload }: { payload: string }): number => (payload.leng
 const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
 
 /**
- * One delivery. No dry-run on the first attempt: what it rests on has just been checked, deliveries ahead of it may not
- * have reached the chain, and delivering twice is harmless. Later attempts are dry-run, so that what cannot succeed
- * costs no gas.
+ * One delivery. The sender does not dry-run it: the driver has, on top of the deliveries that are on their way, which
+ * the sender cannot know of.
  */
 export function deliveryIntent(
   lane: LaneEnds,
@@ -46,7 +49,7 @@ export function deliveryIntent(
     subject: deliverySubject(lane),
     call: { to: lane.to.gateway, data: call.data, value: 0n },
     gas: gas < transactionGasCap ? gas : transactionGasCap,
-    dryRun: attempt > 1,
+    dryRun: false,
   };
 }
 
@@ -71,6 +74,24 @@ export function headerIntent(
   };
 }
 
+/** An operator's word that messages are recorded as failed instead of executed. */
+export function deferralIntent(lane: LaneEnds, ids: readonly Hex[], attempt: number, account: string): IntentRequest {
+  const digest = createHash("sha256").update(ids.join()).digest("hex").slice(0, 32);
+  return {
+    id: `${deliverySubject(lane)}-defer-${digest}-${attempt}`,
+    chain: lane.destination,
+    account,
+    kind: deferKind,
+    subject: deliverySubject(lane),
+    call: { to: lane.to.gateway, data: encodeDefer(lane.from.chain.chainId, ids), value: 0n },
+    gas: deferGas.once + deferGas.each * BigInt(ids.length),
+    dryRun: true,
+  };
+}
+
+/** Id of the intent of a message's retry, which are numbered from 1. */
+export const retryIntentId = (messageId: string, attempt: number) => `${messageStream(messageId)}-retry-${attempt}`;
+
 /** One more execution of a message that failed. */
 export function retryIntent(
   lane: LaneEnds,
@@ -80,7 +101,7 @@ export function retryIntent(
   const { content } = message;
   const origin = { chainId: lane.from.chain.chainId, gateway: lane.from.gateway };
   return {
-    id: `${messageStream(message.id)}-retry-${message.attempt}`,
+    id: retryIntentId(message.id, message.attempt),
     chain: lane.destination,
     account,
     kind: retryKind,
@@ -99,7 +120,7 @@ export function sendIntent(
 ): IntentRequest {
   const recipient = { chainId: lane.to.chain.chainId, address: message.recipient };
   return {
-    id: `${messageStream(message.id)}-send`,
+    id: sendIntentId(message.id),
     chain: lane.origin,
     account,
     kind: sendKind,

@@ -1,11 +1,11 @@
-import type { Chain, ProveState } from "#core/chain/chain.ts";
+import type { Chain, ChainAccess, ProveState } from "#core/chain/chain.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed, type Live } from "#core/kernel/live.ts";
 
 /** A chain as messages need it; what deliveries by proof need besides is left out where there is none. */
 export type RelayChain = {
-  readonly chain: Chain;
+  readonly chain: Chain & Pick<ChainAccess, "storage">;
   readonly gateway: Hex;
   readonly stateOracle?: Hex | undefined;
   readonly prove?: ProveState;

@@ -85,11 +85,11 @@ export async function lanesWithBacklog<L extends Lane>(from: Queryable, lanes: r
 }
 
 /** Notes what holds a lane up, once more in a row; returns nothing. */
-export async function noteTrouble(to: Queryable, lane: Lane, trouble: LaneTrouble, misses: number): Promise<void> {
+export async function noteTrouble(to: Queryable, lane: Lane, trouble: LaneTrouble): Promise<void> {
   await to.query(
     `INSERT INTO relay_lane_troubles (lane, code, detail, misses, due_at) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (lane) DO UPDATE SET code = $2, detail = $3, misses = $4, due_at = $5`,
-    [laneName(lane), trouble.code, trouble.detail, misses, trouble.dueAt],
+    [laneName(lane), trouble.code, trouble.detail, trouble.misses, trouble.dueAt],
   );
 }
 
@@ -97,7 +97,7 @@ export async function clearTrouble(to: Queryable, lane: Lane): Promise<void> {
   await to.query("DELETE FROM relay_lane_troubles WHERE lane = $1", [laneName(lane)]);
 }
 
-export type StoredTrouble = LaneTrouble & { readonly lane: string; readonly misses: number };
+export type StoredTrouble = LaneTrouble & { readonly lane: string };
 
 export async function troubles(from: Queryable): Promise<Map<string, StoredTrouble>> {
   const rows = await from.query<{ lane: string; code: string; detail: string; misses: number; due_at: Date }>(

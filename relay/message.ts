@@ -1,5 +1,6 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { type Attempts, evolveAttempts, noAttempts } from "./attempts.ts";
 import { type MessageEvent, messageIdOf } from "./events.ts";
 import { evolveProgress, type Progress } from "./progress.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
@@ -14,6 +15,7 @@ export type Message = {
   readonly version: number;
   readonly createdAt: Date;
   readonly progress: Progress;
+  readonly attempts: Attempts;
   readonly requested?: MessageRequested;
   /** What a delivery brings, as the origin's logs have it. */
   readonly content?: WireMessage;
@@ -35,7 +37,8 @@ function evolve(message: Message | undefined, event: StoredEvent<MessageEvent>):
   if (id === undefined) throw new Error(`stream ${event.stream} is not that of a message`);
   const progress = evolveProgress(message?.progress, event);
   const before = message ?? { id, createdAt: event.at };
-  return { ...before, ...learned(before, event), version: event.version, progress };
+  const attempts = evolveAttempts(message?.attempts ?? noAttempts, event);
+  return { ...before, ...learned(before, event), version: event.version, progress, attempts };
 }
 
 /** What an event adds to the parts that only people and retries need. */

@@ -151,9 +151,9 @@ const routeOf = ({ from, to }: LaneEnds) => ({
   destinationGateway: to.gateway,
 });
 
-function sentEvent({ lane, nonce, id, accumulator, message, log, at }: AppendedFact): MessageEvent {
+function sentEvent({ lane, nonce, id, accumulator, message, fee, log, at }: AppendedFact): MessageEvent {
   const { origin, destination } = lane;
   const { transactionHash, blockNumber, blockHash } = log;
-  const place = { origin, destination, nonce, onchainId: id, accumulator };
+  const place = { origin, destination, nonce, onchainId: id, accumulator, ...(fee !== undefined && { fee }) };
   return { type: "MessageSent", data: { ...place, ...message, transactionHash, blockNumber, blockHash, at } };
 }

@@ -69,6 +69,9 @@ export function statusOf(progress: Progress): MessageStatus {
 export const hasEnded = (progress: Progress): boolean =>
   progress.executed?.final === true || (progress.dropped && !progress.sent);
 
+/** As the next attempt of a delivery that is only tried again when somebody asks. */
+export const never = 2n ** 62n;
+
 export function evolveProgress(progress: Progress | undefined, event: MessageEvent): Progress {
   const { origin, destination } = event.data;
   const before = progress ?? { origin, destination, submitted: false, dropped: false, attested: false };
@@ -110,8 +113,10 @@ function evolveDelivery(before: Progress, event: DeliveryEvent): Progress {
       return { ...before, delivery: { intentId, attempt } };
     }
     case "DeliveryFailed": {
-      if (before.delivery?.attempt !== event.data.attempt) return before;
-      return { ...before, delivery: { ...before.delivery, retryAt: event.data.retryAt } };
+      const { attempt, retryAt } = event.data;
+      if (before.delivery && before.delivery.attempt > attempt) return before;
+      // Without an intent where the dry-run said that it could not succeed.
+      return { ...before, delivery: { intentId: before.delivery?.intentId ?? "", attempt, retryAt } };
     }
     case "MessageDelivered":
       return { ...before, executed: { block: event.data.blockNumber, final: false }, ...endRetry(before) };
@@ -131,7 +136,13 @@ function evolveDelivery(before: Progress, event: DeliveryEvent): Progress {
     case "RetryStarted":
       return { ...before, retry: { attempt: event.data.attempt, running: true } };
     case "RetryFailed":
-      return { ...before, ...endRetry(before) };
+      return { ...before, retry: { attempt: event.data.attempt, running: false } };
+    case "MessageDeadLettered":
+      return postponed(before, never);
+    case "MessageRevived":
+      return postponed(before, event.data.retryAt);
+    case "MessageAbandoned":
+      return before;
   }
 }
 
@@ -173,6 +184,12 @@ function withoutOutcome(before: Progress, undone: "delivered" | "failed"): Progr
   const kept = { ...rest, ...(wasFinal && endRetry(before)) };
   if (undone === "delivered" && failed) return { ...kept, failed, ...(outcomeId && { outcomeId }) };
   return { ...kept, ...stopped };
+}
+
+/** The next attempt of a delivery; retries of what has failed have times of their own. */
+function postponed(before: Progress, retryAt: bigint): Progress {
+  if (!before.delivery || before.delivery.retryAt === undefined || before.failed) return before;
+  return { ...before, delivery: { ...before.delivery, retryAt } };
 }
 
 const endRetry = ({ retry }: Progress) => (retry ? { retry: { ...retry, running: false } } : {});

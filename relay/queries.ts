@@ -5,14 +5,15 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Waiting } from "#core/sender/sender.ts";
 import { validatorHeads } from "./attestationStore.ts";
+import { destinationFacts } from "./destination.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
 import { laneFigures, troubles } from "./laneState.ts";
 import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
 import type { LaneView, MessageView, ValidatorView } from "./schemas.ts";
-import type { ValidatorBook } from "./validators.ts";
+import { excludedNames, type ValidatorBook } from "./validators.ts";
 import { validatorViews } from "./validatorViews.ts";
-import { type LaneContext, viewOf } from "./view.ts";
+import { type LaneContext, reasonOfTrouble, viewOf } from "./view.ts";
 
 /** What the API answers, read from the read models and streams alone. */
 export type RelayQueries = {
@@ -30,8 +31,9 @@ export function createRelayQueries(deps: {
   book: ValidatorBook;
   sender: { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
   clock: Clock;
+  retryFailed: boolean;
 }): RelayQueries {
-  const { db, store, lanes, book, clock } = deps;
+  const { db, store, lanes, book, clock, retryFailed } = deps;
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
@@ -43,8 +45,8 @@ export function createRelayQueries(deps: {
       const trouble = held.get(name);
       const hold = lanes.find(lane)?.hold;
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
-      const set = validators.newest(lane);
-      return { book: set, heads: byValidator, intents, ...(trouble && { trouble }), ...(hold && { hold }) };
+      const known = { book: validators.newest(lane), retryFailed, intents, heads: byValidator };
+      return { ...known, ...(trouble && { trouble }), ...(hold && { hold }) };
     };
   }
 
@@ -66,21 +68,21 @@ export function createRelayQueries(deps: {
       return { messages, ...(last && { next: last.position.toString() }) };
     },
     async lanes() {
-      const held = await troubles(db);
+      const [held, destinations, validators] = await Promise.all([troubles(db), destinationFacts(db), book.read()]);
       return Promise.all(
         lanes.all.map(async ({ origin, destination, delivery, source, state, revision, hold }): Promise<LaneView> => {
           const lane = laneName({ origin, destination });
           const figures = await laneFigures(db, { origin, destination });
           const trouble = figures.backlog > 0 ? held.get(lane) : undefined;
-          const reason = hold
-            ? { code: hold.code, message: hold.detail }
-            : trouble && {
-                code: trouble.code,
-                message: trouble.detail,
-                nextAttemptAt: trouble.dueAt.toISOString(),
-              };
+          const reason = hold ? { code: hold.code, message: hold.detail } : trouble && reasonOfTrouble(trouble);
           const setting = { source, state: state === "paused" ? ("paused" as const) : ("active" as const), revision };
-          return { lane, origin, destination, delivery, ...setting, ...figures, ...(reason && { reason }) };
+          const there = destinations.get(lane);
+          return {
+            ...{ lane, origin, destination, delivery, ...setting, ...figures },
+            ...(there && { generation: there.generation, pausedThere: there.isPaused, deferred: there.deferrals }),
+            excluded: excludedNames(validators.newest({ origin, destination }), book),
+            ...(reason && { reason }),
+          };
         }),
       );
     },

@@ -243,6 +243,8 @@ export type ListFilter = {
   readonly origin?: string | undefined;
   readonly destination?: string | undefined;
   readonly status?: string | undefined;
+  /** Only messages that were given up, or only others. */
+  readonly deadLettered?: boolean | undefined;
   /** Only messages older than this position. */
   readonly before?: bigint | undefined;
   readonly limit: number;
@@ -254,6 +256,8 @@ export function listRows(from: Queryable, filter: ListFilter): Promise<MessageRo
     from,
     `WHERE ($1::text IS NULL OR origin = $1) AND ($2::text IS NULL OR destination = $2)
        AND ($3::text IS NULL OR status = $3) AND ($4::bigint IS NULL OR position < $4)
+       AND ($6::boolean IS NULL OR $6 = (executed_block IS NULL AND EXISTS (
+         SELECT 1 FROM relay_failures AS f WHERE f.id = relay_messages.id AND f.dead)))
      ORDER BY position DESC LIMIT $5`,
     [
       filter.origin ?? null,
@@ -261,6 +265,7 @@ export function listRows(from: Queryable, filter: ListFilter): Promise<MessageRo
       filter.status ?? null,
       filter.before?.toString() ?? null,
       filter.limit,
+      filter.deadLettered ?? null,
     ],
   );
 }

@@ -86,7 +86,8 @@ async function assertWithinCaps(lane: LaneEnds, { payload, gasLimit }: MessageRe
     throw refused("lane-unknown", "destination", "the gateways of the two chains do not know each other");
   }
   const highest = BigInt(Math.min(origin.maxGasLimit, destination.maxGasLimit));
-  if (gasLimit !== undefined && (gasLimit === 0n || gasLimit > highest)) {
+  if (gasLimit === 0n) throw refused("request-invalid", "gasLimit", "gasLimit: with no gas nothing can be executed");
+  if (gasLimit !== undefined && gasLimit > highest) {
     throw refused("gas-limit-too-high", "gasLimit", `gasLimit: expected 1 to ${highest}, the lane's cap`, { highest });
   }
   const longest = Math.min(origin.maxPayload, destination.maxPayload);

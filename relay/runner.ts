@@ -18,7 +18,7 @@ type Running = { readonly current: Promise<void>; next: Promise<void> | undefine
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
 const conflictAttempts = 5;
 
-export function createLaneRunner(deps: { driver: LaneDriver; log: Log }): LaneRunner {
+export function createLaneRunner(deps: { driver: Pick<LaneDriver, "step">; log: Log }): LaneRunner {
   const running = new Map<string, Running>();
   let stopped = false;
 

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { address, hash, hex, uint } from "#core/kernel/codec.ts";
+import { parseLaneName } from "./lane.ts";
 import { misbehaviours } from "./misbehaviour.ts";
 import { messageStatuses } from "./progress.ts";
+import { reasonCodeSchema } from "./reasons.ts";
 
 /** Body of `POST /v1/messages`. */
 export const messageRequestSchema = z
@@ -38,18 +40,22 @@ const quorumView = z.object({
 });
 export type QuorumView = z.output<typeof quorumView>;
 
+const reasonView = z.object({
+  code: reasonCodeSchema.meta({ description: "One of docs/reasons.md" }),
+  message: z.string(),
+  nextAttemptAt: z.string().optional().meta({ description: "When the service tries again, ISO 8601" }),
+  attempt: z.int().optional().meta({ description: "Number of that attempt in a row" }),
+  attempts: z.int().optional().meta({ description: "Attempts after which it is given up; absent: never" }),
+});
+
 /** A message as the API shows it. */
 export const messageViewSchema = z
   .object({
     id: z.string(),
     onchainId: hash.optional().meta({ description: "The id on both chains, once it has its place in the lane" }),
     status: z.enum(messageStatuses),
-    reason: z.object({
-      code: z.string(),
-      message: z.string(),
-      nextAttemptAt: z.string().optional().meta({ description: "When the service tries again, ISO 8601" }),
-      quorum: quorumView.optional(),
-    }),
+    deadLettered: z.boolean().meta({ description: "Given up: it is tried again only when asked" }),
+    reason: reasonView.extend({ quorum: quorumView.optional() }),
     lane: z.string().meta({ example: "alpha→beta" }),
     origin: z.string(),
     destination: z.string(),
@@ -79,10 +85,11 @@ export const laneViewSchema = z
     attested: uint,
     delivered: uint.meta({ description: "Attempted at the destination, failures included" }),
     backlog: z.int().meta({ description: "Messages seen and not yet attempted" }),
-    reason: z
-      .object({ code: z.string(), message: z.string(), nextAttemptAt: z.string().optional() })
-      .optional()
-      .meta({ description: "What the lane waits for, where something is in its way" }),
+    generation: z.int().optional().meta({ description: "Rises when governance realigns the lane" }),
+    pausedThere: z.boolean().optional().meta({ description: "A guardian has paused it at the destination" }),
+    deferred: z.int().optional().meta({ description: "Ids that the destination holds back and has not met yet" }),
+    excluded: z.array(z.string()).meta({ description: "Validators that lost their weight there" }),
+    reason: reasonView.optional().meta({ description: "What the lane waits for, where something is in its way" }),
   })
   .meta({ id: "Lane" });
 export type LaneView = z.output<typeof laneViewSchema>;
@@ -118,6 +125,22 @@ export const validatorViewSchema = z
   })
   .meta({ id: "Validator" });
 export type ValidatorView = z.output<typeof validatorViewSchema>;
+
+/** Body of `POST /v1/messages/retry`: what has to fit, all of it. */
+export const retryRequestSchema = z
+  .strictObject({
+    lane: z
+      .string()
+      .refine((text) => parseLaneName(text) !== undefined, "expected a lane such as alpha→beta")
+      .optional(),
+    recipient: address.optional(),
+    from: z.iso.datetime().optional().meta({ description: "Failed at this time or later, ISO 8601" }),
+    to: z.iso.datetime().optional().meta({ description: "Failed at this time or earlier, ISO 8601" }),
+    code: reasonCodeSchema.optional().meta({ description: "What failed last" }),
+  })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), "expected at least one field")
+  .meta({ id: "RetryRequest" });
+export type RetryRequest = z.output<typeof retryRequestSchema>;
 
 /** As wide as the gateway's own fields and the database's columns, whichever is narrower. */
 const uint64 = uint.refine((value) => value < 2n ** 63n, "expected a number below 2^63");

@@ -145,6 +145,12 @@ function toThreshold(threshold: RelayConfig["threshold"]): Threshold {
   }
 }
 
+/** Names of those in the set that lost their weight. */
+export function excludedNames({ set, byAddress }: ValidatorEpoch, { named }: Pick<ValidatorBook, "named">): string[] {
+  const nameOf = (account: Hex) => named.find(({ address }) => address === account)?.name ?? account;
+  return set.validators.filter(({ account }) => !byAddress(account)).map(({ account }) => nameOf(account));
+}
+
 /** The threshold in words. */
 export function describeThreshold({ threshold, validators }: QuorumSet): string {
   const total = validators.reduce((sum, { weight }) => sum + weight, 0n);

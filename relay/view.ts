@@ -1,17 +1,25 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Waiting } from "#core/sender/sender.ts";
+import { isDeferral } from "./attempts.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
 import { type LaneHold, laneName } from "./lane.ts";
 import { foldMessage, type Message } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
 import { evaluateQuorum } from "./protocol/quorum.ts";
+import { attemptsOf } from "./ramp.ts";
+import { type ReasonCode, reasonCodeOf } from "./reasons.ts";
 import type { MessageView, QuorumView, TimelineEntry } from "./schemas.ts";
 import { describeThreshold, type ValidatorEpoch } from "./validators.ts";
 
-/** What stands in a lane's way, and when it is tried again. */
-export type LaneTrouble = { readonly code: string; readonly detail: string; readonly dueAt: Date };
+/** What stands in a lane's way, when it is tried again, and how often it was. */
+export type LaneTrouble = {
+  readonly code: string;
+  readonly detail: string;
+  readonly dueAt: Date;
+  readonly misses: number;
+};
 
 /** What a message's reason rests on besides its own events. */
 export type LaneContext = {
@@ -24,9 +32,11 @@ export type LaneContext = {
   readonly hold?: LaneHold;
   /** Why intents wait that are in no block, of those that something is known of. */
   readonly intents?: ReadonlyMap<string, Waiting>;
+  /** Whether failed messages are retried without being asked. */
+  readonly retryFailed: boolean;
 };
 
-type Reason = MessageView["reason"];
+export type Reason = MessageView["reason"];
 
 /** A message as the API shows it; undefined without events. */
 export function viewOf(
@@ -44,6 +54,7 @@ export function viewOf(
     id,
     ...(sent && { onchainId: sent.onchainId, nonce: sent.nonce }),
     status: statusOf(progress),
+    deadLettered: message.attempts.dead !== undefined && progress.executed === undefined,
     reason: reasonOf(message, contextOf(progress)),
     lane: laneName(progress),
     origin,
@@ -55,8 +66,19 @@ export function viewOf(
   };
 }
 
+/** What a lane waits for, as a reason. */
+export function reasonOfTrouble({ code: text, detail, dueAt, misses }: LaneTrouble): Reason {
+  const code = reasonCodeOf(text);
+  const attempts = attemptsOf(code);
+  return {
+    ...{ code, message: detail },
+    ...(code !== "dead-lettered" && { nextAttemptAt: dueAt.toISOString(), attempt: misses }),
+    ...(attempts !== undefined && code !== "dead-lettered" && { attempts }),
+  };
+}
+
 function reasonOf(message: Message, context: LaneContext): Reason {
-  const { progress, failure, reason, skipped } = message;
+  const { progress, failure } = message;
   switch (statusOf(progress)) {
     case "submitted":
       return message.content
@@ -79,22 +101,33 @@ function reasonOf(message: Message, context: LaneContext): Reason {
       return hasEnded(progress)
         ? { code: "ended", message: "nothing is left to do" }
         : { code: "awaiting-finality", message: "executed; waiting for that block to be final" };
-    case "failed": {
-      if (skipped && reason === undefined) return skippedReason(skipped);
-      const words = `${describeReason(reason ?? "0x")}; it can be retried`;
-      const last = progress.retry && failure ? `; the last retry: ${failure.detail}` : "";
-      return { code: "execution-failed", message: words + last };
-    }
+    case "failed":
+      return failed(message, context);
     case "dropped":
       return progress.dropped && failure
-        ? { code: failure.code, message: failure.detail }
+        ? { code: reasonCodeOf(failure.code), message: failure.detail }
         : { code: "reorged-out", message: "its block was reorganised out, and nobody has sent it again" };
   }
 }
 
-function skippedReason({ generation, retryable }: NonNullable<Message["skipped"]>): Reason {
-  const words = retryable ? "it can be retried" : "it does not run any more";
-  return { code: "lane-realigned", message: `governance has realigned its lane past it (${generation}); ${words}` };
+/** A message that its destination recorded as failed: what for, and whether and when it is executed again. */
+function failed({ progress, attempts, failure, reason, skipped }: Message, { retryFailed }: LaneContext): Reason {
+  const last = progress.retry && failure ? `; the last retry: ${failure.detail}` : "";
+  const isSkipped = skipped !== undefined && reason === undefined;
+  const words = isSkipped
+    ? `governance has realigned its lane past it (generation ${skipped.generation})`
+    : describeReason(reason ?? "0x");
+  if (isSkipped && !skipped.retryable) return { code: "lane-realigned", message: `${words}; it does not run any more` };
+  if (attempts.abandoned) return { code: "abandoned", message: `${words}${last}; it was abandoned here` };
+  if (attempts.dead) {
+    const given = `given up after ${attempts.dead.attempts} attempts, it can be retried`;
+    return { code: "dead-lettered", message: `${words}; ${given}; the last: ${attempts.dead.detail}` };
+  }
+  const message = `${words}; it can be retried${last}`;
+  if (reason && isDeferral(reason)) return { code: "deferred", message };
+  const code: ReasonCode = isSkipped ? "lane-realigned" : "execution-failed";
+  if (attempts.retryAt === undefined || !retryFailed) return { code, message };
+  return { code, message, ...nextAttempt(attempts.retryAt, attempts.misses, "retry-reverts") };
 }
 
 /** What the transaction that is on its way waits for, where the sender knows. */
@@ -103,22 +136,36 @@ function stalled({ intents }: LaneContext, intentId: string | undefined): Reason
   return waiting && { code: waiting.code, message: `its transaction waits: ${waiting.detail}` };
 }
 
-/** A final message that is not on its way: its own last delivery, the quorum, or what holds up the lane. */
-function waiting({ progress, failure }: Message, { book, heads, trouble, hold }: LaneContext): Reason {
+function nextAttempt(at: bigint, misses: number, code: ReasonCode) {
+  const attempts = attemptsOf(code);
+  const nextAttemptAt = new Date(Number(at)).toISOString();
+  return { nextAttemptAt, attempt: misses + 1, ...(attempts !== undefined && { attempts }) };
+}
+
+/** What a final message waits for that is not on its way: itself, its lane, or validators. */
+function waiting({ progress, failure, attempts }: Message, { book, heads, trouble, hold }: LaneContext): Reason {
   if (hold) return { code: hold.code, message: `${hold.detail}; it is delivered when that is over` };
   const { delivery, sent } = progress;
-  if (delivery?.retryAt !== undefined && failure) {
-    const nextAttemptAt = new Date(Number(delivery.retryAt)).toISOString();
-    return { code: failure.code, message: `the last delivery failed: ${failure.detail}`, nextAttemptAt };
-  }
   const { quorum, reached } = quorumFor(book, heads, sent?.nonce ?? 0n);
-  const next = trouble && { nextAttemptAt: trouble.dueAt.toISOString() };
+  if (attempts.dead) {
+    const { attempts: made, detail } = attempts.dead;
+    const message = `given up after ${made} attempts, it can be retried; the last: ${detail}`;
+    return { code: "dead-lettered", message, quorum };
+  }
+  const ofLane = trouble && reasonOfTrouble(trouble);
+  if (ofLane && ofLane.code !== "awaiting-quorum" && ofLane.code !== "delivery-failed") return { ...ofLane, quorum };
+  const code = failure && reasonCodeOf(failure.code);
+  if (delivery?.retryAt !== undefined && failure && code && code !== "bucket-empty") {
+    const message = `the last delivery failed: ${failure.detail}`;
+    return { code, message, ...nextAttempt(delivery.retryAt, attempts.misses, code), quorum };
+  }
   if (!reached) {
     const message = `waiting for validators: ${quorum.missing.join(", ")} missing, ${quorum.threshold} needed`;
-    return { code: "awaiting-quorum", message, ...next, quorum };
+    return { ...ofLane, code: "awaiting-quorum", message, quorum };
   }
-  if (trouble) return { code: trouble.code, message: trouble.detail, ...next, quorum };
-  return { code: "awaiting-delivery", message: "attested; its delivery comes next", quorum };
+  return ofLane
+    ? { ...ofLane, quorum }
+    : { code: "awaiting-delivery", message: "attested; its delivery comes next", quorum };
 }
 
 /** Who has vouched for a nonce, by signing it or a later one of the same lane. */
@@ -170,17 +217,22 @@ function timelineEntry(event: StoredEvent<MessageEvent>): TimelineEntry {
       return { ...base, chain: destination, ...place(event.data) };
     case "MessageFailed":
       return { ...base, chain: destination, ...place(event.data), detail: describeReason(event.data.reason) };
-    case "MessageSkipped": {
-      const { generation, retryable } = event.data;
-      const words = retryable ? "it can be retried" : "it does not run any more";
-      return { ...base, chain: destination, ...place(event.data), detail: `realignment ${generation}: ${words}` };
-    }
     case "DeliveryFinalized":
       return { ...base, chain: destination, blockNumber: event.data.finalHeight };
     case "DeliveryReorged":
       return { ...base, chain: destination, detail: `reorganised out above block ${event.data.ancestor}` };
     case "RetryStarted":
       return { ...base, chain: destination, detail: `retry ${event.data.attempt}` };
+    case "MessageDeadLettered":
+      return { ...base, code: event.data.code, detail: `after ${event.data.attempts} attempts: ${event.data.detail}` };
+    case "MessageRevived":
+    case "MessageAbandoned":
+      return base;
+    case "MessageSkipped": {
+      const { generation, retryable } = event.data;
+      const words = retryable ? "it can be retried" : "it does not run any more";
+      return { ...base, chain: destination, ...place(event.data), detail: `realignment ${generation}: ${words}` };
+    }
   }
 }
 

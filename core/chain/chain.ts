@@ -55,6 +55,8 @@ export type CallRequest = {
   readonly data?: Hex;
   readonly value?: bigint;
   readonly gas?: bigint;
+  /** Words of storage that the call sees instead of what is there: account → slot → value. Not every node can. */
+  readonly overrides?: Readonly<Record<Hex, Readonly<Record<Hex, Hex>>>>;
 };
 
 /** A chain that may be able to tell about new heads and about its endpoints. */
@@ -122,6 +124,8 @@ export type ChainAccess = Chain & {
   /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
   verifyIdentity(): Promise<void>;
   readonly prove: ProveState;
+  /** One word of an account's storage, at the latest block unless told. */
+  storage(address: Hex, slot: Hex, at?: bigint): Promise<Hex>;
   /** Transactions of a block in order, undefined when the chain has no such block. */
   transactions(block: bigint): Promise<BlockTransaction[] | undefined>;
 };

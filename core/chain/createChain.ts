@@ -11,7 +11,7 @@ import { createEndpoints } from "./endpoints.ts";
 import { estimateFees } from "./estimate.ts";
 import { createHeads } from "./heads.ts";
 import { createStateProver } from "./proveState.ts";
-import { callAt, feeHistory, sendRaw } from "./questions.ts";
+import { callAt, feeHistory, sendRaw, storageAt } from "./questions.ts";
 import { createReads, readAccount } from "./reads.ts";
 import { classifyRefusal, isRevert, printable, revertError } from "./refusal.ts";
 import { createRpc, refusal } from "./rpc.ts";
@@ -105,6 +105,7 @@ export function createChain(config: ChainSettings, deps: ChainDeps): ChainAccess
     prove: createStateProver({ chain: name, rpc, block }),
     verifyIdentity: () => rpc.verify(),
     transactions: reads.transactions,
+    storage: (address, slot, at) => rpc.read(storageAt(address, slot, at ?? "latest")),
     endpoints: () => endpoints.status().map((status, index) => withSocket(status, heads.socketAt(index))),
     watchHeads: heads.watch,
   };

@@ -36,6 +36,7 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
       },
       verifyIdentity: () => current.verifyIdentity(),
       prove: (request, at) => current.prove(request, at),
+      storage: (address, slot, at) => current.storage(address, slot, at),
       transactions: (block) => current.transactions(block),
     },
     replace(next) {

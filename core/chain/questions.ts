@@ -66,8 +66,14 @@ export const transactionsOf = (height: bigint): Question<BlockTransaction[] | un
 
 export const callAt = (request: CallRequest, at: bigint | "pending" | "latest"): Question<Hex> => ({
   method: "eth_call",
-  params: [wireCall(request), tag(at)],
+  params: [wireCall(request), tag(at), ...wireOverrides(request)],
   schema: wireHex,
+});
+
+export const storageAt = (address: Hex, slot: Hex, at: bigint | "latest"): Question<Hex> => ({
+  method: "eth_getStorageAt",
+  params: [address, slot, tag(at)],
+  schema: wireHash,
 });
 
 /** Balance, number of transactions and code of an account. */
@@ -99,6 +105,12 @@ const tag = (at: bigint | string) => (typeof at === "bigint" ? numberToHex(at) :
 function byPlace(a: ChainLog, b: ChainLog): number {
   if (a.blockNumber === b.blockNumber) return a.logIndex - b.logIndex;
   return a.blockNumber < b.blockNumber ? -1 : 1;
+}
+
+function wireOverrides({ overrides }: CallRequest): unknown[] {
+  if (overrides === undefined) return [];
+  const entries = Object.entries(overrides).map(([address, stateDiff]) => [address, { stateDiff }]);
+  return [Object.fromEntries(entries)];
 }
 
 function wireCall({ from, to, data, value, gas }: CallRequest): Record<string, Hex> {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address } from "../kernel/codec.ts";
+import { address, uint } from "../kernel/codec.ts";
 
 const name = z.string().min(1);
 const weight = z.number().int().positive();
@@ -20,6 +20,25 @@ const lane = z.strictObject({
    * header that they attested, which needs `stateOracle` there and at the validators.
    */
   delivery: z.enum(["checkpoint", "proof"]).default("checkpoint"),
+});
+
+const laneOf = z.strictObject({ origin: name, destination: name });
+
+/** What the relayer does not do although it could. */
+const policy = z.strictObject({
+  /** Lanes that are shown but not served. */
+  denyLanes: z.array(laneOf).default([]),
+  /** Messages from or to these addresses are deferred at the destination instead of executed. */
+  denySenders: z.array(address).default([]),
+  denyRecipients: z.array(address).default([]),
+  /** Where not empty, messages from others are denied. */
+  allowSenders: z.array(address).default([]),
+  /** Managed account with the operator role at the gateways: it defers what is denied and what cannot be delivered. */
+  operatorAccount: name.optional(),
+  /** Wei a gas, by destination, above which deliveries wait. */
+  maxGasPrice: z.record(name, uint).default({}),
+  /** On lanes with a price: how much more than its delivery costs a batch has to have paid, in percent of the cost. */
+  minProfitPercent: z.number().int().min(-100).max(10_000).optional(),
 });
 
 /** What the relayer of messages needs to know besides the chains. */
@@ -54,6 +73,9 @@ export const relayConfigSchema = z
     maxBatch: z.number().int().min(1).max(500).default(50),
     /** Milliseconds that a validator has to answer. */
     attestTimeoutMs: z.number().int().positive().default(1_000),
+    /** Whether messages that failed at their recipients are executed again without being asked. */
+    retryFailed: z.boolean().default(true),
+    policy: policy.prefault({}),
   })
   .readonly();
 

@@ -115,7 +115,11 @@ export const errorTable = {
     title: "The lane does not carry messages with a gas limit this high",
   },
   "payload-too-long": { status: 422, retryable: false, title: "The lane does not carry payloads this long" },
-  "message-not-failed": { status: 409, retryable: true, title: "Only a message that failed can be retried" },
+  "message-not-failed": {
+    status: 409,
+    retryable: true,
+    title: "Only a message that failed can be retried or abandoned",
+  },
   "attestation-refused": {
     status: 422,
     retryable: false,

@@ -10,6 +10,7 @@ import { failureOf, headerIntent } from "../intents.ts";
 import { type LaneEnds, laneName } from "../lane.ts";
 import type { OpenMessage } from "../openMessage.ts";
 import { encodeDeliverProven } from "../protocol/proven.ts";
+import type { ReasonCode } from "../reasons.ts";
 import type { HeaderCollector } from "./collectHeader.ts";
 import { findHeader, type LaneHeader, saveHeader } from "./headerStore.ts";
 import { headSlots, type ProvenHead, provenHead } from "./headSlots.ts";
@@ -190,7 +191,7 @@ const headAt = (lane: ProvingLane, block: "final" | bigint): Promise<StateProof>
 const canProve = (lane: LaneEnds): lane is ProvingLane =>
   lane.from.prove !== undefined && lane.to.stateOracle !== undefined;
 
-const missing = (code: string, detail: string): { missing: Missing } => ({ missing: { code, detail } });
+const missing = (code: ReasonCode, detail: string): { missing: Missing } => ({ missing: { code, detail } });
 
 const onItsWay = ({ origin, destination }: LaneEnds, height: bigint): string =>
   `the header of ${origin}'s block ${height} is on its way to ${destination}`;

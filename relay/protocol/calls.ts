@@ -58,6 +58,11 @@ export function encodeRetry(
   });
 }
 
+/** Calldata of the destination's `defer`: has messages recorded as failed instead of executed. */
+export function encodeDefer(originChainId: number, ids: readonly Hex[]): Hex {
+  return encodeFunctionData({ abi: gatewayAbi, functionName: "defer", args: [BigInt(originChainId), ids] });
+}
+
 /** Calldata of the origin's `sendMessage`; without a gas limit the lane's default applies. */
 export function encodeSendMessage(recipient: InteroperableAddress, payload: Hex, gasLimit?: bigint): Hex {
   const attributes = gasLimit === undefined ? [] : [gasLimitAttribute(gasLimit)];

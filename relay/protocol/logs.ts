@@ -15,6 +15,8 @@ export type Appended = {
   readonly id: Hex;
   readonly accumulator: Hex;
   readonly message: Message;
+  /** Wei that were paid for it; undefined where the lane had no price. */
+  readonly fee?: bigint;
   /** The log of `LaneAppended`. */
   readonly log: ChainLog;
 };
@@ -35,15 +37,11 @@ export type GatewayLog =
 
 type Content = { readonly sender: Hex; readonly recipient: Hex; readonly payload: Hex; readonly attributesHash: Hex };
 
-type Name = "MessageSent" | "LaneAppended" | "MessageExecuted" | "MessageFailed";
+type Name = "FeePaid" | "MessageSent" | "LaneAppended" | "MessageExecuted" | "MessageFailed";
 
+const names: Name[] = ["FeePaid", "MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"];
 const selectorOf = (name: Name) => toEventSelector(getAbiItem({ abi: gatewayAbi, name }));
-const nameOf = new Map(
-  (["MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"] satisfies Name[]).map((name) => [
-    selectorOf(name),
-    name,
-  ]),
-);
+const nameOf = new Map(names.map((name) => [selectorOf(name), name]));
 
 const sentParameters = parseAbiParameters("bytes, bytes, bytes, uint256, bytes[]");
 const failedParameters = parseAbiParameters("uint64, bytes");
@@ -55,17 +53,21 @@ const failedParameters = parseAbiParameters("uint64, bytes");
  */
 export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
   const decoded: GatewayLog[] = [];
-  let sent: { log: ChainLog; content: Content } | undefined;
+  let sent: { log: ChainLog; content: Content; fee?: bigint } | undefined;
+  let paid: { log: ChainLog; fee: bigint } | undefined;
   for (const log of logs) {
     const name = nameOf.get(log.topics[0] ?? "0x");
     if (sent && !follows(sent.log, log, name)) throw unpaired(sent.log);
     switch (name) {
+      case "FeePaid":
+        paid = { log, fee: BigInt(wordAt(log.data, 0)) };
+        continue;
       case "MessageSent":
-        sent = { log, content: contentOf(log) };
+        sent = { log, content: contentOf(log), ...(paid && isNext(paid.log, log) && { fee: paid.fee }) };
         continue;
       case "LaneAppended":
         if (!sent) throw unpaired(log);
-        decoded.push(appendedOf(log, sent.content));
+        decoded.push({ ...appendedOf(log, sent.content), ...(sent.fee !== undefined && { fee: sent.fee }) });
         sent = undefined;
         continue;
       case "MessageExecuted":
@@ -120,7 +122,10 @@ function topicOf(topics: readonly Hex[], place: number): Hex {
 }
 
 const follows = (before: ChainLog, log: ChainLog, name: Name | undefined): boolean =>
-  name === "LaneAppended" && log.transactionHash === before.transactionHash && log.logIndex === before.logIndex + 1;
+  name === "LaneAppended" && isNext(before, log);
+
+const isNext = (before: ChainLog, log: ChainLog): boolean =>
+  log.transactionHash === before.transactionHash && log.logIndex === before.logIndex + 1;
 
 function unpaired(log: ChainLog): LockstepError {
   return new LockstepError("chain-answer-invalid", "a gateway's MessageSent and LaneAppended come only as a pair", {

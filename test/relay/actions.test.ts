@@ -7,10 +7,9 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
-import { relayMigrations, relayProjections } from "#relay";
+import { relayEvents, relayMigrations, relayProjections } from "#relay";
 import type { MessageEvent } from "#relay/events.ts";
 import { createLanes } from "#relay/lane.ts";
-import { relayEvents } from "#relay/laneEvents.ts";
 import { foldMessage } from "#relay/message.ts";
 import { statusOf } from "#relay/progress.ts";
 import { createMessageActions } from "#relay/retry.ts";
@@ -34,15 +33,13 @@ async function open(backend: DatabaseBackend, story: readonly MessageEvent[]) {
     findByTransactions: async () => new Map(),
   };
   await db.tx((tx) => store.append(tx, [{ stream: "message-1", expected: 0, events: story }]));
+  const lanes = createLanes({ chains: fixed(sites) });
+  const clock = systemClock;
   const load = async () => foldMessage(await store.load<MessageEvent>(db, "message-1"))!;
   return {
     ...{ intents, submitted, close: database.close },
     actions: createMessageActions({
-      db,
-      store,
-      sender,
-      lanes: createLanes({ chains: fixed(sites) }),
-      account: "relayer",
+      ...{ db, store, sender, lanes, account: "relayer", clock, log: quietLog, retryFailed: true, random: () => 0.5 },
     }),
     status: async () => statusOf((await load()).progress),
     failure: async () => (await load()).failure,

@@ -1,8 +1,9 @@
 import { encodeAbiParameters, encodeEventTopics, keccak256, parseAbiParameters, toHex } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
-import type { Block, Chain, ChainLog } from "#core/chain/chain.ts";
+import type { Block, ChainLog } from "#core/chain/chain.ts";
 import type { IndexedBlock } from "#core/indexer/observer.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import type { RelayChain } from "#relay";
 import { encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import { emptyAccumulator, messageId, nextAccumulator, type Route } from "#relay/protocol/message.ts";
 import { addressOf, hashOf } from "./samples.ts";
@@ -10,9 +11,9 @@ import { addressOf, hashOf } from "./samples.ts";
 const deaf = () => Promise.reject(new Error("this chain is never asked"));
 
 /** A chain that is only a name and an id. */
-export const chainNamed = (name: string, chainId: number): Chain => ({
+export const chainNamed = (name: string, chainId: number): RelayChain["chain"] => ({
   ...{ name, chainId, genesis: deaf, block: deaf, logs: deaf, receipt: deaf, call: deaf, account: deaf },
-  ...{ fees: deaf, send: deaf },
+  ...{ fees: deaf, send: deaf, storage: deaf },
 });
 
 export const sites = {
@@ -61,6 +62,12 @@ const unindexed = {
   MessageFailed: parseAbiParameters("uint64 nonce, bytes reason"),
   LaneRealigned: parseAbiParameters("uint32 generation, uint64 nonce, bytes32 accumulator, bytes32[] retryableIds"),
 };
+
+/** What comes before the logs of a message that was paid for. */
+export function feeLog(place: Place, fee: bigint, sender = addressOf(1)): ChainLog {
+  const topics = encodeEventTopics({ ...{ abi: gatewayAbi, eventName: "FeePaid", args: { sender } } });
+  return logAt(place, sites.alpha.gateway, topics, encodeAbiParameters(parseAbiParameters("uint256"), [fee]));
+}
 
 /** The two logs of a sent message. */
 export function sentLogs(sample: Sample, place: Place, sender = addressOf(1)): ChainLog[] {
@@ -111,5 +118,14 @@ export function sendingBlock(at: Block, samples: readonly Sample[], transaction?
   const logs = samples.flatMap((sample, n) =>
     sentLogs(sample, { at, transaction: transaction ?? transactionOf(sample.payload), index: 2 * n }, sender),
   );
+  return { block: at, logs };
+}
+
+/** As `sendingBlock`, where each message was paid for. */
+export function paidBlock(at: Block, samples: readonly Sample[], fee: bigint): IndexedBlock {
+  const logs = samples.flatMap((sample, n) => {
+    const place = { at, transaction: transactionOf(sample.id), index: 3 * n };
+    return [feeLog(place, fee), ...sentLogs(sample, { ...place, index: place.index + 1 })];
+  });
   return { block: at, logs };
 }

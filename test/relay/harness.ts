@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeFunctionData, getAddress, type Hex } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
+import type { z } from "zod";
 import { connectGateway, type Deployment, deployContracts } from "#app/network/deploy.ts";
 import { createDeployer } from "#app/network/deployer.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
@@ -41,7 +42,8 @@ export type Name = (typeof names)[number];
 export type Site = { readonly local: LocalChain; readonly contracts: Deployment; readonly url: string };
 export type Sites = Readonly<Record<Name, Site>>;
 
-const keys = { relayer: localKey(1), alice: localKey(2), bob: localKey(3) };
+/** The operator is who deployed the gateways, and so may do everything there. */
+const keys = { relayer: localKey(1), alice: localKey(2), bob: localKey(3), operator: localKey(0) };
 export const strangerKey = localKey(4);
 export const otherKey = localKey(5);
 export const validatorNames = ["one", "two", "three"] as const;
@@ -110,6 +112,14 @@ type Options = {
   readonly separateApi?: boolean;
   /** Messages from alpha to beta are delivered by proof. */
   readonly byProof?: boolean;
+  readonly retryFailed?: boolean;
+  /** Managed account that pays for deliveries. */
+  readonly account?: string;
+  /** Where validators listen; their own ports when left out. */
+  readonly ports?: readonly number[];
+  readonly policy?: z.input<typeof relayConfigSchema>["policy"];
+  /** Where the service finds a chain instead of at its own address. */
+  readonly urls?: Partial<Record<Name, string>>;
 };
 
 export type Harness = Awaited<ReturnType<typeof openHarness>>;
@@ -126,7 +136,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
     chainConfigSchema.parse({
       ...{
         chainId: sites[name].local.chainId,
-        endpoints: [sites[name].url],
+        endpoints: [options.urls?.[name] ?? sites[name].url],
         pollMs: 10,
         recheckMs: options.recheckMs ?? 5_000,
       },
@@ -135,13 +145,14 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
       stateOracle: sites[name].contracts.stateOracle,
     });
   const chains = Object.fromEntries(
-    names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock })]),
+    names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock, errorsAbi: gatewayAbi })]),
   ) as Record<Name, ChainAccess>;
   const keyStore = createKeyStore(Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, redact(key)])));
   const sealer = createSealer(redact(randomBytes(32)));
-  const ports = await Promise.all(validatorNames.map(freePort));
+  const ports = options.ports ?? (await Promise.all(validatorNames.map(freePort)));
   const relayConfig = relayConfigSchema.parse({
-    ...{ account: "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    ...{ account: options.account ?? "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
+    ...{ retryFailed: options.retryFailed ?? false, policy: options.policy },
     reportEquivocation: options.reportEquivocation ?? true,
     lanes: [
       { origin: "alpha", destination: "beta", delivery: options.byProof ? "proof" : "checkpoint" },
@@ -207,7 +218,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const message = async (id: string) => (await api<WireMessage>("GET", `/v1/messages/${id}`)).body;
 
   return {
-    ...{ url, db, store, folder, relay, chains, indexers, keyStore },
+    ...{ url, ports, db, store, folder, relay, chains, indexers, keyStore },
     gateways: { alpha: configOf("alpha").gateway, beta: configOf("beta").gateway },
     api,
     message,

@@ -81,6 +81,17 @@ describe("planning a batch", () => {
     );
   });
 
+  it("takes no more than the destination does, and fewer the more often the first has failed", () => {
+    fc.assert(
+      fc.property(candidates, fc.bigInt(0n, 200n), fc.integer({ min: 0, max: 12 }), (list, available, failures) => {
+        const all = planBatch(list, { maxBatch: 100, validators: 3 });
+        const count = planBatch(list, { maxBatch: 100, validators: 3, available, failures });
+        const patience = Math.max(1, Math.floor(100 / 2 ** failures));
+        assert.equal(count, Math.min(all, Number(available), patience));
+      }),
+    );
+  });
+
   it("takes the run without a gap from a nonce on", () => {
     const at = (...nonces: bigint[]) => nonces.map((nonce) => ({ nonce }));
     assert.deepEqual(consecutive(at(1n, 2n, 3n, 5n), 2n), at(2n, 3n));

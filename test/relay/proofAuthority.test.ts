@@ -13,6 +13,7 @@ import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts
 import { relayMigrations } from "#relay";
 import type { Authorize } from "#relay/authority.ts";
 import { calldataCap } from "#relay/gas.ts";
+import type { LaneEnds } from "#relay/lane.ts";
 import type { OpenMessage } from "#relay/openMessage.ts";
 import { headSlots } from "#relay/proof/headSlots.ts";
 import { createProofAuthority } from "#relay/proof/proofAuthority.ts";
@@ -125,7 +126,8 @@ describe("the authority of a proof", () => {
   };
 
   const ask = async (planned = planOf(1n, 3n)) => {
-    const answer = await authorize({ lane, generation: scene.generation, epochs: [epoch], planned });
+    const wanted = { generation: scene.generation, epochs: [epoch], planned, behind: [] };
+    const answer = await authorize({ lane: lane as unknown as LaneEnds, ...wanted });
     return "missing" in answer ? answer.missing.code : answer.authority;
   };
   const authority = async (planned = planOf(1n, 3n)) => {

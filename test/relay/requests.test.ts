@@ -41,7 +41,7 @@ await forEachDatabase("requests for messages", (backend) => {
       [{ payload: "0x123" }, "request-invalid", "payload"],
       [{ payload: `0x${"00".repeat(16_385)}` }, "payload-too-long", "payload"],
       [{ gasLimit: "5000001" }, "gas-limit-too-high", "gasLimit"],
-      [{ gasLimit: "0" }, "gas-limit-too-high", "gasLimit"],
+      [{ gasLimit: "0" }, "request-invalid", "gasLimit"],
       [{ gasLimit: 200_000 }, "request-invalid", "gasLimit"],
       [{ account: "nobody" }, "account-unknown", "account"],
       [{ extra: 1 }, "request-invalid", "body"],

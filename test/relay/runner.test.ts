@@ -18,7 +18,6 @@ function controlled() {
   const runner = createLaneRunner({
     log: quietLog,
     driver: {
-      heard: () => false,
       step: ({ origin }) => {
         started.push(origin);
         const { promise, resolve, reject } = Promise.withResolvers<boolean>();

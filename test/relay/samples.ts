@@ -88,6 +88,12 @@ export const events = {
     type: "RetryFailed",
     data: { ...lane, attempt, code: "intent-reverts", detail: "still not" },
   }),
+  deadLettered: (): MessageEvent => ({
+    type: "MessageDeadLettered",
+    data: { ...lane, code: "retry-reverts", detail: "never", attempts: 40 },
+  }),
+  revived: (): MessageEvent => ({ type: "MessageRevived", data: { ...lane, retryAt: 6_000n } }),
+  abandoned: (): MessageEvent => ({ type: "MessageAbandoned", data: { ...lane } }),
 } as const;
 
 /** Events as a stream holds them. */

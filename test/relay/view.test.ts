@@ -4,14 +4,15 @@ import { encodeErrorResult, parseAbi } from "viem";
 import type { MessageEvent } from "#relay/events.ts";
 import { describeReason } from "#relay/failure.ts";
 import { jobsOf } from "#relay/jobs.ts";
+import { attemptsOf } from "#relay/ramp.ts";
 import { type LaneContext, type LaneTrouble, viewOf } from "#relay/view.ts";
 import { addressOf, events as e, epoch, lane, stored } from "./samples.ts";
 
 const heads = (...nonces: bigint[]) => new Map(nonces.map((nonce, index) => [addressOf(index + 10), nonce]));
-const trouble: LaneTrouble = { code: "awaiting-quorum", detail: "too few", dueAt: new Date(9_000) };
+const trouble: LaneTrouble = { code: "awaiting-quorum", detail: "too few", dueAt: new Date(9_000), misses: 2 };
 
 function view(list: MessageEvent[], context: Partial<LaneContext> = {}) {
-  const found = viewOf(stored(list), () => ({ book: epoch, heads: heads(), ...context }));
+  const found = viewOf(stored(list), () => ({ book: epoch, heads: heads(), retryFailed: true, ...context }));
   assert.ok(found);
   return found;
 }
@@ -48,6 +49,7 @@ describe("view of a message", () => {
   it("says why the last delivery failed and when the next one is due", () => {
     const { reason } = view([e.sent(), e.finalized(), e.attested(), e.started(), e.deliveryFailed()]);
     assert.deepEqual([reason.code, reason.nextAttemptAt], ["intent-reverted", new Date(5_000).toISOString()]);
+    assert.deepEqual([reason.attempt, reason.attempts], [2, attemptsOf("intent-reverted")]);
   });
 
   it("says what the recipient answered, in words", () => {

@@ -105,6 +105,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
     logs: async () => [],
     receipt: async (hash) => receiptOf(hash),
     call: async () => "0x",
+    storage: async () => numberToHex(0, { size: 32 }),
     account: async (address, at) => {
       const nonce = nonceOf(address, typeof at === "bigint" ? Number(at) : height());
       return { balance: balances.get(address) ?? 10n ** 24n, nonce, hasCode: false };

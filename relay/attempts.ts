@@ -1,0 +1,64 @@
+import { toFunctionSelector } from "viem";
+import type { StoredEvent } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import type { MessageEvent } from "./events.ts";
+import { nextAttempt } from "./ramp.ts";
+
+/** What became of the attempts at a message, and when it is tried again by itself. */
+export type Attempts = {
+  /** How many have failed in a row since it was sent, failed at its recipient, or was revived. */
+  readonly misses: number;
+  /** Unix milliseconds of the next retry of a message that failed. */
+  readonly retryAt?: bigint;
+  readonly dead?: { readonly code: string; readonly detail: string; readonly attempts: number };
+  readonly abandoned?: true;
+};
+
+export const noAttempts: Attempts = { misses: 0 };
+
+const deferredSelector = toFunctionSelector("Deferred(bytes32)");
+
+/** True for the failure of a message that an operator holds back: retrying it unasked would undo what was decided. */
+export const isDeferral = (reason: Hex): boolean => reason.startsWith(deferredSelector);
+
+export function evolveAttempts(before: Attempts, event: StoredEvent<MessageEvent>): Attempts {
+  switch (event.type) {
+    case "DeliveryFailed":
+      // What the destination left for later is nobody's failure.
+      return event.data.code === "bucket-empty" ? before : { ...before, misses: before.misses + 1 };
+    case "MessageFailed":
+      return isDeferral(event.data.reason) ? noAttempts : { misses: 0, retryAt: firstRetryAt(event.at) };
+    case "MessageSkipped":
+      return event.data.retryable ? { misses: 0, retryAt: firstRetryAt(event.at) } : noAttempts;
+    case "RetryStarted": {
+      const { retryAt: _retryAt, ...rest } = before;
+      return rest;
+    }
+    case "RetryFailed": {
+      const { retryAt } = event.data;
+      const { retryAt: _before, ...rest } = before;
+      return { ...rest, misses: before.misses + 1, ...(retryAt !== undefined && { retryAt }) };
+    }
+    case "MessageDeadLettered": {
+      const { code, detail, attempts } = event.data;
+      return { misses: before.misses, dead: { code, detail, attempts } };
+    }
+    case "MessageRevived":
+      return { misses: 0, retryAt: event.data.retryAt };
+    case "MessageAbandoned":
+      return { misses: before.misses, abandoned: true };
+    case "MessageSent":
+    case "MessageReorged":
+    case "MessageDelivered":
+      return noAttempts;
+    case "DeliveryReorged":
+      return event.data.undone === "failed" ? noAttempts : before;
+    default:
+      return before;
+  }
+}
+
+function firstRetryAt(at: Date): bigint {
+  const next = nextAttempt("retry-reverts", 1);
+  return BigInt(at.getTime() + (next === "dead" ? 0 : next.delayMs));
+}

@@ -1,0 +1,113 @@
+import type { Db } from "#core/db/db.ts";
+import type { Append, EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { Sender } from "#core/sender/sender.ts";
+import { readDestination } from "./destination.ts";
+import { type MessageEvent, messageStream } from "./events.ts";
+import { historyOf } from "./history.ts";
+import { failureOf } from "./intents.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
+import { foldMessage } from "./message.ts";
+import type { OpenMessage } from "./openMessage.ts";
+import { nextAttempt } from "./ramp.ts";
+import { reasonCodeOf } from "./reasons.ts";
+
+type Failure = { readonly code: string; readonly detail: string };
+
+/** What became of deliveries that were set on their way, and what follows for their messages. */
+export type DeliveryOutcomes = {
+  /** Records deliveries that ended without effect (undefined: look again), or answers those still on their way. */
+  settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint): Promise<Set<string> | undefined>;
+  /** Records that a delivery that begins with these messages has failed, or would: the first one is at fault. */
+  fail(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<void>;
+};
+
+type Deps = {
+  db: Db;
+  store: EventStore;
+  sender: Sender;
+  clock: Clock;
+  log: Log;
+  random(): number;
+};
+
+export function createDeliveryOutcomes({ db, store, sender, clock, log, random }: Deps): DeliveryOutcomes {
+  async function settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint) {
+    const started = open.filter(({ progress }) => progress.delivery && progress.delivery.retryAt === undefined);
+    const byIntent = Map.groupBy(started, ({ progress }) => progress.delivery?.intentId ?? "");
+    const failed: [OpenMessage[], Failure][] = [];
+    const succeeded: OpenMessage[] = [];
+    for (const [intentId, rows] of byIntent) {
+      const status = await sender.find(db, intentId);
+      if (status?.state === "included" || status?.state === "finalized") {
+        if (status.status === "success") succeeded.push(...rows);
+        // A revert needs not be final: delivering once more is harmless.
+        else failed.push([rows, { code: "intent-reverted", detail: `transaction ${status.hash} reverted` }]);
+        continue;
+      }
+      const failure = failureOf(status);
+      if (failure) failed.push([rows, failure]);
+    }
+    const left = await leftBehind(lane, succeeded, head);
+    if (failed.length === 0 && left.length === 0) return new Set(byIntent.keys());
+    const appends = await Promise.all(failed.map(([rows, failure]) => failureAppends(lane, rows, failure)));
+    await db.tx((tx) => store.append(tx, [...appends.flat(), ...left.map((row) => leftAppend(lane, row))]));
+    if (failed.length > 0) log.warn({ lane: laneName(lane), code: failed[0]?.[1].code }, "delivery failed");
+    return undefined;
+  }
+
+  /** Messages whose delivery succeeded without them: the destination's bucket let only those before them through. */
+  async function leftBehind(lane: LaneEnds, rows: readonly OpenMessage[], head: bigint): Promise<OpenMessage[]> {
+    if (rows.every(({ nonce }) => nonce <= head)) return [];
+    // The transaction may have been included after the head was read.
+    const { nonce: fresh, bucket } = await readDestination(lane);
+    // Without a bucket nothing is left behind, and the endpoint that was asked is behind its chain.
+    return bucket ? rows.filter(({ nonce }) => nonce > fresh) : [];
+  }
+
+  function leftAppend({ origin, destination }: LaneEnds, row: OpenMessage): Append {
+    const detail = "the destination took only the messages before it";
+    const attempt = row.progress.delivery?.attempt ?? 1;
+    const data = { origin, destination, attempt, code: "bucket-empty", detail, retryAt: BigInt(clock.now()) };
+    return append(row, [{ type: "DeliveryFailed", data }]);
+  }
+
+  async function failureAppends(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<Append[]> {
+    const [first, ...others] = rows;
+    if (!first) return [];
+    const { origin, destination } = lane;
+    const before = foldMessage(await historyOf(store, db, first.id));
+    const misses = (before?.attempts.misses ?? 0) + 1;
+    const next = nextAttempt(reasonCodeOf(failure.code), misses, random());
+    const retryAt = BigInt(clock.now() + (next === "dead" ? 0 : next.delayMs));
+    const failedEvent = (attempt: number): MessageEvent => ({
+      type: "DeliveryFailed",
+      data: { origin, destination, attempt, ...failure, retryAt },
+    });
+    // What the dry-run refused never began: it counts as an attempt of its own.
+    const isRunning = first.progress.delivery && first.progress.delivery.retryAt === undefined;
+    const attempt = (first.progress.delivery?.attempt ?? 0) + (isRunning ? 0 : 1);
+    const events = [failedEvent(attempt)];
+    if (next === "dead") {
+      events.push({ type: "MessageDeadLettered", data: { origin, destination, ...failure, attempts: misses } });
+      log.error({ lane: laneName(lane), message: first.id, nonce: first.nonce }, "message is a dead letter");
+    }
+    const behind = others.map((row) => append(row, [failedEvent(row.progress.delivery?.attempt ?? 1)]));
+    return [append(first, events), ...behind];
+  }
+
+  const append = (row: OpenMessage, events: readonly MessageEvent[]): Append => ({
+    stream: messageStream(row.id),
+    expected: row.version,
+    events,
+  });
+
+  return {
+    settle,
+    async fail(lane, rows, failure) {
+      const appends = await failureAppends(lane, rows, failure);
+      await db.tx((tx) => store.append(tx, appends));
+    },
+  };
+}

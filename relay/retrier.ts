@@ -1,0 +1,46 @@
+import type { Db } from "#core/db/db.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import type { Log } from "#core/observe/log.ts";
+import { readDestination } from "./destination.ts";
+import { dueRetries } from "./failures.ts";
+import { type LaneEnds, laneName } from "./lane.ts";
+import type { MessageActions } from "./retry.ts";
+
+type Deps = { db: Db; clock: Clock; log: Log; actions: Pick<MessageActions, "retryDue"> };
+
+/** Retries taken in one look. */
+const most = 10;
+/** Milliseconds that a lane rests whose destination is paused or does not answer; no attempt is used up by it. */
+const restMs = 10_000;
+
+/** Takes the due retries of a lane's failed messages, one look at a time; see `createLaneRunner`. */
+export function createRetrier({ db, clock, log, actions }: Deps): { step(lane: LaneEnds): Promise<boolean> } {
+  const restingUntil = new Map<string, number>();
+
+  async function look(lane: LaneEnds): Promise<boolean> {
+    if (lane.hold) return false;
+    const due = await dueRetries(db, lane, clock.now(), most);
+    if (due.length === 0) return false;
+    if ((await readDestination(lane)).isPaused) {
+      restingUntil.set(laneName(lane), clock.now() + restMs);
+      return false;
+    }
+    for (const id of due) await actions.retryDue(id);
+    return due.length === most;
+  }
+
+  return {
+    async step(lane) {
+      if ((restingUntil.get(laneName(lane)) ?? 0) > clock.now()) return false;
+      try {
+        return await look(lane);
+      } catch (error) {
+        if (isLockstepError(error, "conflict")) throw error;
+        log.warn({ err: error, lane: laneName(lane) }, "retries could not be taken");
+        restingUntil.set(laneName(lane), clock.now() + restMs);
+        return false;
+      }
+    },
+  };
+}

@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { encodeErrorResult, numberToHex } from "viem";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import { migrate } from "#core/db/migrate.ts";
+import { createEventStore } from "#core/events/eventStore.ts";
+import { eventMigrations } from "#core/events/migrations.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { fixed } from "#core/kernel/live.ts";
+import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import { relayEvents, relayMigrations, relayProjections } from "#relay";
+import { type MessageEvent, messageStream } from "#relay/events.ts";
+import { createLanes } from "#relay/lane.ts";
+import { createRelayQueries } from "#relay/queries.ts";
+import { attemptsOf } from "#relay/ramp.ts";
+import { createRetrier } from "#relay/retrier.ts";
+import { createMessageActions } from "#relay/retry.ts";
+import { createSettleSweep } from "#relay/sweep.ts";
+import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
+import { sites } from "./gatewayLogs.ts";
+import { book, events as e, hashOf } from "./samples.ts";
+
+const day = 24 * 3_600_000;
+const reverted = new LockstepError("call-reverted", "the call reverts with Rejected(no)");
+
+/** Messages with stories, a destination that takes retries or not, and everything that retries them. */
+async function open(backend: DatabaseBackend, stories: Record<string, readonly MessageEvent[]>, retryFailed = true) {
+  const database = await backend.open();
+  const { db } = database;
+  await migrate(db, [...eventMigrations, ...relayMigrations]);
+  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false };
+  const clock: Clock = { now: () => scene.now, sleep: async () => undefined };
+  const store = createEventStore({
+    ...{ db, log: quietLog, clock, schemas: relayEvents, projections: relayProjections },
+  });
+  const intents = new Map<string, IntentStatus>();
+  const sender: Sender = {
+    submit: async (_tx, requests) => requests.forEach(({ id }) => void intents.set(id, { state: "queued" })),
+    find: async (_from, id) => intents.get(id),
+    findByTransactions: async () => new Map(),
+  };
+  const chain = {
+    ...sites.beta.chain,
+    storage: async (): Promise<Hex> => {
+      if (scene.down) throw new LockstepError("chain-unreachable", "gone");
+      return numberToHex(scene.paused ? 1n << 96n : 0n, { size: 32 });
+    },
+    call: async (): Promise<Hex> => {
+      scene.calls += 1;
+      if (scene.refuses) throw reverted;
+      return "0x";
+    },
+  };
+  const lanes = createLanes({ chains: fixed({ ...sites, beta: { ...sites.beta, chain } }) });
+  const lane = lanes.get({ origin: "alpha", destination: "beta" });
+  const parts = { db, store, sender, lanes, clock, log: quietLog, account: "relayer" };
+  const actions = createMessageActions({ ...parts, retryFailed, random: () => 0.5 });
+  const retrier = createRetrier({ db, clock, log: quietLog, actions });
+  const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed });
+  for (const [id, story] of Object.entries(stories)) {
+    await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
+  }
+  return {
+    ...{ scene, intents, actions, queries, sweep: createSettleSweep({ db, actions }), close: database.close },
+    /** Takes what is due after so many milliseconds. */
+    async pass(ms: number) {
+      scene.now += ms;
+      while (await retrier.step(lane));
+    },
+    reason: async (id = "1") => (await queries.message(id)).reason,
+  };
+}
+
+const failed = (nonce = 1n) => [e.sent(nonce), e.finalized(), e.failed()];
+const deferral = (): MessageEvent => ({
+  ...(e.failed() as Extract<MessageEvent, { type: "MessageFailed" }>),
+  data: {
+    ...(e.failed() as Extract<MessageEvent, { type: "MessageFailed" }>).data,
+    reason: encodeErrorResult({ abi: gatewayAbi, errorName: "Deferred", args: [hashOf(1)] }),
+  },
+});
+
+const skipped = (retryable: boolean): MessageEvent => {
+  const event = e.skipped() as Extract<MessageEvent, { type: "MessageSkipped" }>;
+  return { ...event, data: { ...event.data, retryable } };
+};
+
+await forEachDatabase("a message that failed", (backend) => {
+  type Opened = Awaited<ReturnType<typeof open>>;
+  const each = (
+    name: string,
+    stories: Record<string, readonly MessageEvent[]>,
+    work: (o: Opened) => Promise<void>,
+    retryFailed = true,
+  ) =>
+    it(name, async () => {
+      const o = await open(backend, stories, retryFailed);
+      try {
+        await work(o);
+      } finally {
+        await o.close();
+      }
+    });
+
+  each(
+    "is retried by itself once trying says that it would succeed, and nothing is sent before",
+    { 1: failed() },
+    async (o) => {
+      await o.pass(1_000);
+      assert.equal(o.scene.calls, 0);
+      await o.pass(4_000);
+      assert.deepEqual([o.scene.calls, o.intents.size], [1, 0]);
+      const { code, nextAttemptAt, attempt, attempts, message } = await o.reason();
+      assert.deepEqual([code, attempt, attempts], ["execution-failed", 2, attemptsOf("retry-reverts")]);
+      assert.equal(nextAttemptAt, new Date(o.scene.now + 5_000).toISOString());
+      assert.match(message, /Rejected/);
+      o.scene.refuses = false;
+      await o.pass(10_000);
+      assert.deepEqual([...o.intents.keys()], ["message-1-retry-2"]);
+      assert.equal((await o.queries.message("1")).status, "delivering");
+      // On chain it fails after all: the ramp goes on where it was.
+      o.intents.set("message-1-retry-2", { state: "abandoned", reason: "reverts", detail: "no" });
+      await o.actions.settle("1", "message-1-retry-2");
+      assert.equal((await o.reason()).attempt, 3);
+    },
+  );
+
+  each("is a dead letter after the last attempt, and begins anew when asked", { 1: failed() }, async (o) => {
+    const attempts = attemptsOf("retry-reverts") ?? 0;
+    for (let n = 0; n < attempts + 3; n++) await o.pass(day);
+    assert.equal(o.scene.calls, attempts);
+    const view = await o.queries.message("1");
+    assert.deepEqual([view.status, view.deadLettered, view.reason.code], ["failed", true, "dead-lettered"]);
+    assert.equal(view.reason.nextAttemptAt, undefined);
+    const listed = async (deadLettered: boolean) =>
+      (await o.queries.messages({ deadLettered, limit: 9 })).messages.length;
+    assert.deepEqual([await listed(true), await listed(false)], [1, 0]);
+    await o.actions.retry("1");
+    assert.deepEqual([await listed(true), await listed(false)], [0, 1]);
+    const intent = `message-1-retry-${attempts + 1}`;
+    assert.deepEqual([...o.intents.keys()], [intent]);
+    o.intents.set(intent, { state: "abandoned", reason: "reverts", detail: "no" });
+    await o.actions.settle("1", intent);
+    assert.equal((await o.reason()).attempt, 2);
+  });
+
+  each("is left alone once it is abandoned, until somebody asks", { 1: failed() }, async (o) => {
+    await o.actions.abandon("1");
+    await o.actions.abandon("1");
+    await o.pass(day);
+    assert.deepEqual([o.scene.calls, (await o.reason()).code], [0, "abandoned"]);
+    await o.actions.retry("1");
+    assert.equal((await o.queries.message("1")).status, "delivering");
+    await assert.rejects(o.actions.abandon("1"), (error) => isLockstepError(error, "message-not-failed"));
+  });
+
+  each("uses up no attempt while its destination is paused or does not answer", { 1: failed() }, async (o) => {
+    o.scene.paused = true;
+    await o.pass(60_000);
+    o.scene.paused = false;
+    o.scene.down = true;
+    await o.pass(60_000);
+    assert.equal(o.scene.calls, 0);
+    o.scene.down = false;
+    await o.pass(60_000);
+    assert.deepEqual([o.scene.calls, (await o.reason()).attempt], [1, 2]);
+  });
+
+  each(
+    "is retried only when asked where an operator deferred it",
+    { 1: [e.sent(), e.finalized(), deferral()] },
+    async (o) => {
+      await o.pass(day);
+      assert.deepEqual([o.scene.calls, (await o.reason()).code], [0, "deferred"]);
+      await o.actions.retry("1");
+      assert.equal(o.intents.size, 1);
+    },
+  );
+
+  each(
+    "is retried only when asked where that is configured",
+    { 1: failed() },
+    async (o) => {
+      const { nextAttemptAt } = await o.reason();
+      assert.equal(nextAttemptAt, undefined);
+      await o.actions.retry("1");
+      o.intents.set("message-1-retry-1", { state: "abandoned", reason: "reverts", detail: "no" });
+      await o.actions.settle("1", "message-1-retry-1");
+      const { reason, deadLettered } = await o.queries.message("1");
+      assert.deepEqual([reason.code, reason.nextAttemptAt, deadLettered], ["execution-failed", undefined, false]);
+    },
+    false,
+  );
+
+  each(
+    "is found by lane, recipient, time and code, each message once",
+    { 1: failed(1n), 2: [...failed(2n), e.delivered()], 3: [e.sent(3n), e.finalized(), deferral()], 4: [e.sent(4n)] },
+    async (o) => {
+      const lane = { origin: "alpha", destination: "beta" };
+      assert.deepEqual(await o.actions.retryAll({ origin: "beta", destination: "alpha" }, 10), []);
+      assert.deepEqual(await o.actions.retryAll({ recipient: hashOf(1) }, 10), []);
+      assert.deepEqual(await o.actions.retryAll({ ...lane, from: o.scene.now + 1 }, 10), []);
+      assert.deepEqual(await o.actions.retryAll({ ...lane, code: "deferred" }, 10), ["3"]);
+      assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), ["1"]);
+      assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), []);
+    },
+  );
+
+  each(
+    "whose transaction has ended is noticed without the job that should have told",
+    { 1: [e.submitted()], 2: [...failed(), e.retryStarted()], 3: [e.submitted()] },
+    async (o) => {
+      o.intents.set("message-1-send", { state: "abandoned", reason: "reverts", detail: "no" });
+      o.intents.set("message-2-retry-1", { state: "abandoned", reason: "expired", detail: "late" });
+      o.intents.set("message-3-send", { state: "sent" });
+      await o.sweep();
+      const statuses = await Promise.all(["1", "2", "3"].map(async (id) => (await o.queries.message(id)).status));
+      assert.deepEqual(statuses, ["dropped", "failed", "submitted"]);
+    },
+  );
+
+  each(
+    "after a realignment is retried where it may run, and said never to run where not",
+    { 1: [e.sent(1n), e.finalized(), skipped(true)], 2: [e.sent(2n), e.finalized(), skipped(false)] },
+    async (o) => {
+      assert.deepEqual([(await o.reason("1")).code, (await o.reason("2")).code], ["lane-realigned", "lane-realigned"]);
+      assert.match((await o.reason("2")).message, /does not run/);
+      o.scene.refuses = false;
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-1-retry-1"]);
+    },
+  );
+});
