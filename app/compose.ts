@@ -20,7 +20,7 @@ import { createSender } from "#core/sender/createSender.ts";
 import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
-import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
+import { createRelay, relayEvents, relayMigrations, relayProjections, routeless } from "#relay";
 import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createServiceHttp } from "./api/serviceHttp.ts";
 import { chainConnector, viewChains } from "./chains.ts";
@@ -118,7 +118,7 @@ function createService(
   const home = env.REDIS_URL === undefined ? { connectionString: base.connectionString } : { redisUrl: env.REDIS_URL };
   const queue = createQueue({ log, prefix: config.queuePrefix, ...home });
   const outbox = createOutbox({
-    ...{ name: "jobs", store, db, log, clock },
+    ...{ name: "jobs", store, db, log, clock, except: routeless },
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],
     enqueue: queue.enqueue,
   });

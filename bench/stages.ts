@@ -1,5 +1,5 @@
 import { numberToHex } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { z } from "zod";
 import type { ChainLog } from "#core/chain/chain.ts";
 import { wireLog } from "#core/chain/wire.ts";
@@ -24,7 +24,6 @@ import { appendedInWindows, emptyHead, linksBehind } from "#relay/validator/link
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "#test/relay/gatewayLogs.ts";
 import { epoch } from "#test/relay/samples.ts";
 import { onServer, postgresServer } from "#test/support/databases.ts";
-import { localKey } from "#test/support/localChain.ts";
 import { cpuTimes } from "./relay/processes.ts";
 
 /**
@@ -86,7 +85,7 @@ async function run(): Promise<void> {
   const delivery = createDeliveryWriter({
     ...{ db, store, sender, log, account: "relayer", contents },
   });
-  const account = privateKeyToAccount(localKey(1));
+  const account = privateKeyToAccount(generatePrivateKey());
   const samples = laneOf(Array.from({ length: batch * batches }, (_, n) => numberToHex(n + 1, { size: 32 })));
   let seen = 0n;
   let link = emptyHead;

@@ -59,6 +59,7 @@ import { createSettleSweep } from "./sweep.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export { createGatewayReader } from "./gateway.ts";
+export { routeless } from "./jobs.ts";
 export { type Lane, type LaneSetting, laneName, parseLaneName, type RelayChain, type WayOfDelivery } from "./lane.ts";
 export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";

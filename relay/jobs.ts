@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Job } from "#core/queue/queue.ts";
-import { messageIdOf } from "./events.ts";
+import { type MessageEvent, messageIdOf } from "./events.ts";
 import { sendKind } from "./identity.ts";
 import { deliverKind, headerKind, retryKind } from "./intents.ts";
 import { laneName } from "./lane.ts";
@@ -12,6 +12,9 @@ export const settleJob = "relay.settle";
 const finalizedData = z.object({ origin: z.string(), destination: z.string(), newest: z.boolean() });
 const laneData = z.object({ origin: z.string(), destination: z.string() });
 const intentData = z.object({ kind: z.string(), subject: z.string(), status: z.string().optional() });
+
+/** The one event that every message has, and that asks for nothing: whoever looks for jobs need not read it. */
+export const routeless = ["MessageSent"] as const satisfies readonly MessageEvent["type"][];
 
 /**
  * Messages that became final (the newest of many asks for all of them), headers that arrived, deliveries that were

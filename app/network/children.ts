@@ -17,6 +17,8 @@ export type ChildOptions = {
   readonly script: string;
   readonly args: readonly string[];
   readonly cwd?: string;
+  /** Options of Node itself. */
+  readonly nodeArgs?: readonly string[];
   /** Added to the inherited environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** File that gets its standard error; what it prints on standard output is dropped. */
@@ -31,7 +33,7 @@ export function startChild(options: ChildOptions): Child {
   const child = fork(options.script, options.args, {
     cwd: options.cwd,
     env: { ...inheritedEnv(), ...options.env },
-    execArgv: [...quiet, "--import", endWithParent],
+    execArgv: [...quiet, ...(options.nodeArgs ?? []), "--import", endWithParent],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   child.stderr?.pipe(createWriteStream(options.logFile, { flags: "a" }));

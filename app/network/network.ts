@@ -57,6 +57,8 @@ const validatorNames = ["validator-1", "validator-2", "validator-3"] as const;
 const coin = 10n ** 18n;
 /** A chain of this network keeps nothing, so it is not waited for long. */
 const chainPatienceMs = 2_000;
+/** Left to itself Node lets a process on a big machine hold hundreds of MiB before it looks for what has died. */
+const nodeArgs = ["--max-semi-space-size=8", "--initial-old-space-size=64"];
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** Starts everything and returns when the service is ready. What was started is stopped when a part fails. */
@@ -144,7 +146,7 @@ function createUnits(options: NetworkOptions, layout: Layout, seats: readonly Va
       ...{ name, say: options.say, keepAlive: options.keepAlive ?? false },
       launch: async (extra) => {
         const logFile = layout.log(name);
-        const child = startChild({ name, script: main, args, logFile, env: { ...env, ...extra } });
+        const child = startChild({ name, script: main, args, nodeArgs, logFile, env: { ...env, ...extra } });
         await untilReady(child, { ready: () => isReady(port), logFile, timeoutMs: 60_000 });
         return child;
       },

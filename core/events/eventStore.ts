@@ -55,7 +55,8 @@ export function createEventStore(deps: {
       const events = await read(from, "position = ANY($1::bigint[]) ORDER BY position", [positions.map(String)]);
       return events as StoredEvent<E>[];
     },
-    readAll: (after, limit) => read(db, "position > $1 ORDER BY position LIMIT $2", [after, limit]),
+    readAll: (after, limit, except = []) =>
+      read(db, "position > $1 AND NOT type = ANY($3) ORDER BY position LIMIT $2", [after, limit, except]),
     onAppended: wakers.add,
     async rebuild(projectionName) {
       const projection = projections.find(({ name }) => name === projectionName);

@@ -47,8 +47,8 @@ export type EventStore = {
   loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent<E>[]>>;
   /** The events at these positions, in order. */
   loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]): Promise<StoredEvent<E>[]>;
-  /** Events after a position in global order, never skipping one that commits late. */
-  readAll(after: bigint, limit: number): Promise<StoredEvent[]>;
+  /** Events after a position in global order, without those of some types, never skipping one that commits late. */
+  readAll(after: bigint, limit: number, except?: readonly string[]): Promise<StoredEvent[]>;
   /** Called (coalesced) after events were committed by any process; for waking up, not for data. */
   onAppended(wake: () => void): () => void;
   /** Empties a projection's tables and replays every event into it. */

@@ -12,6 +12,8 @@ export type SubscriptionOptions = {
   readonly log: Log;
   /** Gets events in global order, each at least once. The checkpoint moves after it resolved. */
   handle(events: readonly StoredEvent[]): Promise<void>;
+  /** Types of events that are passed over unread. */
+  readonly except?: readonly string[];
   /** Most events in one batch. */
   readonly batch?: number;
   /** Longest time until a new event is seen when no wake-up arrives, in milliseconds. */
@@ -58,7 +60,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   const step = async () => {
     const from = await position();
-    const events = await store.readAll(from, batch);
+    const events = await store.readAll(from, batch, options.except);
     const last = events.at(-1);
     if (!last) return "idle";
     await options.handle(events);

@@ -55,6 +55,8 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
   const decoded: GatewayLog[] = [];
   let sent: { log: ChainLog; content: Content; fee?: bigint } | undefined;
   let paid: { log: ChainLog; fee: bigint } | undefined;
+  /** An application gives all its messages the same attributes. */
+  const attributesHashes = new Map<string, Hex>();
   for (const log of logs) {
     const name = nameOf.get(log.topics[0] ?? "0x");
     if (sent && !follows(sent.log, log, name)) throw unpaired(sent.log);
@@ -63,7 +65,10 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
         paid = { log, fee: BigInt(wordAt(log.data, 0)) };
         continue;
       case "MessageSent":
-        sent = { log, content: contentOf(log), ...(paid && isNext(paid.log, log) && { fee: paid.fee }) };
+        sent = {
+          ...{ log, content: contentOf(log, attributesHashes) },
+          ...(paid && isNext(paid.log, log) && { fee: paid.fee }),
+        };
         continue;
       case "LaneAppended":
         if (!sent) throw unpaired(log);
@@ -85,13 +90,16 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
 
 // By hand where everything has a fixed place: the library hashes the signature of the event at every log.
 
-function contentOf({ data }: ChainLog): Content {
+function contentOf({ data }: ChainLog, attributesHashes: Map<string, Hex>): Content {
   const [sender, recipient, payload, , attributes] = decodeAbiParameters(sentParameters, data);
+  const spelled = attributes.join();
+  const attributesHash = attributesHashes.get(spelled) ?? hashAttributes(attributes);
+  attributesHashes.set(spelled, attributesHash);
   return {
     sender: decodeInteroperable(sender).address,
     recipient: decodeInteroperable(recipient).address,
     payload,
-    attributesHash: hashAttributes(attributes),
+    attributesHash,
   };
 }
 

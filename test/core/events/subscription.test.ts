@@ -94,6 +94,29 @@ await forEachDatabase("subscription", (backend) => {
       await subscription.stop();
     }));
 
+  it("passes over types that it is told to, and stays behind what comes after them", () =>
+    withItems(async ({ write, store, db }) => {
+      const seen: bigint[] = [];
+      const handle = async (events: readonly StoredEvent[]) =>
+        void seen.push(...events.map(({ position }) => position));
+      const rename = (stream: string, expected: number) =>
+        db.tx((tx) => store.append(tx, [{ stream, expected, events: [{ type: "Renamed", data: { name: "x" } }] }]));
+      await write(4);
+      await rename("s0", 1);
+      await write(1);
+      const subscription = createSubscription({
+        ...{ name: "reader", store, db, log, handle, batch: 3, idleMs: 60_000 },
+        except: ["Deposited"],
+      });
+      subscription.start();
+      await until(() => seen.length === 1);
+      await rename("s1", 1);
+      await until(() => seen.length === 2);
+      assert.deepEqual(seen, [5n, 7n]);
+      await until(async () => (await subscription.position()) === 7n);
+      await subscription.stop();
+    }));
+
   it("turns committed events into jobs and loses none when queueing fails", () =>
     withItems(async ({ write, db, store }) => {
       const queued: string[] = [];
