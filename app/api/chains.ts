@@ -204,14 +204,16 @@ function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView
     finality: typeof finality === "string" ? finality : String(finality.blocks),
     endpoints: access.endpoints().map(endpointView),
     indexer: status?.state ?? "stopped",
-    ...(status?.head !== undefined && { head: status.head }),
-    ...(status?.indexed !== undefined && { indexed: status.indexed }),
-    ...(status?.final !== undefined && { final: status.final }),
-    ...(status?.checked !== undefined && { checked: status.checked }),
-    ...(status?.verified !== undefined && { verified: status.verified }),
+    ...heightsOf(status),
     ...(status?.error && { error: { code: status.error.code, message: status.error.message } }),
     ...(fork && { fork }),
   };
+}
+
+/** The heights that are known; before the first block of a kind they stand right below it, which is no block. */
+function heightsOf({ head, indexed, final, checked, verified }: Partial<IndexerStatus> = {}) {
+  const heights = { head, indexed, final, checked, verified };
+  return Object.fromEntries(Object.entries(heights).filter(([, height]) => height !== undefined && height >= 0n));
 }
 
 function forkOf(status: IndexerStatus | undefined): { number: bigint; hash: Hex } | undefined {

@@ -60,7 +60,7 @@ async function watchExecutions({ chain }: Wallet) {
   };
 }
 
-function quantiles(times: readonly number[]): Quantiles {
+export function quantiles(times: readonly number[]): Quantiles {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number) => Math.round((sorted[Math.floor(sorted.length * share)] ?? 0) * 10) / 10;
   return { p50: at(0.5), p95: at(0.95) };

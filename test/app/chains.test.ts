@@ -19,7 +19,7 @@ const config = chainConfigSchema.parse({
 });
 const entryOf = (name: string): ChainEntry => ({
   ...{ name, settings: config, source: "file", state: "active", revision: 0n },
-  access: {} as ChainAccess,
+  access: { endpoints: () => [] } as unknown as ChainAccess,
 });
 const tooDeep = new LockstepError("reorg-too-deep", "a final block is gone", {
   details: { fork: fork.number, fork_hash: fork.hash },

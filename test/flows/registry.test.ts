@@ -11,7 +11,8 @@ import { openThirdChain, sendPast, type ThirdChain, teachValidators } from "./th
 
 type Message = MessageAnswer & { reason: { code: string } };
 type Problem = { status: number; code: string; field?: string; detail: string; details?: Record<string, unknown> };
-type ChainAnswer = { name: string; source: string; state: string; revision: string; endpoints: { host: string }[] };
+type ChainAnswer = { name: string; source: string; state: string; revision: string; endpoints: { endpoint: string }[] };
+const hostsOf = (chain: ChainAnswer | undefined) => chain?.endpoints.map(({ endpoint }) => endpoint);
 type LaneAnswer = { lane: string; source: string; state: string; revision: string; reason?: { code: string } };
 
 const timeoutMs = 60_000;
@@ -150,10 +151,8 @@ describe("chains and lanes of a service that runs", () => {
     await teachValidators(test.network, "gamma", gamma.settings);
     await sendPast(test.network, test.network.chains.alpha!, gamma);
     const chain = await done<ChainAnswer>("POST", "/v1/chains", added());
-    assert.deepEqual(
-      [chain.source, chain.state, chain.endpoints],
-      ["api", "active", [{ host: new URL(gamma.url).host }]],
-    );
+    assert.deepEqual([chain.source, chain.state], ["api", "active"]);
+    assert.deepEqual(hostsOf(chain), [new URL(gamma.url).host]);
     await until(async () => (await gamma.recorded()) === 1n, "the message that was there", timeoutMs);
     const sent = [
       ["alpha", "gamma"],
@@ -191,9 +190,9 @@ describe("chains and lanes of a service that runs", () => {
     assert.ok(proxy.seen.some(({ method }) => method === "eth_getLogs" || method === "eth_getBlockByNumber"));
     assert.ok(proxy.seen.some(({ method }) => method === "eth_sendRawTransaction"));
     const [alpha] = await chains();
-    assert.deepEqual([alpha?.source, alpha?.endpoints], ["file", [{ host: new URL(proxy.url).host }]]);
+    assert.deepEqual([alpha?.source, hostsOf(alpha)], ["file", [new URL(proxy.url).host]]);
     await done("PATCH", "/v1/chains/alpha", { endpoints: null });
-    assert.deepEqual((await chains())[0]?.endpoints, [{ host: new URL(test.network.chains.alpha!.url).host }]);
+    assert.deepEqual(hostsOf((await chains())[0]), [new URL(test.network.chains.alpha!.url).host]);
   });
 
   it("hold messages of a paused lane, and let them go", async () => {
@@ -289,13 +288,7 @@ describe("chains and lanes of a service that runs", () => {
   it("are as they were after a restart", async () => {
     await done("POST", "/v1/lanes/beta/gamma/pause");
     const shown = async () => ({
-      chains: (await chains()).map(({ name, source, state, revision, endpoints }) => ({
-        name,
-        source,
-        state,
-        revision,
-        endpoints,
-      })),
+      chains: (await chains()).map((chain) => [chain.name, chain.source, chain.state, chain.revision, hostsOf(chain)]),
       lanes: (await lanes()).map(({ lane, source, state, revision }) => ({ lane, source, state, revision })),
     });
     const before = await shown();

@@ -332,7 +332,8 @@ await forEachDatabase("the indexer", (backend) => {
         method === "eth_getLogs" && (params[0] as { fromBlock: string }).fromBlock === numberToHex(after - 1n),
     );
     assert.equal(rereads.length, 20);
-    const growing = delays.filter((ms) => ms > 5);
+    // Between looks that found nothing wrong it rests for a second.
+    const growing = delays.filter((ms) => ms > 5 && ms !== 1_000);
     assert.equal(growing.length, 19);
     assert.deepEqual(
       growing,

@@ -17,13 +17,17 @@ const turnOf: fc.Arbitrary<Turn> = fc.record({
   partly: fc.boolean(),
   restart: fc.constantFrom(false, false, true),
 });
-const last: Turn = { depth: 0, blocks: [1], reads: 5, hides: 0, answers: 0, partly: false, restart: true };
+/** The end of every story: so many blocks that whatever was hidden before is final, which is where it must come to light. */
+const lastTurn = (finality: number): Turn => ({
+  ...{ depth: 0, blocks: [1, ...Array.from({ length: finality }, () => 0)], reads: 5 },
+  ...{ hides: 0, answers: 0, partly: false, restart: true },
+});
 
 type Story = { readonly turns: readonly Turn[]; readonly logWindow: number; readonly finality: number };
 
 /** Follows a chain through its turns until all is told; throws when the story is not the chain's. */
 async function follow(database: OpenDatabase, { turns, logWindow, finality }: Story): Promise<void> {
-  const model = createModelChain([...turns, last], finality);
+  const model = createModelChain([...turns, lastTurn(finality)], finality);
   const history = createHistory(() => [address], { late: true, countUpTo: model.countUpTo, db: database.db });
   const config = { pollMs: 1, startBlock: 0, logWindow, recheckMs: 5 };
   const begin = () => {
