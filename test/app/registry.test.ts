@@ -17,7 +17,7 @@ import { indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
-import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
+import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { until } from "#test/support/until.ts";
 
 const key = "an-endpoint-key";
@@ -53,7 +53,7 @@ function connect(name: string, { chainId, endpoints }: ChainConfig): ChainAccess
 
 const free = { messages: 0, swaps: 0, intents: 0 };
 
-await forEachDatabase("the registry", (backend) => {
+await onDatabase("the registry", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
 

@@ -13,7 +13,7 @@ import { createLanes } from "#relay/lane.ts";
 import { foldMessage } from "#relay/message.ts";
 import { statusOf } from "#relay/progress.ts";
 import { createMessageActions } from "#relay/retry.ts";
-import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
+import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
 import { events as e } from "./samples.ts";
 
@@ -49,7 +49,7 @@ async function open(backend: DatabaseBackend, story: readonly MessageEvent[]) {
 const failed = [e.sent(), e.finalized(), e.failed()];
 const reverts: IntentStatus = { state: "abandoned", reason: "reverts", detail: "UnknownDestination(2)" };
 
-await forEachDatabase("what happens to a single message", (backend) => {
+await onDatabase("what happens to a single message", (backend) => {
   const each = (
     name: string,
     story: readonly MessageEvent[],

@@ -3,7 +3,7 @@ import { after, before, it } from "node:test";
 import type { Hex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { checkpointTypedData } from "#relay/protocol/checkpoint.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { until } from "../support/until.ts";
 import {
   type Harness,
@@ -17,7 +17,7 @@ import {
 } from "./harness.ts";
 import { hashOf } from "./samples.ts";
 
-await forEachDatabase("attestations", (backend) => {
+await onDatabase("attestations", (backend) => {
   let sites: Sites;
   let h: Harness;
   let message: WireMessage;

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { encodeFunctionData, type Hex, parseAbi } from "viem";
 import { createDeployer } from "#app/network/deployer.ts";
 import { redact } from "#core/kernel/redacted.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { localKey } from "../support/localChain.ts";
 import { until } from "../support/until.ts";
 import {
@@ -30,7 +30,7 @@ async function setAccepting(accepting: boolean): Promise<void> {
   await createDeployer({ url: sites.beta.url, key: redact(localKey(0)) }).send(rejecter, data);
 }
 
-await forEachDatabase("delivery", (backend) => {
+await onDatabase("delivery", (backend) => {
   before(async () => {
     sites = await openSites();
     rejecter = await deployMock(sites.beta, "HostileRecipients.sol/RevertingRecipient");

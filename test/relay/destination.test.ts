@@ -7,7 +7,7 @@ import { redact } from "#core/kernel/redacted.ts";
 import { readDestination } from "#relay/destination.ts";
 import { createGatewayReader } from "#relay/gateway.ts";
 import { advancedWord, availableAt, inboundSlots } from "#relay/protocol/laneWord.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { localKey } from "../support/localChain.ts";
 import { until } from "../support/until.ts";
 import {
@@ -50,7 +50,7 @@ const waitsFor = (h: Harness, id: string, code: string) =>
     20_000,
   );
 
-await forEachDatabase("a destination's rules", (backend) => {
+await onDatabase("a destination's rules", (backend) => {
   // What is tested here is the chain; the embedded database is enough for that.
   if (backend.name !== "pglite") return;
   const open: Harness[] = [];

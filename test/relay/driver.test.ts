@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import type { IntentStatus } from "#core/sender/sender.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { sceneCases } from "./laneScene.ts";
 import { hashOf } from "./samples.ts";
 
-await forEachDatabase("the driver of a lane", (backend) => {
+await onDatabase("the driver of a lane", (backend) => {
   const each = sceneCases(backend);
 
   each("sends batches one after the other, a few at a time, each message once", 12, async (o) => {

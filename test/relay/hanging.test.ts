@@ -12,7 +12,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections } from "#relay";
-import { forEachDatabase, quietLog, withDatabase } from "../support/databases.ts";
+import { onDatabase, quietLog, withDatabase } from "../support/databases.ts";
 import { localKey } from "../support/localChain.ts";
 import { failing, startRpcProxy } from "../support/rpcProxy.ts";
 import { until } from "../support/until.ts";
@@ -22,7 +22,7 @@ import { addressOf } from "./samples.ts";
 /** As many as a queue works on at a time, and more. */
 const jobs = 60;
 
-await forEachDatabase("a destination that hangs", (backend) => {
+await onDatabase("a destination that hangs", (backend) => {
   it("holds up no other lane and no worker of the queue", () =>
     withDatabase(backend, async ({ db }) => {
       await migrate(db, [...eventMigrations, ...relayMigrations]);

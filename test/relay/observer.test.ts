@@ -17,7 +17,7 @@ import { laneFigures } from "#relay/laneState.ts";
 import { createRelayObserver } from "#relay/observer.ts";
 import { statusOf } from "#relay/progress.ts";
 import { listRows } from "#relay/readModel.ts";
-import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
+import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "./gatewayLogs.ts";
 import { addressOf } from "./samples.ts";
 
@@ -77,7 +77,7 @@ const missingAfter = (after: bigint | undefined) => (error: unknown) =>
   isLockstepError(error, "logs-missing") && error.retryable && error.details.after === after;
 const three = laneOf(["0x01", "0x02", "0x03"]);
 
-await forEachDatabase("the observer of messages", (backend) => {
+await onDatabase("the observer of messages", (backend) => {
   const each = (name: string, work: (o: Awaited<ReturnType<typeof open>>) => Promise<void>) =>
     it(name, async () => {
       const o = await open(backend);

@@ -13,7 +13,7 @@ import { relayEvents } from "#relay/laneEvents.ts";
 import { createRelayObserver } from "#relay/observer.ts";
 import { statusOf } from "#relay/progress.ts";
 import { listRows } from "#relay/readModel.ts";
-import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
+import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import {
   attemptLog,
   block,
@@ -70,7 +70,7 @@ const realigned = (height: bigint, last: Sample, ...retryable: Sample[]): Indexe
   ],
 });
 
-await forEachDatabase("after a reorganisation deeper than finality", (backend) => {
+await onDatabase("after a reorganisation deeper than finality", (backend) => {
   const each = (name: string, work: (o: Awaited<ReturnType<typeof open>>) => Promise<void>) =>
     it(name, async () => {
       const o = await open(backend);

@@ -9,7 +9,7 @@ import { attemptsOf } from "#relay/ramp.ts";
 import { type ReasonCode, reasonTable } from "#relay/reasons.ts";
 import { createMessageActions } from "#relay/retry.ts";
 import { viewOf } from "#relay/view.ts";
-import { forEachDatabase, quietLog } from "../support/databases.ts";
+import { onDatabase, quietLog } from "../support/databases.ts";
 import { type Rules, type Scene, sceneCases } from "./laneScene.ts";
 import { addressOf, book, events as e, epoch, hashOf, stored } from "./samples.ts";
 
@@ -60,7 +60,7 @@ const waits: readonly [ReasonCode, (scene: Scene["scene"]) => unknown, Rules?, R
   ["dry-run-reverts", (scene) => Object.assign(scene, { dryRun: () => ({ detail: "no" }) }), {}, "delivery-failed"],
 ];
 
-await forEachDatabase("a message that waits", (backend) => {
+await onDatabase("a message that waits", (backend) => {
   const each = sceneCases(backend);
   for (const [code, bring, rules, laneCode = code] of waits) {
     seen.add(code).add(laneCode);

@@ -4,7 +4,7 @@ import { encodeFunctionData, type Hex, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { encodeSendMessage } from "#relay/protocol/calls.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { until } from "../support/until.ts";
 import {
   type Harness,
@@ -21,7 +21,7 @@ import {
 /** Blocks on top of one before it is final. */
 const depth = 6;
 
-await forEachDatabase("a reorganisation before finality", (backend) => {
+await onDatabase("a reorganisation before finality", (backend) => {
   let sites: Sites;
   let h: Harness;
   before(async () => {

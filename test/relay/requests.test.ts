@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { type Harness, openHarness, openSites, type Sites, type WireMessage } from "./harness.ts";
 
 type Problem = { code: string; field?: string; details?: Record<string, unknown> };
 
-await forEachDatabase("requests for messages", (backend) => {
+await onDatabase("requests for messages", (backend) => {
   let sites: Sites;
   let h: Harness;
   before(async () => {

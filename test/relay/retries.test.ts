@@ -18,7 +18,7 @@ import { attemptsOf } from "#relay/ramp.ts";
 import { createRetrier } from "#relay/retrier.ts";
 import { createMessageActions } from "#relay/retry.ts";
 import { createSettleSweep } from "#relay/sweep.ts";
-import { type DatabaseBackend, forEachDatabase, quietLog } from "../support/databases.ts";
+import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
 import { book, events as e, hashOf } from "./samples.ts";
 
@@ -87,7 +87,7 @@ const skipped = (retryable: boolean): MessageEvent => {
   return { ...event, data: { ...event.data, retryable } };
 };
 
-await forEachDatabase("a message that failed", (backend) => {
+await onDatabase("a message that failed", (backend) => {
   type Opened = Awaited<ReturnType<typeof open>>;
   const each = (
     name: string,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { IntentStatus } from "#core/sender/sender.ts";
 import { attemptsOf } from "#relay/ramp.ts";
-import { forEachDatabase } from "../support/databases.ts";
+import { onDatabase } from "../support/databases.ts";
 import { type Scene, sceneCases } from "./laneScene.ts";
 import { addressOf, epoch, hashOf } from "./samples.ts";
 
@@ -11,7 +11,7 @@ const included = (status: "success" | "reverted"): IntentStatus => ({
 const codeOf = async (o: Scene) => (await o.trouble())?.code;
 const second = 1_000;
 
-await forEachDatabase("what a destination allows", (backend) => {
+await onDatabase("what a destination allows", (backend) => {
   const each = sceneCases(backend);
 
   each("is nothing while the lane is paused, and looks become seldom but never end", 2, async (o) => {
@@ -74,7 +74,7 @@ await forEachDatabase("what a destination allows", (backend) => {
   });
 });
 
-await forEachDatabase("a dry-run", (backend) => {
+await onDatabase("a dry-run", (backend) => {
   const each = sceneCases(backend);
 
   each(
@@ -154,7 +154,7 @@ await forEachDatabase("a dry-run", (backend) => {
   );
 });
 
-await forEachDatabase("a quorum that only signed a later message", (backend) => {
+await onDatabase("a quorum that only signed a later message", (backend) => {
   const each = sceneCases(backend);
   each("is used with the ids of the messages up to there", 5, async (o) => {
     o.scene.signed = 0n;
@@ -191,7 +191,7 @@ await forEachDatabase("a quorum that only signed a later message", (backend) => 
   });
 });
 
-await forEachDatabase("the policy", (backend) => {
+await onDatabase("the policy", (backend) => {
   const each = sceneCases(backend);
   const lane = { origin: "alpha", destination: "beta" };
 

@@ -11,7 +11,7 @@ import { historiesOf, historyOf } from "#relay/history.ts";
 import { impliedEvents, type LaneEvent, laneStream, relayEvents } from "#relay/laneEvents.ts";
 import { foldMessage } from "#relay/message.ts";
 import { listRows } from "#relay/readModel.ts";
-import { type DatabaseBackend, forEachDatabase, type OpenDatabase, quietLog } from "../support/databases.ts";
+import { type DatabaseBackend, type OpenDatabase, onDatabase, quietLog } from "../support/databases.ts";
 import { events as samples } from "./samples.ts";
 
 const lane = { origin: "alpha", destination: "beta" };
@@ -101,7 +101,7 @@ async function withTwo(
   }
 }
 
-await forEachDatabase("runs of messages", (backend) => {
+await onDatabase("runs of messages", (backend) => {
   it("change rows as the events that they imply do, step by step and when replayed", () =>
     withTwo(backend, async (one, other) => {
       const [runs, each] = [await openStore(one), await openStore(other)];

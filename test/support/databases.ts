@@ -40,6 +40,16 @@ export async function forEachDatabase(name: string, define: (backend: DatabaseBa
   await onPostgres(name, define);
 }
 
+/**
+ * As `forEachDatabase`, on one database: for what stands on the port that the cases of `core/db` and `core/events` try on
+ * both. PostgreSQL where it answers, because real concurrency shows more; all with LOCKSTEP_TEST_DATABASES=all.
+ */
+export async function onDatabase(name: string, define: (backend: DatabaseBackend) => void): Promise<void> {
+  if (process.env.LOCKSTEP_TEST_DATABASES === "all") return forEachDatabase(name, define);
+  const backend = await openBackend();
+  describe(`${name} on ${backend.name}`, () => define(backend));
+}
+
 /** As `forEachDatabase`, for what only real concurrency shows. */
 export async function onPostgres(name: string, define: (backend: DatabaseBackend) => void): Promise<void> {
   const answers = await postgresAnswers();

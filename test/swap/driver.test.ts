@@ -6,7 +6,7 @@ import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts
 import { createSwapDriver } from "#swap/driver.ts";
 import { dueSwaps } from "#swap/readModel.ts";
 import { createSwapScheduler } from "#swap/scheduler.ts";
-import { forEachDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
+import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { until } from "#test/support/until.ts";
 import { claimed, detected, hexOf, locked, revealStarted, started } from "#test/swap/samples.ts";
 import { swapWorld } from "#test/swap/support.ts";
@@ -14,7 +14,7 @@ import { swapWorld } from "#test/swap/support.ts";
 const bothLocked = [detected("source"), locked("source"), detected("target"), locked("target")];
 const targetClaimed = [...bothLocked, started("claim-target"), revealStarted, claimed("target")];
 
-await forEachDatabase("the swap driver", (backend) => {
+await onDatabase("the swap driver", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createSwapGuards } from "#swap/guards.ts";
-import { forEachDatabase, withDatabase } from "#test/support/databases.ts";
+import { onDatabase, withDatabase } from "#test/support/databases.ts";
 import { detected, hexOf, locked, revealStarted } from "#test/swap/samples.ts";
 import { swapWorld } from "#test/swap/support.ts";
 
@@ -12,7 +12,7 @@ const counterLockBy = 895n;
 const withToken = (leg: string) =>
   `update events set data = jsonb_set(data, '{${leg},asset}', '{"type":"erc20","address":"${hexOf("f", 20)}"}')`;
 
-await forEachDatabase("the last check before a step that cannot be taken back", (backend) => {
+await onDatabase("the last check before a step that cannot be taken back", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
 

@@ -3,14 +3,14 @@ import { it } from "node:test";
 import type { IndexedBlock } from "#core/indexer/observer.ts";
 import { createSwapObserver } from "#swap/observer.ts";
 import { phaseOf } from "#swap/swap.ts";
-import { forEachDatabase, withDatabase } from "#test/support/databases.ts";
+import { onDatabase, withDatabase } from "#test/support/databases.ts";
 import { hexOf, started } from "#test/swap/samples.ts";
 import { blockWith, swapWorld } from "#test/swap/support.ts";
 
 const sourceLock = hexOf("1");
 const targetLock = hexOf("2");
 
-await forEachDatabase("the swap observer", (backend) => {
+await onDatabase("the swap observer", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
 

@@ -4,7 +4,7 @@ import { createChain } from "#core/chain/createChain.ts";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { fixed } from "#core/kernel/live.ts";
-import { forEachDatabase, quietLog } from "../../support/databases.ts";
+import { onDatabase, quietLog } from "../../support/databases.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { deployRinger, type Ringer } from "../../support/tinyContracts.ts";
 import { until } from "../../support/until.ts";
@@ -14,7 +14,7 @@ import { openBench, ringing } from "../sender/support.ts";
 const chainId = 991_008;
 const never = 3_600_000;
 
-await forEachDatabase("who follows a chain that tells about its heads", (backend) => {
+await onDatabase("who follows a chain that tells about its heads", (backend) => {
   let local: LocalChain;
   let ringer: Ringer;
   before(async () => {

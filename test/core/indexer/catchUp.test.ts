@@ -3,7 +3,7 @@ import { it } from "node:test";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { forEachDatabase, quietLog, withDatabase } from "../../support/databases.ts";
+import { onDatabase, quietLog, withDatabase } from "../../support/databases.ts";
 import { until } from "../../support/until.ts";
 import { createLongChain } from "./longChain.ts";
 import { address } from "./modelChain.ts";
@@ -13,7 +13,7 @@ const head = 100_000n;
 const logEvery = 50n;
 const logWindow = 5_000;
 
-await forEachDatabase("catching up", (backend) => {
+await onDatabase("catching up", (backend) => {
   it("with 100,000 blocks tells every log once, through a restart, and keeps no more blocks than a few windows' logs", () =>
     withDatabase({ name: backend.name, open: () => openIndexed(backend) }, async ({ db }) => {
       const long = createLongChain({ head, logEvery, finalityBlocks: 10n, widest: 2_000n });

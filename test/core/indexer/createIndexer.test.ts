@@ -5,7 +5,7 @@ import type { ChainAccess } from "#core/chain/chain.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
-import { forEachDatabase, type OpenDatabase, quietLog } from "../../support/databases.ts";
+import { type OpenDatabase, onDatabase, quietLog } from "../../support/databases.ts";
 import { lyingAboutId } from "../../support/faults.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { failing, type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
@@ -15,7 +15,7 @@ import { accessTo, actualWords, createHistory, type History, openIndexed, record
 
 const chainId = 991_011;
 
-await forEachDatabase("the indexer", (backend) => {
+await onDatabase("the indexer", (backend) => {
   let local: LocalChain;
   let proxy: RpcProxy;
   let ringer: Ringer;

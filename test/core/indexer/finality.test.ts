@@ -4,7 +4,7 @@ import { keccak256, numberToHex, toHex, zeroHash } from "viem";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "../../support/databases.ts";
+import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "../../support/databases.ts";
 import { type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
 import { until } from "../../support/until.ts";
 import { address } from "./modelChain.ts";
@@ -56,7 +56,7 @@ async function startNode() {
   };
 }
 
-await forEachDatabase("finality", (backend) => {
+await onDatabase("finality", (backend) => {
   type Node = Awaited<ReturnType<typeof startNode>>;
   type Finality = Parameters<typeof accessTo>[2];
   type Scene = { node: Node; indexed(): Promise<void>; final(height: bigint): Promise<void>; looks(): Promise<void> };

@@ -10,11 +10,11 @@ import {
   validatorNames,
   type WireMessage,
 } from "../../relay/harness.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
 import { until } from "../../support/until.ts";
 
-await forEachDatabase("a node that hides the logs of a lane for a while, with blocks final at once", (backend) => {
+await onDatabase("a node that hides the logs of a lane for a while, with blocks final at once", (backend) => {
   let sites: Sites;
   let proxy: RpcProxy;
   let h: Harness;

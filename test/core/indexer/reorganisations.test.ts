@@ -3,7 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "../../support/databases.ts";
+import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "../../support/databases.ts";
 import { until } from "../../support/until.ts";
 import { address, createModelChain, type Turn } from "./modelChain.ts";
 import { createHistory, openIndexed, recordedWords } from "./support.ts";
@@ -60,7 +60,7 @@ async function follow(database: OpenDatabase, { turns, logWindow, finality }: St
   }
 }
 
-await forEachDatabase("a chain that reorganises and hides logs, and a service that is restarted", (backend) => {
+await onDatabase("a chain that reorganises and hides logs, and a service that is restarted", (backend) => {
   it("ends with every log of the chain, each told once, whenever what comes", async () => {
     const stories = fc.record({
       turns: fc.array(turnOf, { minLength: 1, maxLength: 8 }),

@@ -3,7 +3,7 @@ import { after, before, it } from "node:test";
 import { keccak256, numberToHex, parseGwei, parseTransaction } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { finalityLag, losingTransactions, type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
 import { deployRinger, type Ringer, revertingWord, ringData, rungTotal } from "../../support/tinyContracts.ts";
@@ -14,7 +14,7 @@ const chainId = 991_021;
 const words = (count: number) => Array.from({ length: count }, (_, index) => BigInt(index + 1));
 const sum = (numbers: readonly bigint[]) => numbers.reduce((total, each) => total + each, 0n);
 
-await forEachDatabase("the sender", (backend) => {
+await onDatabase("the sender", (backend) => {
   let local: LocalChain;
   let proxy: RpcProxy;
   let ringer: Ringer;

@@ -3,7 +3,7 @@ import { after, before, it } from "node:test";
 import { numberToHex, parseEther, parseGwei, parseTransaction } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { IntentRequest } from "#core/sender/sender.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { type RpcProxy, type RpcRule, startRpcProxy } from "../../support/rpcProxy.ts";
 import { deployRinger, type Ringer, ringData, rungTotal } from "../../support/tinyContracts.ts";
@@ -13,7 +13,7 @@ import { assertContiguous, type Bench, openBench, ringing } from "./support.ts";
 const chainId = 991_023;
 const seconds = () => BigInt(Math.floor(Date.now() / 1_000));
 
-await forEachDatabase("the sender and what an account can pay", (backend) => {
+await onDatabase("the sender and what an account can pay", (backend) => {
   let local: LocalChain;
   let proxy: RpcProxy;
   let ringer: Ringer;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { numberToHex, parseGwei, parseTransaction } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { type LocalChain, startLocalChain } from "../../support/localChain.ts";
 import { type RpcProxy, startRpcProxy } from "../../support/rpcProxy.ts";
 import { deployRinger, type Ringer, ringData, rungTotal } from "../../support/tinyContracts.ts";
@@ -12,7 +12,7 @@ import { assertContiguous, type Bench, openBench, ringing } from "./support.ts";
 const chainId = 991_022;
 
 /** A chain that mines only when told, so that transactions wait. */
-await forEachDatabase("the sender before a mempool", (backend) => {
+await onDatabase("the sender before a mempool", (backend) => {
   let local: LocalChain;
   let proxy: RpcProxy;
   let ringer: Ringer;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { isLockstepError } from "#core/kernel/errors.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { modelKeys } from "./modelChain.ts";
 import { openStage, type Stage, wanted } from "./stage.ts";
 
 const alice = modelKeys.address("alice");
 const cheap = 100_000n * 4n * 10n ** 9n;
 
-await forEachDatabase("a pool of accounts", (backend) => {
+await onDatabase("a pool of accounts", (backend) => {
   const scene = (name: string, run: (stage: Stage) => Promise<void>) =>
     it(name, async () => {
       const stage = await openStage(backend, { stuckMs: 2_000 });

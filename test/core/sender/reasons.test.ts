@@ -4,7 +4,7 @@ import { senderCheck } from "#app/api/senderCheck.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { createLog } from "#core/observe/log.ts";
 import type { SendSettings } from "#core/sender/context.ts";
-import { forEachDatabase } from "../../support/databases.ts";
+import { onDatabase } from "../../support/databases.ts";
 import { modelKeys } from "./modelChain.ts";
 import { openStage, type Stage, wanted } from "./stage.ts";
 
@@ -12,7 +12,7 @@ const gwei = 10n ** 9n;
 const alice = modelKeys.address("alice");
 type Settings = Partial<SendSettings>;
 
-await forEachDatabase("why intents wait", (backend) => {
+await onDatabase("why intents wait", (backend) => {
   const scene = (name: string, settings: Settings, run: (stage: Stage, lines: string[]) => Promise<void>) =>
     it(name, async () => {
       const lines: string[] = [];
