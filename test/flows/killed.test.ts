@@ -9,13 +9,16 @@ import { messageRequest, type SwapAnswer, swapRequest } from "./requests.ts";
 
 /** Marks at which the service kills itself with SIGKILL: after a durable write, or after bytes have left. */
 const marks = {
-  swap: ["broadcast/swap.lock-source", "broadcast/swap.lock-target", "broadcast/swap.claim-target"],
+  swap: ["broadcast/swap.claim-target"],
   message: ["broadcast/relay.deliver"],
 };
 /** One home is enough for these: they differ in what is written, not in where. */
 const furtherMarks = {
-  swap: ["signed/swap.claim-target", "broadcast/swap.claim-source"],
-  message: ["signed/relay.deliver"],
+  swap: [
+    ...["broadcast/swap.lock-source", "broadcast/swap.lock-target"],
+    ...["signed/swap.claim-target", "broadcast/swap.claim-source"],
+  ],
+  message: ["indexed/alpha", "signed/relay.deliver", "indexed/beta"],
 };
 const timeoutMs = 60_000;
 
