@@ -36,10 +36,12 @@ export function createFollower(deps: {
   const contradictions = createContradictions(deps);
   let running: Promise<boolean> | undefined;
   let next: Promise<boolean> | undefined;
+  /** The lanes may be others than those that an earlier process left at the cursor. */
+  let looked = false;
 
   async function follow(): Promise<boolean> {
     const cursor = store.cursor(origin);
-    const agreed = await chain.look(cursor?.hash);
+    const agreed = await chain.look(looked ? cursor?.hash : undefined);
     if (agreed) await contradictions.assertHeadersStand();
     if (agreed === "known") return true;
     // A lower height is an endpoint that lags; the vote comes again.
@@ -50,12 +52,16 @@ export function createFollower(deps: {
       .filter(({ from, to }) => !isSame(from, to));
     if (behind.length > 0 && !(await draft(behind, cursor.height + 1n, agreed.height))) {
       const found = await chain.hashAt(cursor.height);
+      // A lane without a head may have begun before the cursor, when this validator did not follow it.
+      const isNew = behind.some(({ from }) => from.nonce === emptyHead.nonce);
+      if (found === cursor.hash && isNew) return begin(agreed);
       if (found === undefined || found === cursor.hash) throw missingLogs(agreed);
       log.warn({ origin, height: cursor.height }, "final history was rewritten, following from the start");
       store.forget(origin);
       return begin(agreed);
     }
     store.record(origin, agreed);
+    looked = true;
     return true;
   }
 
@@ -67,6 +73,7 @@ export function createFollower(deps: {
     else if (!(await draft(ways, startBlock, agreed.height))) throw missingLogs(agreed);
     await contradictions.assertDraftsAgree(agreed.height);
     store.record(origin, agreed, true);
+    looked = true;
     return true;
   }
 

@@ -51,6 +51,15 @@ describe("following a chain", () => {
   /** Leaves this log out of what endpoints answer. */
   let hidden: { nonce: bigint; endpoint: number } | undefined;
   let down: number | undefined;
+  /** A lane that this validator did not follow from the start, with two messages in one block. */
+  const late = { origin: lane.origin, destination: "3-0xcc", destinationChainId: 3 };
+  const lateIds = [hashOf(900_001), hashOf(900_002)] as const;
+  const lateBlock = 5n;
+  const lateHead = {
+    ...{ nonce: 2n, generation: 0 },
+    accumulator: lateIds.reduce((before, id) => nextAccumulator(before, id), emptyHead.accumulator),
+  };
+  let lanes = [lane];
   beforeEach(() => {
     store = createSigningStore(":memory:");
     store.assertSameChain(lane.origin, hashOf(0));
@@ -59,6 +68,7 @@ describe("following a chain", () => {
     largestAnswer = 0;
     hidden = undefined;
     down = undefined;
+    lanes = [lane];
   });
   afterEach(() => store.close());
 
@@ -70,21 +80,24 @@ describe("following a chain", () => {
           .filter(({ nonce }) => !(hidden?.endpoint === index && hidden.nonce === nonce))
           .map(({ nonce, id }) => ({ topics: [appended, word(2), word(nonce), id] }) as unknown as ChainLog);
         largestAnswer = Math.max(largestAnswer, logs.length);
-        return logs;
+        if (lanes.length === 1 || fromBlock > lateBlock || toBlock < lateBlock) return logs;
+        const others = lateIds.map((id, index) => ({ topics: [appended, word(3), word(index + 1), id] }));
+        return [...logs, ...(others as unknown as ChainLog[])];
       },
     }) as unknown as Chain;
+  const headsOf = () => new Map([[2, headOf(history)], ...(lanes.length > 1 ? ([[3, lateHead]] as const) : [])]);
   const chain = {
     endpoints: [endpoint(0), endpoint(1)],
     async look(known: Hex | undefined): Promise<AgreedBlock | "known"> {
       const hash = hashAt(history, history.final);
-      return hash === known ? "known" : { height: history.final, hash, heads: new Map([[2, headOf(history)]]) };
+      return hash === known ? "known" : { height: history.final, hash, heads: headsOf() };
     },
     hashAt: async (height: bigint) => hashAt(history, height),
   } as unknown as AgreedChain;
   let now = 0;
   const follower = () =>
     createFollower({
-      ...{ chain, origin: lane.origin, gateway: addressOf(1), lanes: [lane], startBlock: 1n, logWindow: 4n, store },
+      ...{ chain, origin: lane.origin, gateway: addressOf(1), lanes, startBlock: 1n, logWindow: 4n, store },
       generationOf: async () => generation ?? Promise.reject(new Error("the destination is down")),
       ...{ clock: { now: () => now, sleep: async () => undefined }, log: quietLog },
     });
@@ -132,6 +145,19 @@ describe("following a chain", () => {
     store.forget(lane.origin);
     assert.equal(await follower().look(), false);
     assert.equal(store.head(lane), undefined);
+  });
+
+  it("reads a lane that it learns of late from the lane's beginning, and the others go on", async () => {
+    await follower().look();
+    sign(8n);
+    lanes = [lane, late];
+    // On a quiet chain the cursor is at the final block already.
+    assert.equal(await follower().look(), true);
+    assert.equal(store.head(late)?.accumulator, lateHead.accumulator);
+    assert.equal(store.head(lane)?.nonce, 20n);
+    history = { ...history, final: 14n };
+    assert.equal(await follower().look(), true);
+    assert.deepEqual([store.head(lane)?.nonce, store.head(late)?.nonce], [28n, 2n]);
   });
 
   it("takes over a rewritten history that contradicts no signature", async () => {
