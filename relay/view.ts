@@ -4,6 +4,7 @@ import type { Waiting } from "#core/sender/sender.ts";
 import { isDeferral } from "./attempts.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
+import { retryIntentId } from "./intents.ts";
 import { type LaneHold, laneName } from "./lane.ts";
 import { foldMessage, type Message } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
@@ -93,7 +94,7 @@ function reasonOf(message: Message, context: LaneContext): Reason {
       return waiting(message, context);
     case "delivering":
       return (
-        stalled(context, progress.delivery?.intentId) ?? {
+        stalled(context, intentOf(message)) ?? {
           ...{ code: "delivery-in-progress", message: "the transaction that delivers it is on the way" },
         }
       );
@@ -129,6 +130,10 @@ function failed({ progress, attempts, failure, reason, skipped }: Message, { ret
   if (attempts.retryAt === undefined || !retryFailed) return { code, message };
   return { code, message, ...nextAttempt(attempts.retryAt, attempts.misses, "retry-reverts") };
 }
+
+/** The transaction that is on its way to the destination. */
+const intentOf = ({ id, progress: { retry, delivery } }: Message): string | undefined =>
+  retry?.running ? retryIntentId(id, retry.attempt) : delivery?.intentId;
 
 /** What the transaction that is on its way waits for, where the sender knows. */
 function stalled({ intents }: LaneContext, intentId: string | undefined): Reason | undefined {

@@ -52,6 +52,12 @@ describe("view of a message", () => {
     assert.deepEqual([reason.attempt, reason.attempts], [2, attemptsOf("intent-reverted")]);
   });
 
+  it("says what the transaction of a retry waits for, not that of the delivery before", () => {
+    const story = [e.sent(), e.finalized(), e.attested(), e.started(), e.failed(), e.retryStarted()];
+    const intents = new Map([["message-1-retry-1", { code: "balance-insufficient", detail: "so" } as const]]);
+    assert.equal(view(story, { intents }).reason.code, "balance-insufficient");
+  });
+
   it("says what the recipient answered, in words", () => {
     const abi = parseAbi(["error Error(string)", "error InsufficientGas(uint256,uint256)"]);
     const words = encodeErrorResult({ abi, errorName: "Error", args: ["no thanks"] });
