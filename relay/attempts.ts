@@ -52,7 +52,8 @@ export function evolveAttempts(before: Attempts, event: StoredEvent<MessageEvent
     case "MessageDelivered":
       return noAttempts;
     case "DeliveryReorged":
-      return event.data.undone === "failed" ? noAttempts : before;
+      // Executed once and undone: what had failed before that is tried again, whatever was decided then.
+      return event.data.undone === "failed" ? noAttempts : { misses: 0, retryAt: firstRetryAt(event.at) };
     default:
       return before;
   }

@@ -175,12 +175,14 @@ const outcomesOf = ({ failed, executed, retry }: Progress): Pick<Progress, "fail
 
 /**
  * Without a first attempt there was no retry either. What was final and is gone all the same had a transaction that the
- * sender is done with, so nothing is on its way any more and the next attempt is a new one.
+ * sender is done with, so nothing is on its way any more and the next attempt is a new one. So it is where others had
+ * delivered what was given up here: that it can be delivered was seen, and nobody else may do it again.
  */
 function withoutOutcome(before: Progress, undone: "delivered" | "failed"): Progress {
   const { executed, failed, outcomeId, ...rest } = before;
   const wasFinal = (undone === "delivered" ? executed : failed)?.final === true;
-  const stopped = wasFinal && before.delivery ? { delivery: { ...before.delivery, retryAt: 0n } } : {};
+  const isOver = wasFinal || before.delivery?.retryAt === never;
+  const stopped = isOver && before.delivery ? { delivery: { ...before.delivery, retryAt: 0n } } : {};
   const kept = { ...rest, ...(wasFinal && endRetry(before)) };
   if (undone === "delivered" && failed) return { ...kept, failed, ...(outcomeId && { outcomeId }) };
   return { ...kept, ...stopped };

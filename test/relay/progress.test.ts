@@ -46,6 +46,12 @@ describe("progress of a message", () => {
     assert.equal(status(...started, e.deliveryFailed(1), e.started(2), e.deliveryFailed(1)), "delivering");
   });
 
+  it("is tried anew when others delivered what was given up here and that is reorganised out", () => {
+    const given = [e.sent(), e.finalized(), e.deliveryFailed(1), e.deadLettered(), e.delivered()];
+    const undone = after(...given, e.undone("delivered"));
+    assert.deepEqual([statusOf(undone), undone.delivery?.retryAt], ["final", 0n]);
+  });
+
   it("is failed until a retry succeeds, and failed again when that success is reorganised out", () => {
     const failed = [e.sent(), e.finalized(), e.attested(), e.started(), e.failed(20n)];
     assert.equal(status(...failed), "failed");
