@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
+import type { RetryFilter } from "./failedMessages.ts";
 import { parseLaneName } from "./lane.ts";
 import { messageStatuses } from "./progress.ts";
 import type { RelayQueries } from "./queries.ts";
-import type { MessageActions, RetryFilter } from "./retry.ts";
+import type { MessageActions } from "./retry.ts";
 import {
   attestationSchema,
   laneViewSchema,

@@ -5,7 +5,7 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
-import { type FailureFilter, failedIds } from "./failures.ts";
+import { failedMessages, type RetryFilter } from "./failedMessages.ts";
 import { historyOf } from "./history.ts";
 import { failureOf, retryIntent } from "./intents.ts";
 import { type Lanes, laneName } from "./lane.ts";
@@ -28,9 +28,6 @@ type Deps = {
   random(): number;
 };
 
-/** Which messages to retry: those that failed or were given up, and fit everything that is named. */
-export type RetryFilter = FailureFilter & { readonly recipient?: string | undefined };
-
 /** What happens to a single message outside the lane's order. */
 export type MessageActions = {
   /**
@@ -38,7 +35,10 @@ export type MessageActions = {
    * begins anew. Throws `not-found` or `message-not-failed`.
    */
   retry(id: string): Promise<void>;
-  /** As `retry`, for all that fit, at most so many at a time; answers which. */
+  /**
+   * As `retry`, for all that fit, at most so many at a time; answers which. Messages of lanes that are not served now
+   * are passed over, unless it is their lane that was asked for.
+   */
   retryAll(filter: RetryFilter, limit: number): Promise<string[]>;
   /** No further attempt by itself. Throws `not-found` or `message-not-failed`. */
   abandon(id: string): Promise<void>;
@@ -100,6 +100,18 @@ export function createMessageActions(deps: Deps): MessageActions {
     );
   }
 
+  /** What asking for all that fit writes, for so many of them. */
+  async function revivals(filter: RetryFilter, limit: number) {
+    const isNamed = filter.origin !== undefined && filter.destination !== undefined;
+    const found: { id: string; intent?: IntentRequest; append: Append }[] = [];
+    for await (const message of failedMessages(deps, filter)) {
+      const made = isNamed || isServed(lanes, message) ? revival(message) : undefined;
+      if (made) found.push({ id: message.id, ...made });
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
   /** A retry that failed or would: the next one by the ramp, or none. */
   function missed({ id, progress, attempts }: Message, attempt: number, failure: Failure): MessageEvent[] {
     const { origin, destination } = progress;
@@ -137,16 +149,10 @@ export function createMessageActions(deps: Deps): MessageActions {
       if (wanted) return db.tx((tx) => write(tx, [wanted]));
       throw notFailed(message, "retried");
     },
-    async retryAll({ recipient, ...filter }, limit) {
-      const ids = await failedIds(db, filter, limit);
-      const found = (await Promise.all(ids.map(find))).flatMap((message) => message ?? []);
-      const wanted = found.filter(({ content }) => recipient === undefined || content?.recipient === recipient);
-      const revivals = wanted.flatMap((message) => {
-        const made = revival(message);
-        return made ? [{ id: message.id, ...made }] : [];
-      });
-      if (revivals.length > 0) await db.tx((tx) => write(tx, revivals));
-      return revivals.map(({ id }) => id);
+    async retryAll(filter, limit) {
+      const wanted = await revivals(filter, limit);
+      if (wanted.length > 0) await db.tx((tx) => write(tx, wanted));
+      return wanted.map(({ id }) => id);
     },
     async abandon(id) {
       const message = await load(id);
@@ -189,6 +195,11 @@ export function createMessageActions(deps: Deps): MessageActions {
       await db.tx((tx) => store.append(tx, [appendTo(message, events)]));
     },
   };
+}
+
+function isServed(lanes: Lanes, { progress }: Message): boolean {
+  const lane = lanes.find(progress);
+  return lane !== undefined && lane.hold === undefined;
 }
 
 function notFailed({ progress }: Message, done: string): LockstepError {

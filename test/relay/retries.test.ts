@@ -82,6 +82,8 @@ const deferral = (): MessageEvent => ({
   },
 });
 
+const ofLane = (event: MessageEvent, origin: string) => ({ ...event, data: { ...event.data, origin } }) as MessageEvent;
+
 const skipped = (retryable: boolean): MessageEvent => {
   const event = e.skipped() as Extract<MessageEvent, { type: "MessageSkipped" }>;
   return { ...event, data: { ...event.data, retryable } };
@@ -205,6 +207,46 @@ await onDatabase("a message that failed", (backend) => {
       assert.deepEqual(await o.actions.retryAll({ ...lane, code: "deferred" }, 10), ["3"]);
       assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), ["1"]);
       assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), []);
+    },
+  );
+
+  each(
+    "is found behind any number that do not fit, and those of lanes that are not served are passed over",
+    {
+      ...Object.fromEntries(
+        Array.from({ length: 230 }, (_, index) => [
+          `m${String(index).padStart(3, "0")}`,
+          [ofLane(e.sent(BigInt(index + 1)), "gamma"), ofLane(e.finalized(), "gamma"), ofLane(e.failed(), "gamma")],
+        ]),
+      ),
+      z: failed(),
+    },
+    async (o) => {
+      const { recipient } = (e.sent() as Extract<MessageEvent, { type: "MessageSent" }>).data;
+      await assert.rejects(o.actions.retryAll({ origin: "gamma", destination: "beta" }, 10), /gamma/);
+      assert.deepEqual(await o.actions.retryAll({ recipient }, 10), ["z"]);
+      assert.deepEqual(await o.actions.retryAll({}, 10), []);
+    },
+  );
+
+  each(
+    "is no dead letter once others executed it and that was undone",
+    {
+      1: [e.sent(), e.finalized(), e.deliveryFailed(1), e.deadLettered(), e.delivered(), e.undone()],
+    },
+    async (o) => {
+      assert.equal((await o.queries.message("1")).deadLettered, false);
+      assert.deepEqual((await o.queries.messages({ deadLettered: true, limit: 9 })).messages, []);
+    },
+  );
+
+  each(
+    "is retried by itself again when a retry had executed it and that was undone",
+    { 1: [...failed(), e.retryStarted(), e.delivered(25n), e.undone()] },
+    async (o) => {
+      o.scene.refuses = false;
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-1-retry-2"]);
     },
   );
 
