@@ -154,9 +154,9 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const driver = createLaneDriver({ ...parts, authorities, contents, book, policy, dryRun, maxBatch });
   const runner = createLaneRunner({ driver, log });
   const { retryFailed } = config;
-  const actions = createMessageActions({ ...parts, retryFailed });
+  const actions = createMessageActions({ ...parts, retryFailed, policy });
   const retries = retryFailed
-    ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions }), log })
+    ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions, policy }), log })
     : undefined;
   const sweep = createSettleSweep({ db, actions });
   const scheduler = createLaneScheduler({ db, lanes, runner, retries, sweep, clock, log });

@@ -5,9 +5,16 @@ import type { Log } from "#core/observe/log.ts";
 import { readDestination } from "./destination.ts";
 import { dueRetries } from "./failures.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
+import type { Policy } from "./policy.ts";
 import type { MessageActions } from "./retry.ts";
 
-type Deps = { db: Db; clock: Clock; log: Log; actions: Pick<MessageActions, "retryDue"> };
+type Deps = {
+  db: Db;
+  clock: Clock;
+  log: Log;
+  actions: Pick<MessageActions, "retryDue">;
+  policy: Pick<Policy, "deniesLane">;
+};
 
 /** Retries taken in one look. */
 const most = 10;
@@ -15,11 +22,11 @@ const most = 10;
 const restMs = 10_000;
 
 /** Takes the due retries of a lane's failed messages, one look at a time; see `createLaneRunner`. */
-export function createRetrier({ db, clock, log, actions }: Deps): { step(lane: LaneEnds): Promise<boolean> } {
+export function createRetrier({ db, clock, log, actions, policy }: Deps): { step(lane: LaneEnds): Promise<boolean> } {
   const restingUntil = new Map<string, number>();
 
   async function look(lane: LaneEnds): Promise<boolean> {
-    if (lane.hold) return false;
+    if (lane.hold || policy.deniesLane(lane)) return false;
     const due = await dueRetries(db, lane, clock.now(), most);
     if (due.length === 0) return false;
     if ((await readDestination(lane)).isPaused) {

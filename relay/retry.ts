@@ -8,8 +8,9 @@ import { type MessageEvent, messageStream } from "./events.ts";
 import { failedMessages, type RetryFilter } from "./failedMessages.ts";
 import { historyOf } from "./history.ts";
 import { failureOf, retryIntent } from "./intents.ts";
-import { type Lanes, laneName } from "./lane.ts";
+import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { type Failure, foldMessage, type Message } from "./message.ts";
+import type { Policy } from "./policy.ts";
 import { statusOf } from "./progress.ts";
 import { nextAttempt } from "./ramp.ts";
 import { reasonCodeOf } from "./reasons.ts";
@@ -24,6 +25,7 @@ type Deps = {
   account: string;
   /** Whether failed messages are retried without being asked. */
   retryFailed: boolean;
+  policy: Pick<Policy, "denial">;
   /** From 0 to 1; spreads attempts that failed together. */
   random(): number;
 };
@@ -42,7 +44,10 @@ export type MessageActions = {
   retryAll(filter: RetryFilter, limit: number): Promise<string[]>;
   /** No further attempt by itself. Throws `not-found` or `message-not-failed`. */
   abandon(id: string): Promise<void>;
-  /** Takes the due retry of a failed message: tried without sending first, which costs nothing. */
+  /**
+   * Takes the due retry of a failed message: tried without sending first, which costs nothing. One that policy denies,
+   * which others have delivered, is abandoned.
+   */
   retryDue(id: string): Promise<void>;
   /** Notes that a transaction of the message (its sending or a retry) has ended without effect. */
   settle(id: string, intentId: string): Promise<void>;
@@ -112,6 +117,12 @@ export function createMessageActions(deps: Deps): MessageActions {
     return found;
   }
 
+  async function abandon(message: Message): Promise<void> {
+    const { origin, destination } = message.progress;
+    const abandoned: MessageEvent = { type: "MessageAbandoned", data: { origin, destination } };
+    await db.tx((tx) => store.append(tx, [appendTo(message, [abandoned])]));
+  }
+
   /** A retry that failed or would: the next one by the ramp, or none. */
   function missed({ id, progress, attempts }: Message, attempt: number, failure: Failure): MessageEvent[] {
     const { origin, destination } = progress;
@@ -130,18 +141,6 @@ export function createMessageActions(deps: Deps): MessageActions {
     return [{ type: "RetryFailed", data }, dead];
   }
 
-  /** Why a retry would fail now; undefined when it would not. */
-  async function wouldFail({ progress }: Message, { call, gas }: IntentRequest): Promise<Failure | undefined> {
-    if (!("to" in call)) return undefined;
-    try {
-      await lanes.get(progress).to.chain.call({ ...call, gas }, "pending");
-      return undefined;
-    } catch (error) {
-      if (!isLockstepError(error, "call-reverted")) throw error;
-      return { code: "retry-reverts", detail: error.message };
-    }
-  }
-
   return {
     async retry(id) {
       const message = await load(id);
@@ -156,19 +155,17 @@ export function createMessageActions(deps: Deps): MessageActions {
     },
     async abandon(id) {
       const message = await load(id);
-      const { origin, destination } = message.progress;
       if (statusOf(message.progress) !== "failed") throw notFailed(message, "abandoned");
-      if (message.attempts.abandoned) return;
-      const abandoned: MessageEvent = { type: "MessageAbandoned", data: { origin, destination } };
-      await db.tx((tx) => store.append(tx, [appendTo(message, [abandoned])]));
+      if (!message.attempts.abandoned) await abandon(message);
     },
     async retryDue(id) {
       const message = await load(id);
       const { retryAt } = message.attempts;
       if (statusOf(message.progress) !== "failed" || retryAt === undefined || retryAt > BigInt(clock.now())) return;
       const { origin, destination } = message.progress;
+      if (message.content && deps.policy.denial(message.content)) return abandon(message);
       const { intent, attempt } = intentOf(message);
-      const failure = await wouldFail(message, intent);
+      const failure = await wouldFail(lanes.get(message.progress), intent);
       const started: MessageEvent = {
         type: "RetryStarted",
         data: { origin, destination, intentId: intent.id, attempt },
@@ -195,6 +192,18 @@ export function createMessageActions(deps: Deps): MessageActions {
       await db.tx((tx) => store.append(tx, [appendTo(message, events)]));
     },
   };
+}
+
+/** Why a retry would fail now; undefined when it would not. */
+async function wouldFail({ to }: LaneEnds, { call, gas }: IntentRequest): Promise<Failure | undefined> {
+  if (!("to" in call)) return undefined;
+  try {
+    await to.chain.call({ ...call, gas }, "pending");
+    return undefined;
+  } catch (error) {
+    if (!isLockstepError(error, "call-reverted")) throw error;
+    return { code: "retry-reverts", detail: error.message };
+  }
 }
 
 function isServed(lanes: Lanes, { progress }: Message): boolean {

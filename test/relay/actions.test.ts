@@ -15,7 +15,7 @@ import { statusOf } from "#relay/progress.ts";
 import { createMessageActions } from "#relay/retry.ts";
 import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
-import { events as e } from "./samples.ts";
+import { events as e, openPolicy } from "./samples.ts";
 
 /** One message with a story, and intents that end as told. */
 async function open(backend: DatabaseBackend, story: readonly MessageEvent[]) {
@@ -40,6 +40,7 @@ async function open(backend: DatabaseBackend, story: readonly MessageEvent[]) {
     ...{ intents, submitted, close: database.close },
     actions: createMessageActions({
       ...{ db, store, sender, lanes, account: "relayer", clock, log: quietLog, retryFailed: true, random: () => 0.5 },
+      policy: openPolicy,
     }),
     status: async () => statusOf((await load()).progress),
     failure: async () => (await load()).failure,

@@ -11,7 +11,7 @@ import { createMessageActions } from "#relay/retry.ts";
 import { viewOf } from "#relay/view.ts";
 import { onDatabase, quietLog } from "../support/databases.ts";
 import { type Rules, type Scene, sceneCases } from "./laneScene.ts";
-import { addressOf, book, events as e, epoch, hashOf, stored } from "./samples.ts";
+import { addressOf, book, events as e, epoch, hashOf, openPolicy, stored } from "./samples.ts";
 
 type View = {
   status: string;
@@ -24,7 +24,7 @@ async function serve(o: Scene) {
   const { db, store, sender, lanes, clock } = o;
   const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed: true });
   const parts = { db, store, sender, lanes, clock, log: quietLog, account: "relayer", retryFailed: true };
-  const actions = createMessageActions({ ...parts, random: () => 0.5 });
+  const actions = createMessageActions({ ...parts, policy: openPolicy, random: () => 0.5 });
   const http = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "" });
   const requester = { request: async () => "" };
   await createRelayRoutes({ requester, actions, queries, receive: async () => undefined })(http);
@@ -97,7 +97,7 @@ await onDatabase("a message that waits", (backend) => {
     const queries = createRelayQueries({ ...o, sender: {}, book, retryFailed: true });
     const [id] = (await queries.messages({ deadLettered: true, limit: 5 })).messages.map((view) => view.id);
     const parts = { account: "relayer", log: quietLog, retryFailed: true, random: () => 0.5 };
-    await createMessageActions({ ...o, ...parts }).retry(id ?? "");
+    await createMessageActions({ ...o, ...parts, policy: openPolicy }).retry(id ?? "");
     await o.drive();
     assert.deepEqual([(await api.message()).reason.code, o.ids().length], ["delivery-in-progress", 1]);
   });

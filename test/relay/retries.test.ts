@@ -20,7 +20,7 @@ import { createMessageActions } from "#relay/retry.ts";
 import { createSettleSweep } from "#relay/sweep.ts";
 import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
-import { book, events as e, hashOf } from "./samples.ts";
+import { book, events as e, hashOf, openPolicy } from "./samples.ts";
 
 const day = 24 * 3_600_000;
 const reverted = new LockstepError("call-reverted", "the call reverts with Rejected(no)");
@@ -30,7 +30,7 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
   const database = await backend.open();
   const { db } = database;
   await migrate(db, [...eventMigrations, ...relayMigrations]);
-  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false };
+  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false, denied: "" };
   const clock: Clock = { now: () => scene.now, sleep: async () => undefined };
   const store = createEventStore({
     ...{ db, log: quietLog, clock, schemas: relayEvents, projections: relayProjections },
@@ -56,8 +56,13 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
   const lanes = createLanes({ chains: fixed({ ...sites, beta: { ...sites.beta, chain } }) });
   const lane = lanes.get({ origin: "alpha", destination: "beta" });
   const parts = { db, store, sender, lanes, clock, log: quietLog, account: "relayer" };
-  const actions = createMessageActions({ ...parts, retryFailed, random: () => 0.5 });
-  const retrier = createRetrier({ db, clock, log: quietLog, actions });
+  const policy = {
+    ...openPolicy,
+    deniesLane: () => scene.denied === "lane",
+    denial: ({ sender }: { sender: Hex }) => (scene.denied === sender ? "no" : undefined),
+  };
+  const actions = createMessageActions({ ...parts, policy, retryFailed, random: () => 0.5 });
+  const retrier = createRetrier({ db, clock, log: quietLog, actions, policy });
   const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed });
   for (const [id, story] of Object.entries(stories)) {
     await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
@@ -156,6 +161,19 @@ await onDatabase("a message that failed", (backend) => {
     await o.actions.retry("1");
     assert.equal((await o.queries.message("1")).status, "delivering");
     await assert.rejects(o.actions.abandon("1"), (error) => isLockstepError(error, "message-not-failed"));
+  });
+
+  each("is not retried by itself where policy denies it, though others delivered it", { 1: failed() }, async (o) => {
+    o.scene.refuses = false;
+    o.scene.denied = "lane";
+    await o.pass(day);
+    assert.deepEqual([o.scene.calls, (await o.reason()).code], [0, "execution-failed"]);
+    o.scene.denied = (await o.queries.message("1")).sender;
+    await o.pass(day);
+    await o.pass(day);
+    assert.deepEqual([o.scene.calls, o.intents.size, (await o.reason()).code], [0, 0, "abandoned"]);
+    await o.actions.retry("1");
+    assert.equal(o.intents.size, 1);
   });
 
   each("uses up no attempt while its destination is paused or does not answer", { 1: failed() }, async (o) => {

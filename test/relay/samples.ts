@@ -2,6 +2,7 @@ import { keccak256, numberToHex } from "viem";
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { MessageEvent } from "#relay/events.ts";
+import type { Policy } from "#relay/policy.ts";
 import type { QuorumSet } from "#relay/protocol/quorum.ts";
 import type { ValidatorBook, ValidatorEpoch, ValidatorInfo } from "#relay/validators.ts";
 
@@ -125,4 +126,10 @@ export const book: ValidatorBook = {
   read: async () => ({ valid: () => [epoch], newest: () => epoch }),
   changed: () => undefined,
   named: validators,
+};
+
+/** Denies nothing. */
+export const openPolicy: Pick<Policy, "denial" | "deniesLane"> = {
+  denial: () => undefined,
+  deniesLane: () => false,
 };
