@@ -21,6 +21,22 @@ export const failureMigrations: readonly Migration[] = [
   },
 ];
 
+/**
+ * Messages that had failed before there was a table of failures. None is retried by itself: when and why they failed is
+ * only in their events.
+ */
+export const olderFailureMigrations: readonly Migration[] = [
+  {
+    id: "relay/019-older-failures",
+    sql: `
+      INSERT INTO relay_failures (id, origin, destination, code, failed_at, misses, retry_at, dead, abandoned)
+      SELECT id, origin, destination, 'execution-failed', (extract(epoch FROM now()) * 1000)::bigint, 0, NULL, false, false
+        FROM relay_messages WHERE failed_block IS NOT NULL AND executed_block IS NULL
+      ON CONFLICT DO NOTHING;
+    `,
+  },
+];
+
 type Row = {
   id: string;
   origin: string;

@@ -23,7 +23,7 @@ import { destinationMigrations } from "./destination.ts";
 import { createLaneDriver } from "./driver.ts";
 import { createDryRun } from "./dryRun.ts";
 import { evidenceMigrations } from "./evidence.ts";
-import { failureMigrations, failureProjection } from "./failures.ts";
+import { failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -78,6 +78,7 @@ export const relayMigrations: readonly Migration[] = [
   ...headerMigrations,
   ...failureMigrations,
   ...destinationMigrations,
+  ...olderFailureMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 

@@ -12,6 +12,7 @@ import { fixed } from "#core/kernel/live.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayEvents, relayMigrations, relayProjections } from "#relay";
 import { type MessageEvent, messageStream } from "#relay/events.ts";
+import { failedPlaces } from "#relay/failures.ts";
 import { createLanes } from "#relay/lane.ts";
 import { createRelayQueries } from "#relay/queries.ts";
 import { attemptsOf } from "#relay/ramp.ts";
@@ -267,6 +268,28 @@ await onDatabase("a message that failed", (backend) => {
       assert.deepEqual([...o.intents.keys()], ["message-1-retry-2"]);
     },
   );
+
+  it("before there was a table of failures is in it afterwards", async () => {
+    const { db, close } = await backend.open();
+    const first = relayMigrations.findIndex(({ id }) => id === "relay/005-failures");
+    try {
+      await migrate(db, [...eventMigrations, ...relayMigrations.slice(0, first)]);
+      const columns = "id, version, position, origin, destination, status, submitted, dropped, sent_final, attested";
+      const finals = "failed_final, executed_final, retry_running, failed_block, executed_block";
+      await db.query(
+        `INSERT INTO relay_messages (${columns}, ${finals}) VALUES
+           ('failed', 3, 1, 'alpha', 'beta', 'failed', false, false, true, false, true, false, false, 7, NULL),
+           ('retried', 5, 4, 'alpha', 'beta', 'delivered', false, false, true, false, true, false, false, 7, 9)`,
+      );
+      await migrate(db, [...eventMigrations, ...relayMigrations]);
+      assert.deepEqual(
+        (await failedPlaces(db, {}, undefined, 9)).map(({ id }) => id),
+        ["failed"],
+      );
+    } finally {
+      await close();
+    }
+  });
 
   each(
     "whose transaction has ended is noticed without the job that should have told",
