@@ -6,6 +6,7 @@ import type { Db } from "#core/db/db.ts";
 import { assertSameChain } from "#core/indexer/sameChain.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { isRetryable } from "#core/kernel/errors.ts";
+import { toJson } from "#core/kernel/json.ts";
 import { createLive, type Live } from "#core/kernel/live.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
@@ -77,8 +78,9 @@ function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): 
     if (chains.entries().length > 0 && newest(read) === newest(words)) return;
     const merged = mergeChains(config.chains, read);
     const nextLanes = mergeLanes(config.relay.lanes, merged, read);
+    const nextChains = new Map([...merged].map(([name, setting]) => [name, entryOf(setting)]));
     words = read;
-    chains.set(new Map([...merged].map(([name, setting]) => [name, entryOf(setting)])));
+    chains.set(nextChains);
     lanes.set(new Map([...nextLanes].map(([name, lane]) => [name, unlessEqual(lanes.get(name), lane)])));
     log.info({ revision: newest(read), chains: chains.entries().length, lanes: nextLanes.size }, "registry read");
   }
@@ -86,7 +88,7 @@ function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): 
   function entryOf(setting: ChainSetting): ChainEntry {
     const { name, settings } = setting;
     const before = chains.get(name);
-    const same = before !== undefined && JSON.stringify(before.settings) === JSON.stringify(settings);
+    const same = before !== undefined && toJson(before.settings) === toJson(settings);
     if (same && before.state === setting.state && before.revision === setting.revision) return before;
     return { ...setting, settings: same ? before.settings : settings, access: accessTo(name, settings, same) };
   }

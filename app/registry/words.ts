@@ -1,6 +1,6 @@
 import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Json } from "#core/kernel/json.ts";
+import { type Json, toJson } from "#core/kernel/json.ts";
 import { type Lane, type LaneSetting, laneName, parseLaneName, type WayOfDelivery } from "#relay";
 
 export type Kind = "chain" | "lane";
@@ -49,11 +49,14 @@ export function mergeChains(
     const before = source === "file" ? merged.get(name) : undefined;
     // About a chain that is no longer in the file; when one is removed, all of its settings are kept.
     if (source === "file" && before === undefined && state !== "removed") continue;
-    const settings = parseSettings(name, { ...before?.settings, ...said });
+    const settings = parseSettings(name, { ...(before && spell(before.settings)), ...said });
     merged.set(name, { name, settings, source, state, revision });
   }
   return merged;
 }
+
+/** Settings as file and API spell them: amounts, bigints in code, are decimal strings there. */
+export const spell = (settings: object): Record<string, Json> => JSON.parse(toJson(settings)) as Record<string, Json>;
 
 function parseSettings(name: string, given: unknown): ChainConfig {
   const result = chainConfigSchema.safeParse(given);

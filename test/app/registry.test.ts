@@ -119,6 +119,29 @@ await onDatabase("the registry", (backend) => {
   );
 
   it(
+    "keeps amounts of wei among the settings, of the file and of the API, through every word and a restart",
+    inWorld(async ({ another }) => {
+      const alpha = chain(1, { feeCeilings: { default: "7" }, balanceAlarms: { relayer: { wei: "8" } } });
+      const edited = { alpha, beta: chain(2) };
+      const world = await another(edited);
+      await world.changes.setChain("alpha", "paused");
+      assert.equal(world.registry.chains.get("alpha")?.state, "paused");
+      await world.changes.changeChain("beta", { feeCeilings: { default: 9n } });
+      await world.changes.changeChain("beta", { pollMs: 77 });
+      await world.changes.addChain("gamma", chain(3, { feeCeilings: { default: "10" } }));
+      const ceilings = (each: typeof world) =>
+        ["alpha", "beta", "gamma"].map((name) => each.settings(name)?.feeCeilings.default);
+      for (const each of [world, await another(edited)]) {
+        assert.deepEqual(ceilings(each), [7n, 9n, 10n]);
+        assert.deepEqual(each.settings("alpha")?.balanceAlarms.relayer, { wei: 8n });
+      }
+      await world.changes.removeChain("alpha", false);
+      await world.changes.addChain("alpha", alpha);
+      assert.deepEqual(ceilings(await another(edited)), [7n, 9n, 10n]);
+    }),
+  );
+
+  it(
     "removes nothing that is in use, and passes over messages alone",
     inWorld(async ({ one, used }) => {
       Object.assign(used, { messages: 2, swaps: 1 });
