@@ -3,7 +3,7 @@ import { type ChainHandle, createChainHandle } from "#core/chain/handle.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
-import { assertSameChain } from "#core/indexer/sameChain.ts";
+import { assertGenesis, rememberedGenesis } from "#core/indexer/sameChain.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { isRetryable } from "#core/kernel/errors.ts";
 import { toJson } from "#core/kernel/json.ts";
@@ -49,18 +49,29 @@ type Deps = {
 const lookEveryMs = 5_000;
 
 /**
- * Reads the registry and checks that every chain is the one it was. A paused chain may be out of reach: whatever is
- * asked of it later is checked then. Throws `config-invalid`, `chain-id-mismatch`, `chain-replaced`, `chain-unreachable`.
+ * Reads the registry and checks that every chain is the one it was. One that is paused, or that was there before, may be
+ * out of reach, or it would keep the others from being served: whatever is asked of it later is checked then. Throws
+ * `config-invalid`, `chain-id-mismatch`, `chain-replaced`, and `chain-unreachable` for a chain that was never seen.
  */
 export async function openRegistry(deps: Deps): Promise<Registry> {
-  const { config, db } = deps;
+  const { config, db, log } = deps;
   await noteChains(db, Object.keys(config.chains));
   const registry = createRegistry(deps);
   await registry.reload();
   const active = registry.chains.entries().filter(([, { state }]) => state === "active");
-  await Promise.all(active.map(([, { access }]) => access.verifyIdentity()));
-  for (const [, { access }] of active) await assertSameChain(db, access);
+  await Promise.all(active.map(([, { access }]) => assertSameChain(db, access, log)));
   return registry;
+}
+
+async function assertSameChain(db: Db, chain: ChainAccess, log: Log): Promise<void> {
+  const known = await rememberedGenesis(db, chain.name);
+  try {
+    await chain.verifyIdentity();
+    if (known !== undefined) await assertGenesis(chain, known);
+  } catch (error) {
+    if (known === undefined || !isRetryable(error)) throw error;
+    log.warn({ err: error, chain: chain.name }, "chain is out of reach, going on without it");
+  }
 }
 
 function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): Registry {
