@@ -130,22 +130,29 @@ export type FailureFilter = {
   readonly to?: number | undefined;
 };
 
-/** Messages that failed or were given up and that nobody has executed since, oldest first. */
-export async function failedIds(from: Queryable, filter: FailureFilter, limit: number): Promise<string[]> {
-  const rows = await from.query<{ id: string }>(
-    `SELECT f.id FROM relay_failures f JOIN relay_messages m USING (id)
+export type FailedPlace = { readonly id: string; readonly failed_at: bigint };
+
+/** Messages that failed or were given up and that nobody has executed since, oldest first, from behind a place on. */
+export function failedPlaces(
+  from: Queryable,
+  filter: FailureFilter,
+  limit: number,
+  after?: FailedPlace,
+): Promise<FailedPlace[]> {
+  return from.query<FailedPlace>(
+    `SELECT f.id, f.failed_at FROM relay_failures f JOIN relay_messages m USING (id)
       WHERE (m.status = 'failed' OR f.dead AND m.executed_block IS NULL AND NOT m.retry_running)
         AND m.status <> 'dropped'
         AND ($1::text IS NULL OR f.origin = $1) AND ($2::text IS NULL OR f.destination = $2)
         AND ($3::text IS NULL OR f.code = $3) AND ($4::bigint IS NULL OR f.failed_at >= $4)
         AND ($5::bigint IS NULL OR f.failed_at <= $5)
+        AND ($7::bigint IS NULL OR (f.failed_at, f.id) > ($7, $8))
       ORDER BY f.failed_at, f.id LIMIT $6`,
     [
       ...[filter.origin ?? null, filter.destination ?? null, filter.code ?? null],
-      ...[filter.from ?? null, filter.to ?? null, limit],
+      ...[filter.from ?? null, filter.to ?? null, limit, after?.failed_at ?? null, after?.id ?? null],
     ],
   );
-  return rows.map(({ id }) => id);
 }
 
 /** Messages that wait for a transaction of their own: for their sending, or for the retry of this number. */

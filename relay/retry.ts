@@ -5,10 +5,10 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
-import { type FailureFilter, failedIds } from "./failures.ts";
+import { type FailedPlace, type FailureFilter, failedPlaces } from "./failures.ts";
 import { historyOf } from "./history.ts";
 import { failureOf, retryIntent } from "./intents.ts";
-import { type Lanes, laneName } from "./lane.ts";
+import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { type Failure, foldMessage, type Message } from "./message.ts";
 import { statusOf } from "./progress.ts";
 import { nextAttempt } from "./ramp.ts";
@@ -38,7 +38,10 @@ export type MessageActions = {
    * begins anew. Throws `not-found` or `message-not-failed`.
    */
   retry(id: string): Promise<void>;
-  /** As `retry`, for all that fit, at most so many at a time; answers which. */
+  /**
+   * As `retry`, for all that fit, at most so many at a time; answers which. Those of lanes that are paused or not served
+   * stand in nobody's way, unless it is their lane that is named.
+   */
   retryAll(filter: RetryFilter, limit: number): Promise<string[]>;
   /** No further attempt by itself. Throws `not-found` or `message-not-failed`. */
   abandon(id: string): Promise<void>;
@@ -138,13 +141,21 @@ export function createMessageActions(deps: Deps): MessageActions {
       throw notFailed(message, "retried");
     },
     async retryAll({ recipient, ...filter }, limit) {
-      const ids = await failedIds(db, filter, limit);
-      const found = (await Promise.all(ids.map(find))).flatMap((message) => message ?? []);
-      const wanted = found.filter(({ content }) => recipient === undefined || content?.recipient === recipient);
-      const revivals = wanted.flatMap((message) => {
-        const made = revival(message);
-        return made ? [{ id: message.id, ...made }] : [];
-      });
+      const fits = ({ progress, content }: Message) =>
+        (recipient === undefined || content?.recipient === recipient) &&
+        (filter.origin !== undefined || isOpen(lanes.find(progress)));
+      const revivals: ({ id: string } & NonNullable<ReturnType<typeof revival>>)[] = [];
+      for (let after: FailedPlace | undefined; revivals.length < limit; ) {
+        const places = await failedPlaces(db, filter, limit, after);
+        const found = (await Promise.all(places.map(({ id }) => find(id)))).flatMap((message) => message ?? []);
+        const made = found.filter(fits).flatMap((message) => {
+          const revived = revival(message);
+          return revived ? [{ id: message.id, ...revived }] : [];
+        });
+        revivals.push(...made.slice(0, limit - revivals.length));
+        after = places.at(-1);
+        if (places.length < limit) break;
+      }
       if (revivals.length > 0) await db.tx((tx) => write(tx, revivals));
       return revivals.map(({ id }) => id);
     },
@@ -190,6 +201,8 @@ export function createMessageActions(deps: Deps): MessageActions {
     },
   };
 }
+
+const isOpen = (lane: LaneEnds | undefined): boolean => lane !== undefined && lane.hold === undefined;
 
 function notFailed({ progress }: Message, done: string): LockstepError {
   const status = statusOf(progress);

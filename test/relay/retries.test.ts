@@ -20,9 +20,12 @@ import { createMessageActions } from "#relay/retry.ts";
 import { createSettleSweep } from "#relay/sweep.ts";
 import { type DatabaseBackend, onDatabase, quietLog } from "../support/databases.ts";
 import { sites } from "./gatewayLogs.ts";
-import { book, events as e, hashOf } from "./samples.ts";
+import { addressOf, book, events as e, hashOf } from "./samples.ts";
 
 const day = 24 * 3_600_000;
+/** The same of a lane that is not served any more. */
+const elsewhere = (event: MessageEvent): MessageEvent =>
+  ({ ...event, data: { ...event.data, destination: "gone" } }) as MessageEvent;
 const reverted = new LockstepError("call-reverted", "the call reverts with Rejected(no)");
 
 /** Messages with stories, a destination that takes retries or not, and everything that retries them. */
@@ -205,6 +208,22 @@ await onDatabase("a message that failed", (backend) => {
       assert.deepEqual(await o.actions.retryAll({ ...lane, code: "deferred" }, 10), ["3"]);
       assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), ["1"]);
       assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), []);
+    },
+  );
+
+  const other = (nonce: bigint): MessageEvent[] =>
+    failed(nonce).map((event) =>
+      event.type === "MessageSent" ? { ...event, data: { ...event.data, recipient: addressOf(77) } } : event,
+    );
+
+  each(
+    "is found by recipient also behind more of others than are retried at a time, and where another lane is paused",
+    { 1: failed(1n), 2: failed(2n), 3: other(3n), 4: other(4n), 5: failed(1n).map(elsewhere) },
+    async (o) => {
+      assert.deepEqual(await o.actions.retryAll({ recipient: addressOf(77) }, 1), ["3"]);
+      assert.deepEqual(await o.actions.retryAll({ recipient: addressOf(77) }, 5), ["4"]);
+      await assert.rejects(o.actions.retryAll({ origin: "alpha", destination: "gone" }, 5), { code: "chain-unknown" });
+      assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 5), ["1", "2"]);
     },
   );
 
