@@ -166,6 +166,16 @@ await onDatabase("the registry", (backend) => {
   );
 
   it(
+    "refuses one chain under two names, which the file can bring about too",
+    inWorld(async ({ one, another }) => {
+      await assert.rejects(another({ ...file, delta: chain(2) }), { code: "config-invalid" });
+      await one.changes.addChain("gamma", chain(3));
+      await assert.rejects(another({ ...file, delta: chain(3) }), { code: "config-invalid" });
+      assert.equal((await another({ ...file, gamma: chain(3) })).settings("gamma")?.chainId, 3);
+    }),
+  );
+
+  it(
     "removes nothing that is in use, and passes over messages alone",
     inWorld(async ({ one, used }) => {
       Object.assign(used, { messages: 2, swaps: 1 });
