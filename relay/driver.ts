@@ -29,7 +29,12 @@ export type LaneDriver = {
 const maxInFlight = 4;
 
 /** A destination that does not answer, or not usefully: the lane waits, and no other does. */
-const endpointErrors = ["chain-unreachable", "chain-answer-invalid", "chain-request-refused"] as const;
+const endpointErrors = [
+  "chain-unreachable",
+  "chain-answer-invalid",
+  "chain-request-refused",
+  "chain-no-agreement",
+] as const;
 
 export function createLaneDriver(deps: DriverDeps): LaneDriver {
   const { db, store, clock, policy, log } = deps;

@@ -4,7 +4,6 @@ import type { HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { address, type Hex, hash, uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Json } from "#core/kernel/json.ts";
 import type { Roster } from "#core/kernel/roster.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { ChainEntry, Registry } from "../registry/registry.ts";
@@ -150,7 +149,7 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
         },
       },
       async ({ params: { name }, body }) => {
-        await changes.changeChain(name, body as Record<string, Json>);
+        await changes.changeChain(name, body);
         return view(name);
       },
     );

@@ -17,6 +17,7 @@ import type { Registry } from "../registry/registry.ts";
 import { ensureToken } from "../token.ts";
 import { createChainRoutes } from "./chains.ts";
 import { endpointChecks } from "./endpoints.ts";
+import { indexerCheck } from "./indexerCheck.ts";
 import { createLaneRoutes } from "./lanes.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
@@ -38,9 +39,6 @@ const description = `Cross-chain messages and atomic swaps between EVM chains.
 
 Amounts are decimal strings in the smallest unit. Requests that change something carry the start-up token as
 \`Authorization: Bearer …\`; it is in the file \`token\` of the data folder. Errors are problem documents (RFC 9457).`;
-
-/** Most milliseconds since an indexer's last good look before the process counts as unready. */
-const staleMs = 30_000;
 
 /** The HTTP side of a process: health always, everything else for the role `api`. Listens from `start` on. */
 export function createServiceHttp(deps: Deps): Part {
@@ -68,7 +66,10 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
   await createHealthRoutes(() => [
     databaseCheck(db),
     ...endpointChecks(chains.entries().map(([, chain]) => chain)),
-    ...indexers.all().map(indexerCheck),
+    ...indexers.all().map((indexer) => {
+      const status = indexer.status();
+      return indexerCheck(status, deps.registry.chains.get(status.chain)?.settings.pollMs ?? 0);
+    }),
     senderCheck(sender),
   ])(app);
   serveMetrics(app, deps.metrics);
@@ -86,19 +87,6 @@ function databaseCheck(db: Db): HealthCheck {
     async check() {
       await db.query("select 1");
       return undefined;
-    },
-  };
-}
-
-function indexerCheck(indexer: Indexer): HealthCheck {
-  const { chain, state, error, healthyAt } = indexer.status();
-  return {
-    name: `indexer ${chain}`,
-    async check() {
-      if (state === "halted") return `${error?.code ?? "halted"}: ${error?.message ?? ""}`;
-      if (healthyAt === undefined) return "the chain has not been read yet";
-      if (error?.code === "logs-missing" || error?.code === "lane-broken") return `${error.code}: ${error.message}`;
-      return Date.now() - healthyAt > staleMs ? `no good answer from the chain for ${staleMs / 1000} s` : undefined;
     },
   };
 }

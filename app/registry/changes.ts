@@ -3,7 +3,6 @@ import type { ChainConfig } from "#core/config/chains.ts";
 import type { Db, Tx } from "#core/db/db.ts";
 import { rememberedGenesis } from "#core/indexer/sameChain.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Json } from "#core/kernel/json.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import { type Lane, type LaneSetting, laneName, type WayOfDelivery } from "#relay";
 import { checkConnected, checkContracts, checkEndpoints } from "./checks.ts";
@@ -11,7 +10,7 @@ import type { ChainEntry, Registry } from "./registry.ts";
 import { changedSettings, fixedSettings } from "./settings.ts";
 import { lockWords, takeChain, writeWord } from "./tables.ts";
 import type { Usage, UsageReader } from "./usage.ts";
-import type { State, Word } from "./words.ts";
+import { type State, spell, type Word } from "./words.ts";
 
 type Settable = Exclude<State, "removed">;
 
@@ -23,7 +22,7 @@ export type RegistryChanges = {
   /** Throws `chain-exists`, `setting-fixed`, `endpoint-refused`, `contract-mismatch`, `chain-unreachable`. */
   addChain(name: string, settings: ChainConfig): Promise<void>;
   /** `null` takes back what was said about a setting. Throws as `addChain`, and `not-found`. */
-  changeChain(name: string, patch: Readonly<Record<string, Json>>): Promise<void>;
+  changeChain(name: string, patch: Readonly<Record<string, unknown>>): Promise<void>;
   setChain(name: string, state: Settable): Promise<void>;
   /** Throws `chain-in-use` while something unfinished needs it; `force` passes over messages alone. */
   removeChain(name: string, force: boolean): Promise<void>;
@@ -97,8 +96,7 @@ export function createRegistryChanges({ db, sealer, registry, connect, usage }: 
       const basis = await fresh();
       assertNew(name, settings, all());
       await check(name, settings, true);
-      const said = JSON.parse(JSON.stringify(settings)) as Record<string, Json>;
-      await say(basis, { kind: "chain", name, source: "api", state: "active", settings: said });
+      await say(basis, { kind: "chain", name, source: "api", state: "active", settings: spell(settings) });
     },
     async changeChain(name, patch) {
       const basis = await fresh();
@@ -116,7 +114,7 @@ export function createRegistryChanges({ db, sealer, registry, connect, usage }: 
     async removeChain(name, force) {
       const basis = await fresh();
       const entry = chainOf(name);
-      const settings = JSON.parse(JSON.stringify(entry.settings)) as Record<string, Json>;
+      const settings = spell(entry.settings);
       await say(basis, { ...saidOf(entry), settings, state: "removed" }, async (tx) => {
         await takeChain(tx, name);
         assertFree("chain-in-use", `chain ${name}`, await usage.ofChain(tx, name), force);

@@ -3,9 +3,10 @@ import { type ChainHandle, createChainHandle } from "#core/chain/handle.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
-import { assertSameChain } from "#core/indexer/sameChain.ts";
+import { assertGenesis, rememberedGenesis } from "#core/indexer/sameChain.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { isRetryable } from "#core/kernel/errors.ts";
+import { toJson } from "#core/kernel/json.ts";
 import { createLive, type Live } from "#core/kernel/live.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
@@ -48,18 +49,29 @@ type Deps = {
 const lookEveryMs = 5_000;
 
 /**
- * Reads the registry and checks that every chain is the one it was. A paused chain may be out of reach: whatever is
- * asked of it later is checked then. Throws `config-invalid`, `chain-id-mismatch`, `chain-replaced`, `chain-unreachable`.
+ * Reads the registry and checks that every chain is the one it was. One that is paused, or that was there before, may be
+ * out of reach, or it would keep the others from being served: whatever is asked of it later is checked then. Throws
+ * `config-invalid`, `chain-id-mismatch`, `chain-replaced`, and `chain-unreachable` for a chain that was never seen.
  */
 export async function openRegistry(deps: Deps): Promise<Registry> {
-  const { config, db } = deps;
+  const { config, db, log } = deps;
   await noteChains(db, Object.keys(config.chains));
   const registry = createRegistry(deps);
   await registry.reload();
   const active = registry.chains.entries().filter(([, { state }]) => state === "active");
-  await Promise.all(active.map(([, { access }]) => access.verifyIdentity()));
-  for (const [, { access }] of active) await assertSameChain(db, access);
+  await Promise.all(active.map(([, { access }]) => assertSameChain(db, access, log)));
   return registry;
+}
+
+async function assertSameChain(db: Db, chain: ChainAccess, log: Log): Promise<void> {
+  const known = await rememberedGenesis(db, chain.name);
+  try {
+    await chain.verifyIdentity();
+    if (known !== undefined) await assertGenesis(chain, known);
+  } catch (error) {
+    if (known === undefined || !isRetryable(error)) throw error;
+    log.warn({ err: error, chain: chain.name }, "chain is out of reach, going on without it");
+  }
 }
 
 function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): Registry {
@@ -77,8 +89,9 @@ function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): 
     if (chains.entries().length > 0 && newest(read) === newest(words)) return;
     const merged = mergeChains(config.chains, read);
     const nextLanes = mergeLanes(config.relay.lanes, merged, read);
+    const nextChains = new Map([...merged].map(([name, setting]) => [name, entryOf(setting)]));
     words = read;
-    chains.set(new Map([...merged].map(([name, setting]) => [name, entryOf(setting)])));
+    chains.set(nextChains);
     lanes.set(new Map([...nextLanes].map(([name, lane]) => [name, unlessEqual(lanes.get(name), lane)])));
     log.info({ revision: newest(read), chains: chains.entries().length, lanes: nextLanes.size }, "registry read");
   }
@@ -86,7 +99,7 @@ function createRegistry({ config, db, sealer, connect, clock, ...deps }: Deps): 
   function entryOf(setting: ChainSetting): ChainEntry {
     const { name, settings } = setting;
     const before = chains.get(name);
-    const same = before !== undefined && JSON.stringify(before.settings) === JSON.stringify(settings);
+    const same = before !== undefined && toJson(before.settings) === toJson(settings);
     if (same && before.state === setting.state && before.revision === setting.revision) return before;
     return { ...setting, settings: same ? before.settings : settings, access: accessTo(name, settings, same) };
   }

@@ -4,6 +4,7 @@ import { chainName } from "#core/config/service.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Json } from "#core/kernel/json.ts";
 import type { ChainEntry } from "./registry.ts";
+import { spell } from "./words.ts";
 
 /** What a chain is recorded under: another value would make it another chain. */
 export const fixedSettings = ["chainId", "gateway", "timelock", "stateOracle", "startBlock"] as const;
@@ -38,7 +39,7 @@ export function changedSettings(
   entry: ChainEntry,
   before: Readonly<Record<string, Json>>,
   file: ChainConfig | undefined,
-  patch: Readonly<Record<string, Json>>,
+  patch: Readonly<Record<string, unknown>>,
 ): { said: Record<string, Json>; settings: ChainConfig } {
   for (const field of fixedSettings) {
     if (patch[field] === undefined || patch[field] === entry.settings[field]) continue;
@@ -46,10 +47,10 @@ export function changedSettings(
       details: { field },
     });
   }
-  const given = Object.entries({ ...before, ...patch });
+  const given = Object.entries({ ...before, ...spell(patch) });
   const isSaid = ([name, value]: [string, Json]) => value !== null && (name in before || !isFixedName(name));
   const said = Object.fromEntries(given.filter(isSaid));
-  const base = entry.source === "file" ? file : {};
+  const base = entry.source === "file" && file ? spell(file) : {};
   const result = chainConfigSchema.safeParse({ ...base, ...said });
   if (result.success) return { said, settings: result.data };
   const field = result.error.issues[0]?.path.map(String).join(".") ?? "body";

@@ -1,6 +1,6 @@
 import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import type { Json } from "#core/kernel/json.ts";
+import { type Json, toJson } from "#core/kernel/json.ts";
 import { type Lane, type LaneSetting, laneName, parseLaneName, type WayOfDelivery } from "#relay";
 
 export type Kind = "chain" | "lane";
@@ -32,7 +32,8 @@ export type ChainSetting = {
 /**
  * The chains by name, removed ones included: their history is still shown. The API's word wins over the file: a chain
  * that was added there is as it was added, of a chain in the file each setting that was changed there, and the state.
- * Throws `config-invalid` when the two do not fit together any more.
+ * Throws `config-invalid` when the two do not fit together any more, and for one chain under two names: two senders with
+ * one sequence of nonces would fight.
  */
 export function mergeChains(
   file: Readonly<Record<string, ChainConfig>>,
@@ -49,11 +50,27 @@ export function mergeChains(
     const before = source === "file" ? merged.get(name) : undefined;
     // About a chain that is no longer in the file; when one is removed, all of its settings are kept.
     if (source === "file" && before === undefined && state !== "removed") continue;
-    const settings = parseSettings(name, { ...before?.settings, ...said });
+    const settings = parseSettings(name, { ...(before && spell(before.settings)), ...said });
     merged.set(name, { name, settings, source, state, revision });
   }
+  assertOneName([...merged.values()]);
   return merged;
 }
+
+function assertOneName(chains: readonly ChainSetting[]): void {
+  const names = new Map<number, string>();
+  for (const { name, settings } of chains) {
+    const other = names.get(settings.chainId);
+    names.set(settings.chainId, name);
+    if (other === undefined) continue;
+    const field = `chains.${name}.chainId`;
+    const message = `${field}: chain ${settings.chainId} is ${other} already, in the file or as the API has it`;
+    throw new LockstepError("config-invalid", message, { details: { field } });
+  }
+}
+
+/** Settings as file and API spell them: amounts, bigints in code, are decimal strings there. */
+export const spell = (settings: object): Record<string, Json> => JSON.parse(toJson(settings)) as Record<string, Json>;
 
 function parseSettings(name: string, given: unknown): ChainConfig {
   const result = chainConfigSchema.safeParse(given);

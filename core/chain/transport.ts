@@ -6,6 +6,12 @@ import { bulkhead, TaskCancelledError, TimeoutStrategy, timeout, wrap } from "co
 const longestAnswer = 64 * 1024 * 1024;
 
 /**
+ * Requests that travel alone after a batch was refused. Then one is tried again: a gateway in front of nodes that has too
+ * much to do for a moment refuses it just as a node that knows none.
+ */
+const aloneAfterRefusal = 200;
+
+/**
  * Why there is no answer. Only the reason is kept: what libraries throw quotes the request, which can hold a secret.
  * Requests that failed together in one HTTP request get the same object.
  */
@@ -53,7 +59,8 @@ export function createTransport(options: TransportOptions): Transport {
   const limit = bulkhead(maxConcurrent);
   const patience = timeout(timeoutMs, { strategy: TimeoutStrategy.Aggressive, abortOnReturn: false });
   const inTurn = wrap(limit, patience);
-  let maxBatch = options.maxBatch;
+  /** Requests that still travel alone. */
+  let alone = 0;
   let waiting = new Map<string, Waiting>();
   let flushing = false;
   let lastId = 0;
@@ -86,7 +93,7 @@ export function createTransport(options: TransportOptions): Transport {
       entry.answer.reject(new TransportFailure("busy"));
     }
     while (waiting.size > 0 && limit.executionSlots > 0) {
-      const batch = [...waiting.values()].slice(0, maxBatch);
+      const batch = [...waiting.values()].slice(0, alone > 0 ? 1 : options.maxBatch);
       if (batch.length === waiting.size) waiting = new Map();
       else for (const { text } of batch) waiting.delete(text);
       void deliver(batch, inTurn).finally(flush);
@@ -103,10 +110,11 @@ export function createTransport(options: TransportOptions): Transport {
       const answers = readAnswers(await policy.execute(({ signal }) => post(body, signal)), firstId, batch.length);
       onExchange({ ms: performance.now() - started });
       if (answers === "batch refused") {
-        maxBatch = 1;
+        alone = aloneAfterRefusal;
         for (const entry of batch) again(entry);
         return;
       }
+      if (batch.length === 1 && alone > 0) alone -= 1;
       batch.forEach(({ answer }, index) => {
         const own = answers[index];
         if (own === undefined) answer.reject(new TransportFailure("answer-missing"));

@@ -95,7 +95,13 @@ export function createAssurance(deps: Deps): Assurance {
   };
 }
 
-const answerCodes = new Set(["chain-unreachable", "chain-answer-invalid", "chain-request-refused", "call-reverted"]);
+const answerCodes = new Set([
+  "chain-unreachable",
+  "chain-answer-invalid",
+  "chain-request-refused",
+  "chain-no-agreement",
+  "call-reverted",
+]);
 
 /** A state that a node does not keep, a contract of another version: no reason to stop following the chain. */
 const isAboutAnswers = (error: unknown): error is LockstepError =>

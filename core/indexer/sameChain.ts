@@ -19,9 +19,3 @@ export async function assertGenesis(chain: Pick<Chain, "name" | "genesis">, know
 export async function rememberedGenesis(from: Queryable, chain: string): Promise<Hex | undefined> {
   return (await loadState(from, chain))?.genesis;
 }
-
-/** The same against what the database remembers, before anything that is stored is acted on. */
-export async function assertSameChain(from: Queryable, chain: Pick<Chain, "name" | "genesis">): Promise<void> {
-  const known = await rememberedGenesis(from, chain.name);
-  if (known !== undefined) await assertGenesis(chain, known);
-}

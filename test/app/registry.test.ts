@@ -13,8 +13,9 @@ import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
 import { relayConfigSchema } from "#core/config/relay.ts";
 import type { Db } from "#core/db/db.ts";
 import { migrate } from "#core/db/migrate.ts";
-import { indexerMigrations } from "#core/indexer/tables.ts";
+import { createState, indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
@@ -34,13 +35,18 @@ const relay = relayConfigSchema.parse({
   validators: [{ name: "one", address: someone("3"), url: "http://127.0.0.1:1" }],
 });
 
+/** Chains by id that do not answer. */
+const outOfReach = new Set<number>();
+
 /** A chain that has every contract and connects none. */
 function connect(name: string, { chainId, endpoints }: ChainConfig): ChainAccess {
   const unknown = { gateway: zeroAddress, maxGasLimit: 0, maxPayload: 0, defaultGasLimit: 0 };
   const isOpen = toFunctionSelector("isOpen(bytes32)");
   const told = {
     ...{ name, chainId, endpoints },
-    verifyIdentity: async () => undefined,
+    async verifyIdentity() {
+      if (outOfReach.has(chainId)) throw new LockstepError("chain-unreachable", "nobody answers");
+    },
     genesis: async () => `0x${"0".repeat(64)}` as const,
     account: async () => ({ balance: 0n, nonce: 0, hasCode: true }),
     call: async ({ data }: { data?: string }) =>
@@ -115,6 +121,57 @@ await onDatabase("the registry", (backend) => {
       await assert.rejects(later.changes.addChain("delta", chain(3)), { code: "chain-exists" });
       await later.changes.addChain("gamma", chain(3, { pollMs: 2 }));
       assert.equal((await another(edited)).settings("gamma")?.pollMs, 2);
+    }),
+  );
+
+  it(
+    "keeps amounts of wei among the settings, of the file and of the API, through every word and a restart",
+    inWorld(async ({ another }) => {
+      const alpha = chain(1, { feeCeilings: { default: "7" }, balanceAlarms: { relayer: { wei: "8" } } });
+      const edited = { alpha, beta: chain(2) };
+      const world = await another(edited);
+      await world.changes.setChain("alpha", "paused");
+      assert.equal(world.registry.chains.get("alpha")?.state, "paused");
+      await world.changes.changeChain("beta", { feeCeilings: { default: 9n } });
+      await world.changes.changeChain("beta", { pollMs: 77 });
+      await world.changes.addChain("gamma", chain(3, { feeCeilings: { default: "10" } }));
+      const ceilings = (each: typeof world) =>
+        ["alpha", "beta", "gamma"].map((name) => each.settings(name)?.feeCeilings.default);
+      for (const each of [world, await another(edited)]) {
+        assert.deepEqual(ceilings(each), [7n, 9n, 10n]);
+        assert.deepEqual(each.settings("alpha")?.balanceAlarms.relayer, { wei: 8n });
+      }
+      await world.changes.removeChain("alpha", false);
+      await world.changes.addChain("alpha", alpha);
+      assert.deepEqual(ceilings(await another(edited)), [7n, 9n, 10n]);
+    }),
+  );
+
+  it(
+    "opens without a chain that was there before and is out of reach, and not without one that never was",
+    inWorld(async ({ one, another }) => {
+      outOfReach.add(2);
+      try {
+        await assert.rejects(another(), { code: "chain-unreachable" });
+        const genesis = `0x${"0".repeat(64)}` as const;
+        const known = [{ number: 0n, hash: genesis, logs: [] }];
+        await one.db.tx((tx) => createState(tx, "beta", { genesis, final: 0n, checked: 0n, revision: 1n, known }));
+        const later = await another();
+        await later.changes.setChain("beta", "paused");
+        assert.equal(later.registry.chains.get("beta")?.state, "paused");
+      } finally {
+        outOfReach.delete(2);
+      }
+    }),
+  );
+
+  it(
+    "refuses one chain under two names, which the file can bring about too",
+    inWorld(async ({ one, another }) => {
+      await assert.rejects(another({ ...file, delta: chain(2) }), { code: "config-invalid" });
+      await one.changes.addChain("gamma", chain(3));
+      await assert.rejects(another({ ...file, delta: chain(3) }), { code: "config-invalid" });
+      assert.equal((await another({ ...file, gamma: chain(3) })).settings("gamma")?.chainId, 3);
     }),
   );
 

@@ -85,6 +85,25 @@ describe("JSON-RPC over kept connections", () => {
     assert.equal(server.bodies.filter(Array.isArray).length, 1);
   });
 
+  it("tries a batch again some time after one was refused, since that may have been for the moment", async () => {
+    let refuses = true;
+    server.respond = (body) => ({
+      json:
+        Array.isArray(body) && refuses
+          ? { jsonrpc: "2.0", id: null, error: { code: -32005, message: "too many requests" } }
+          : replyToAll(body),
+    });
+    const transport = open({ maxConcurrent: 1 });
+    const ask = (count: number) =>
+      Promise.all(Array.from({ length: count }, (_, index) => transport.request(`m${index}`, [])));
+    await ask(2);
+    refuses = false;
+    await ask(198);
+    assert.equal(server.bodies.filter(Array.isArray).length, 1);
+    await ask(2);
+    assert.equal(server.bodies.filter(Array.isArray).length, 2);
+  });
+
   it("says in one word why there is no answer, whatever was sent", async () => {
     const secret = "c0ffee".repeat(20);
     const cases: [string, Awaited<ReturnType<JsonServer["respond"]>>][] = [

@@ -57,6 +57,10 @@ describe("the configuration", () => {
         { ...good, chains: { alpha: { ...chain, endpoints: [{ url: "http://x", key: "y" }] } } },
         "chains.alpha.endpoints.0",
       ],
+      [
+        { ...good, chains: { alpha: { ...chain, endpoints: [{ url: "http://x", webSocket: "ws://x/#y" }] } } },
+        "chains.alpha.endpoints.0.webSocket",
+      ],
       [{ ...good, chains: { alpha: { ...chain, agreement: 2 } } }, "chains.alpha.agreement"],
       [{ ...good, chains: { alpha: { ...chain, endpoints: four, agreement: 2 } } }, "chains.alpha.agreement"],
       [{ ...good, chains: { alpha: { ...chain, finality: { blocks: -1 } } } }, "chains.alpha.finality.blocks"],

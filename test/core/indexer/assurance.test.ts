@@ -97,12 +97,16 @@ describe("assurance", () => {
     assert.deepEqual([assurance.trouble(), assurance.verified()], [undefined, 5n]);
   });
 
-  it("goes on when the chain does not answer for that block", async () => {
+  it("goes on when the chain does not answer for that block, or its endpoints do not agree about it", async () => {
     let answers = false;
+    let code: "chain-request-refused" | "chain-no-agreement" = "chain-request-refused";
     const { look, assurance } = open(async () => {
-      if (!answers) throw new LockstepError("chain-request-refused", "missing trie node");
+      if (!answers) throw new LockstepError(code, "missing trie node");
       return true;
     });
+    await look(1_000, 5n);
+    assert.deepEqual([assurance.verified(), assurance.trouble()], [undefined, undefined]);
+    code = "chain-no-agreement";
     await look(1_000, 5n);
     assert.deepEqual([assurance.verified(), assurance.trouble()], [undefined, undefined]);
     answers = true;
