@@ -24,6 +24,7 @@ import { sites } from "./gatewayLogs.ts";
 import { book, events as e, hashOf, openPolicy } from "./samples.ts";
 
 const day = 24 * 3_600_000;
+const reverted = new LockstepError("call-reverted", "the call reverts with Rejected(no)");
 
 /** Messages with stories, a destination that takes retries or not, and everything that retries them. */
 async function open(backend: DatabaseBackend, stories: Record<string, readonly MessageEvent[]>, retryFailed = true) {
