@@ -58,7 +58,7 @@ const coin = 10n ** 18n;
 /** A chain of this network keeps nothing, so it is not waited for long. */
 const chainPatienceMs = 2_000;
 /** Left to itself Node lets a process on a big machine hold hundreds of MiB before it looks for what has died. */
-const nodeArgs = ["--max-semi-space-size=8", "--initial-old-space-size=64"];
+const nodeArgs = ["--max-semi-space-size=16", "--max-old-space-size=320"];
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** Starts everything and returns when the service is ready. What was started is stopped when a part fails. */

@@ -80,6 +80,15 @@ export type EndpointStatus = {
   readonly socket?: "live" | "down";
 };
 
+/** Which logs: of a range of blocks, both ends included, and of these contracts. */
+export type LogFilter = {
+  readonly fromBlock: bigint;
+  readonly toBlock: bigint;
+  readonly addresses: readonly Hex[];
+  /** Only this event, by the selector that its first topic is. */
+  readonly event?: Hex;
+};
+
 /**
  * One chain as this process sees it. Every answer is validated; a failed request throws `chain-unreachable` or
  * `chain-answer-invalid`, a revert throws `call-reverted` with the decoded custom error.
@@ -91,7 +100,7 @@ export type Chain = {
   genesis(): Promise<Hex>;
   /** A block by number or tag, undefined when the chain has none. `final` follows the chain's finality policy. */
   block(at: bigint | "latest" | "final"): Promise<Block | undefined>;
-  logs(filter: { fromBlock: bigint; toBlock: bigint; addresses: readonly Hex[] }): Promise<ChainLog[]>;
+  logs(filter: LogFilter): Promise<ChainLog[]>;
   receipt(transactionHash: Hex): Promise<Receipt | undefined>;
   /** `eth_call`; `at` defaults to the latest block. */
   call(request: CallRequest, at?: bigint | "pending"): Promise<Hex>;

@@ -1,8 +1,9 @@
-import { type Abi, keccak256 } from "viem";
+import type { Abi } from "viem";
 import type { ChainConfig } from "../config/chains.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError, LockstepError } from "../kernel/errors.ts";
+import { keccak256 } from "../kernel/keccak.ts";
 import type { Log } from "../observe/log.ts";
 import { createAgreedReads } from "./agreedReads.ts";
 import type { CallRequest, ChainAccess, FinalityPolicy } from "./chain.ts";

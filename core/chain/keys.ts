@@ -1,7 +1,8 @@
-import { keccak256, type TransactionSerializableEIP1559 } from "viem";
+import { parseSignature, serializeTransaction, type TransactionSerializableEIP1559 } from "viem";
 import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import type { Hex } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
+import { keccak256 } from "../kernel/keccak.ts";
 import type { Redacted } from "../kernel/redacted.ts";
 
 /** The managed accounts of this process. Keys go in and never come out. */
@@ -40,7 +41,9 @@ export function createKeyStore(accounts: Readonly<Record<string, Redacted<Hex>>>
     names: () => [...byName.keys()],
     address: (name) => find(name).address,
     async signTransaction(name, transaction) {
-      const raw = await find(name).signTransaction({ ...transaction, type: "eip1559" });
+      const whole = { ...transaction, type: "eip1559" } as const;
+      const signature = parseSignature(await find(name).sign({ hash: keccak256(serializeTransaction(whole)) }));
+      const raw = serializeTransaction(whole, signature);
       return { raw, hash: keccak256(raw) };
     },
   };

@@ -1,7 +1,7 @@
 import { numberToHex } from "viem";
 import { z } from "zod";
 import type { Hex } from "../kernel/codec.ts";
-import type { Block, BlockTransaction, CallRequest, ChainLog, Receipt } from "./chain.ts";
+import type { Block, BlockTransaction, CallRequest, ChainLog, LogFilter, Receipt } from "./chain.ts";
 import type { Question } from "./endpoint.ts";
 import { feeHistoryBlocks, feePercentiles } from "./estimate.ts";
 import {
@@ -17,7 +17,6 @@ import {
 } from "./wire.ts";
 
 export type BlockTag = "latest" | "safe" | "finalized";
-export type LogFilter = { readonly fromBlock: bigint; readonly toBlock: bigint; readonly addresses: readonly Hex[] };
 
 const block = wireBlock.nullable().transform((found): Block | undefined => {
   if (found === null) return undefined;
@@ -38,15 +37,20 @@ export const blockAt = (at: bigint | BlockTag): Question<Block | undefined> => (
   ...(at === "latest" && { headOf: (found: Block | undefined) => found?.number }),
 });
 
-export function logsOf({ fromBlock, toBlock, addresses }: LogFilter): Question<ChainLog[]> {
+export function logsOf({ fromBlock, toBlock, addresses, event }: LogFilter): Question<ChainLog[]> {
   const wanted = new Set(addresses.map((address) => address.toLowerCase()));
+  const range = { fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock) };
   return {
     method: "eth_getLogs",
-    params: [{ fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock), address: addresses }],
+    params: [{ ...range, address: addresses, ...(event && { topics: [event] }) }],
     schema: logs,
     fits: (found) =>
       found.every(
-        (log) => log.blockNumber >= fromBlock && log.blockNumber <= toBlock && wanted.has(log.address.toLowerCase()),
+        ({ blockNumber, address, topics }) =>
+          blockNumber >= fromBlock &&
+          blockNumber <= toBlock &&
+          wanted.has(address.toLowerCase()) &&
+          (event === undefined || topics[0] === event),
       ),
   };
 }

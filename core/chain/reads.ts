@@ -1,7 +1,7 @@
 import type { Hex } from "../kernel/codec.ts";
-import type { Block, BlockTransaction, CallRequest, ChainLog, FinalityPolicy, Receipt } from "./chain.ts";
+import type { Block, BlockTransaction, CallRequest, ChainLog, FinalityPolicy, LogFilter, Receipt } from "./chain.ts";
 import type { Answer } from "./endpoint.ts";
-import { accountAt, blockAt, callAt, type LogFilter, logsOf, receiptOf, transactionsOf } from "./questions.ts";
+import { accountAt, blockAt, callAt, logsOf, receiptOf, transactionsOf } from "./questions.ts";
 import type { Rpc } from "./rpc.ts";
 
 export type AccountState = { readonly balance: bigint; readonly nonce: number; readonly hasCode: boolean };

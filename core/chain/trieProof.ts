@@ -1,5 +1,6 @@
-import { fromRlp, keccak256, toRlp } from "viem";
+import { fromRlp, toRlp } from "viem";
 import type { Hex } from "../kernel/codec.ts";
+import { keccak256 } from "../kernel/keccak.ts";
 import { invalidAnswer } from "./answer.ts";
 
 /** Root of a trie with nothing in it: keccak256 of the empty string in RLP. */

@@ -1,6 +1,7 @@
-import { keccak256, numberToHex, toRlp } from "viem";
+import { numberToHex, toRlp } from "viem";
 import { z } from "zod";
 import { address, type Hex, hash, hex } from "../kernel/codec.ts";
+import { keccak256 } from "../kernel/keccak.ts";
 import { invalidAnswer, parseAnswer } from "./answer.ts";
 import { type BlockHeader, scalar } from "./blockHeader.ts";
 import { decode, emptyTrieRoot, provenValue } from "./trieProof.ts";

@@ -70,7 +70,7 @@ export const relayConfigSchema = z
     /** Reports a validator that signed two histories to the destinations, which take its weight. */
     reportEquivocation: z.boolean().default(true),
     /** Most messages that one delivery carries. */
-    maxBatch: z.number().int().min(1).max(500).default(100),
+    maxBatch: z.number().int().min(1).max(500).default(150),
     /** Milliseconds that a validator has to answer. */
     attestTimeoutMs: z.number().int().positive().default(1_000),
     /** Whether messages that failed at their recipients are executed again without being asked. */

@@ -39,7 +39,7 @@ export type Subscription = {
  * only moves from where a batch began, so a rewind or a faster process is never overwritten.
  */
 export function createSubscription(options: SubscriptionOptions): Subscription {
-  const { name, db, store, batch = 500, clock = systemClock } = options;
+  const { name, db, store, batch = 500, idleMs = 1_000, clock = systemClock } = options;
   const log = options.log.child({ subscription: name });
   let loop: Loop | undefined;
   let unsubscribe: () => void = () => undefined;
@@ -51,21 +51,33 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     return row?.position ?? 0n;
   };
 
-  const move = (from: bigint, to: bigint) =>
-    db.query(
+  /** Where the checkpoint is now: `to`, unless somebody else has moved it meanwhile. */
+  const move = async (from: bigint, to: bigint): Promise<bigint | undefined> => {
+    const [row] = await db.query<{ position: bigint }>(
       `INSERT INTO event_subscriptions AS own (name, position) VALUES ($1, $3)
-       ON CONFLICT (name) DO UPDATE SET position = $3 WHERE own.position = $2`,
+       ON CONFLICT (name) DO UPDATE SET position = $3 WHERE own.position = $2 RETURNING position`,
       [name, from, to],
     );
+    return row?.position;
+  };
+
+  /** The checkpoint as it was last seen, and when. Others may move it, which is noticed after `idleMs` at the latest. */
+  let seen: { readonly position: bigint; readonly at: number } | undefined;
+  const checkpoint = async (): Promise<bigint> => {
+    if (!seen || clock.now() - seen.at >= idleMs) seen = { at: clock.now(), position: await position() };
+    return seen.position;
+  };
 
   const step = async () => {
-    const from = await position();
+    const from = await checkpoint();
     const events = await store.readAll(from, batch, options.except);
     const last = events.at(-1);
     if (!last) return "idle";
     await options.handle(events);
-    await move(from, last.position);
-    return "continue";
+    const moved = await move(from, last.position);
+    seen = moved === undefined || !seen ? undefined : { ...seen, position: moved };
+    // Whatever is appended while this runs wakes the loop.
+    return moved !== undefined && events.length < batch ? "idle" : "continue";
   };
 
   return {
@@ -74,7 +86,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       const started = startLoop({
         step,
         clock,
-        idleMs: options.idleMs ?? 1_000,
+        idleMs,
         onError: (error, { failures, fatal, retryInMs }) =>
           fatal
             ? log.error({ err: error }, "subscription ended")
@@ -94,6 +106,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
          ON CONFLICT (name) DO UPDATE SET position = $2`,
         [name, to],
       );
+      seen = undefined;
       loop?.wake();
     },
     ended: async () => (await loop?.ended) ?? "stopped",

@@ -1,5 +1,6 @@
-import { hexToBytes, keccak256 } from "viem";
+import { hexToBytes } from "viem";
 import type { Hex } from "../kernel/codec.ts";
+import { keccak256 } from "../kernel/keccak.ts";
 
 const bits = 2_048;
 

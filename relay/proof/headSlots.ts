@@ -1,6 +1,7 @@
-import { encodeAbiParameters, keccak256, numberToHex } from "viem";
+import { encodeAbiParameters, numberToHex } from "viem";
 import type { StateProof } from "#core/chain/verifyState.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 
 /** Where a gateway keeps its outgoing lanes (ERC-7201, `lockstep.storage.Gateway`); part of the interface. */
 const laneStorage = "0x996d8636f86ce8c65931c72168b7f56f0b6190df19af5cb070bc228a51ce2900";

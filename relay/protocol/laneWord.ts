@@ -1,5 +1,6 @@
-import { encodeAbiParameters, hexToBigInt, keccak256, numberToHex } from "viem";
+import { encodeAbiParameters, hexToBigInt, numberToHex } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 
 /**
  * What a gateway keeps of a lane besides its accumulator, as `LaneState.sol` packs it into one word: one read answers

@@ -1,5 +1,6 @@
-import { concatHex, keccak256, numberToHex, toFunctionSelector, zeroHash } from "viem";
+import { concatHex, numberToHex, toFunctionSelector, zeroHash } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 import { words } from "./words.ts";
 
 /** Rises whenever an id is made of something else; the first word of what is hashed. */

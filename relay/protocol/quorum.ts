@@ -1,6 +1,7 @@
-import { encodeAbiParameters, keccak256, parseAbiParameters } from "viem";
+import { encodeAbiParameters, parseAbiParameters } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 
 const setParameters = parseAbiParameters([
   "uint256 originChainId, uint64 epoch, QuorumSet set",

@@ -11,8 +11,8 @@ const appendedSelector = toEventSelector(getAbiItem({ abi: gatewayAbi, name: "La
 export type AppendedId = { readonly destinationChainId: number; readonly nonce: bigint; readonly id: Hex };
 
 function appendedIds(logs: readonly ChainLog[]): AppendedId[] {
-  return logs.flatMap(({ topics: [selector, destination, nonce, id] }) =>
-    selector === appendedSelector && destination && nonce && id
+  return logs.flatMap(({ topics: [, destination, nonce, id] }) =>
+    destination && nonce && id
       ? [{ destinationChainId: Number(BigInt(destination)), nonce: BigInt(nonce), id: slice(id, 0) }]
       : [],
   );
@@ -30,7 +30,7 @@ export async function* appendedInWindows(chain: Chain, gateway: Hex, range: Rang
     const last = fromBlock + window - 1n;
     const toBlock = last < range.toBlock ? last : range.toBlock;
     try {
-      yield appendedIds(await chain.logs({ fromBlock, toBlock, addresses: [gateway] }));
+      yield appendedIds(await chain.logs({ fromBlock, toBlock, addresses: [gateway], event: appendedSelector }));
       fromBlock = toBlock + 1n;
     } catch (error) {
       if (toBlock === fromBlock) throw error;

@@ -1,5 +1,6 @@
-import { encodeAbiParameters, keccak256, parseAbiParameters, stringToHex } from "viem";
+import { encodeAbiParameters, parseAbiParameters, stringToHex } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 
 const lockType =
   "Lock(uint256 chainId,address timelockContract,address sender,address recipient,address token,uint256 amount,bytes32 hashlock,uint64 timelock,uint96 tip)";

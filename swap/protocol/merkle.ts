@@ -1,5 +1,6 @@
-import { concat, keccak256, zeroHash } from "viem";
+import { concat, zeroHash } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { keccak256 } from "#core/kernel/keccak.ts";
 
 /** The root of a batch: pairs are sorted before they are hashed, zero leaves fill up to a power of two. */
 export function merkleRoot(leaves: readonly Hex[]): Hex {

@@ -108,6 +108,8 @@ describe("a chain over JSON-RPC", () => {
     );
     assert.deepEqual(await chain.logs({ ...filter, addresses: [nobody] }), []);
     assert.deepEqual(await chain.logs({ ...filter, addresses: [] }), []);
+    const event = numberToHex(2n, { size: 32 });
+    assert.deepEqual(await chain.logs({ ...filter, addresses: [ringer.address], event }), [found[1]]);
   });
 
   it("takes a block as final by its policy", async () => {
@@ -171,6 +173,11 @@ describe("a chain over JSON-RPC", () => {
         (chain) => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] }),
       ],
       ["eth_getLogs", [foreignLog()], (chain) => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody] })],
+      [
+        "eth_getLogs",
+        [{ ...foreignLog(), address: nobody }],
+        (chain) => chain.logs({ fromBlock: 0n, toBlock: 1n, addresses: [nobody], event: keccak256("0x03") }),
+      ],
       ["eth_getTransactionCount", "many", (chain) => chain.account(nobody)],
       ["eth_feeHistory", { baseFeePerGas: [] }, (chain) => chain.fees()],
       ["eth_sendRawTransaction", keccak256("0x01"), (chain) => chain.send("0x02")],
