@@ -27,15 +27,21 @@ export const evidenceMigrations: readonly Migration[] = [
   },
 ];
 
+/** Pieces of evidence against a validator of a lane that are kept: one would do, if governance never realigned. */
+const mostPieces = 8;
+
 /** Keeps evidence, one piece for each validator and generation of a lane: it proves all there is to prove. */
 export async function keepEvidence(to: Queryable, evidence: Evidence): Promise<void> {
   const { first, second } = evidence;
   await to.query(
-    `INSERT INTO relay_evidence VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL) ON CONFLICT DO NOTHING`,
+    `INSERT INTO relay_evidence
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL
+      WHERE (SELECT count(*) FROM relay_evidence WHERE origin = $1 AND destination = $2 AND validator = $4) < $12
+     ON CONFLICT DO NOTHING`,
     [
       ...[evidence.origin, evidence.destination, evidence.generation, evidence.validator, evidence.nonce.toString()],
       ...[first.epoch.toString(), first.accumulator, first.signature],
-      ...[second.epoch.toString(), second.accumulator, second.signature],
+      ...[second.epoch.toString(), second.accumulator, second.signature, mostPieces],
     ],
   );
 }
