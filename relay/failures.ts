@@ -127,12 +127,17 @@ export async function lanesWithDueRetries(from: Queryable, now: number): Promise
 }
 
 /** Failed messages of a lane whose retry is due, those that wait longest first. */
-export async function dueRetries(from: Queryable, lane: Lane, now: number, limit: number): Promise<string[]> {
+export async function dueRetries(
+  from: Queryable,
+  lane: Lane,
+  now: number,
+  { except, limit }: { readonly except: readonly string[]; readonly limit: number },
+): Promise<string[]> {
   const rows = await from.query<{ id: string }>(
     `SELECT f.id FROM relay_failures f JOIN relay_messages m USING (id)
-      WHERE f.origin = $1 AND f.destination = $2 AND f.retry_at <= $3 AND m.status = 'failed'
-      ORDER BY f.retry_at, f.id LIMIT $4`,
-    [lane.origin, lane.destination, now, limit],
+      WHERE f.origin = $1 AND f.destination = $2 AND f.retry_at <= $3 AND m.status = 'failed' AND f.id <> ALL($4::text[])
+      ORDER BY f.retry_at, f.id LIMIT $5`,
+    [lane.origin, lane.destination, now, except, limit],
   );
   return rows.map(({ id }) => id);
 }

@@ -31,7 +31,7 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
   const database = await backend.open();
   const { db } = database;
   await migrate(db, [...eventMigrations, ...relayMigrations]);
-  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false, denied: "" };
+  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false, denied: "", broken: (_id: string): boolean => false };
   const clock: Clock = { now: () => scene.now, sleep: async () => undefined };
   const store = createEventStore({
     ...{ db, log: quietLog, clock, schemas: relayEvents, projections: relayProjections },
@@ -63,7 +63,11 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
     denial: ({ sender }: { sender: Hex }) => (scene.denied === sender ? "no" : undefined),
   };
   const actions = createMessageActions({ ...parts, policy, retryFailed, random: () => 0.5 });
-  const retrier = createRetrier({ db, clock, log: quietLog, actions, policy });
+  const retryDue = async (id: string) => {
+    if (scene.broken(id)) throw new LockstepError("chain-request-refused", "no such thing");
+    await actions.retryDue(id);
+  };
+  const retrier = createRetrier({ db, clock, log: quietLog, actions: { retryDue }, policy });
   const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed });
   for (const [id, story] of Object.entries(stories)) {
     await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
@@ -188,6 +192,20 @@ await onDatabase("a message that failed", (backend) => {
     await o.pass(60_000);
     assert.deepEqual([o.scene.calls, (await o.reason()).attempt], [1, 2]);
   });
+
+  each(
+    "is retried though others before it, more than are taken in a look, cannot even be tried",
+    { ...Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`b${n}`, failed(BigInt(n + 1))])), z: failed(13n) },
+    async (o) => {
+      o.scene.refuses = false;
+      o.scene.broken = (id) => id !== "z";
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-z-retry-1"]);
+      o.scene.broken = () => false;
+      await o.pass(60_000);
+      assert.equal(o.intents.size, 13);
+    },
+  );
 
   each(
     "is retried only when asked where an operator deferred it",
