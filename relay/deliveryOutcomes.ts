@@ -1,6 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { readDestination } from "./destination.ts";
@@ -32,16 +33,29 @@ type Deps = {
   random(): number;
 };
 
+/** A delivery of which the sender has seen a final receipt, so that it does nothing more about it. */
+type Ended = { readonly intentId: string; readonly hash: Hex; readonly rows: OpenMessage[] };
+
+/** Milliseconds that the effect of a final delivery may be missing, because the endpoint that is asked lags. */
+const patienceMs = 60_000;
+
 export function createDeliveryOutcomes({ db, store, sender, clock, log, random }: Deps): DeliveryOutcomes {
+  /** By lane, since when which final deliveries lack their effect. */
+  const missing = new Map<string, ReadonlyMap<string, number>>();
+
   async function settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint) {
     const started = open.filter(({ progress }) => progress.delivery && progress.delivery.retryAt === undefined);
     const byIntent = Map.groupBy(started, ({ progress }) => progress.delivery?.intentId ?? "");
     const failed: [OpenMessage[], Failure][] = [];
     const succeeded: OpenMessage[] = [];
+    const ended: Ended[] = [];
     for (const [intentId, rows] of byIntent) {
       const status = await sender.find(db, intentId);
       if (status?.state === "included" || status?.state === "finalized") {
-        if (status.status === "success") succeeded.push(...rows);
+        if (status.status === "success") {
+          succeeded.push(...rows);
+          if (status.state === "finalized") ended.push({ intentId, hash: status.hash, rows });
+        }
         // A revert needs not be final: delivering once more is harmless.
         else failed.push([rows, { code: "intent-reverted", detail: `transaction ${status.hash} reverted` }]);
         continue;
@@ -50,6 +64,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
       if (failure) failed.push([rows, failure]);
     }
     const left = await leftBehind(lane, succeeded, head);
+    if (left.length === 0) failed.push(...vanished(lane, ended));
     if (failed.length === 0 && left.length === 0) return new Set(byIntent.keys());
     const appends = await Promise.all(failed.map(([rows, failure]) => failureAppends(lane, rows, failure)));
     await db.tx((tx) => store.append(tx, [...appends.flat(), ...left.map((row) => leftAppend(lane, row))]));
@@ -64,6 +79,24 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     const { nonce: fresh, bucket } = await readDestination(lane);
     // Without a bucket nothing is left behind, and the endpoint that was asked is behind its chain.
     return bucket ? rows.filter(({ nonce }) => nonce > fresh) : [];
+  }
+
+  /**
+   * Final deliveries of messages that are above the head all the same: their blocks, or those they built on, are gone.
+   * Nobody else brings these messages again; to deliver one twice does no harm.
+   */
+  function vanished(lane: LaneEnds, ended: readonly Ended[]): [OpenMessage[], Failure][] {
+    const before = missing.get(laneName(lane));
+    const since = new Map<string, number>();
+    const gone: [OpenMessage[], Failure][] = [];
+    for (const { intentId, hash, rows } of ended) {
+      const from = before?.get(intentId) ?? clock.now();
+      const detail = `transaction ${hash} was final, and ${lane.destination} has not what it did`;
+      if (clock.now() - from < patienceMs) since.set(intentId, from);
+      else gone.push([rows, { code: "delivery-failed", detail }]);
+    }
+    missing.set(laneName(lane), since);
+    return gone;
   }
 
   function leftAppend({ origin, destination }: LaneEnds, row: OpenMessage): Append {
