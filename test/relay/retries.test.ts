@@ -287,6 +287,29 @@ await onDatabase("a message that failed", (backend) => {
     },
   );
 
+  each(
+    "is retried as before once its origin has it again under the same id after a reorganisation",
+    {
+      1: [...failed(1n), e.reorged()],
+      2: [...failed(2n), e.reorged(), e.sent(2n, 11n), e.finalized()],
+      3: [e.sent(3n), e.finalized(), e.deliveryFailed(1), e.deadLettered(), e.reorged(), e.sent(3n, 11n)],
+      4: [e.sent(4n), e.finalized(), skipped(true), e.deadLettered(), e.reorged(), e.sent(4n, 11n), e.finalized()],
+    },
+    async (o) => {
+      const { code, nextAttemptAt } = await o.reason("2");
+      assert.deepEqual([code, nextAttemptAt !== undefined], ["execution-failed", true]);
+      o.scene.refuses = false;
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-2-retry-1"]);
+      const views = (await o.queries.messages({ deadLettered: true, limit: 9 })).messages;
+      assert.deepEqual(
+        views.map(({ id, deadLettered }) => [id, deadLettered]),
+        [["4", true]],
+      );
+      assert.deepEqual(await o.actions.retryAll({}, 10), ["4"]);
+    },
+  );
+
   it("before there was a table of failures is in it afterwards", async () => {
     const { db, close } = await backend.open();
     const first = relayMigrations.findIndex(({ id }) => id === "relay/005-failures");
