@@ -346,6 +346,29 @@ await onDatabase("a message that failed", (backend) => {
   );
 
   each(
+    "before a realignment is retried no more where it may not run, though a retry was on its way or is asked for",
+    {
+      1: [...failed(1n), skipped(false)],
+      2: [...failed(2n), e.retryStarted(), skipped(false)],
+      3: [...failed(3n), e.deadLettered(), skipped(true)],
+      4: [...failed(4n), skipped(false), e.undone("failed"), e.failed(25n)],
+    },
+    async (o) => {
+      o.intents.set("message-2-retry-1", { state: "abandoned", reason: "reverts", detail: "NotRetryable" });
+      await o.actions.settle("2", "message-2-retry-1");
+      for (const id of ["1", "2"]) {
+        const { code, message, nextAttemptAt } = await o.reason(id);
+        assert.deepEqual([code, nextAttemptAt], ["lane-realigned", undefined]);
+        assert.match(message, /reverted.*realigned.*does not run/);
+      }
+      assert.equal((await o.reason("4")).code, "execution-failed");
+      o.scene.refuses = false;
+      await o.pass(day);
+      assert.deepEqual([...o.intents.keys()].sort(), ["message-2-retry-1", "message-3-retry-1", "message-4-retry-1"]);
+    },
+  );
+
+  each(
     "after a realignment is retried where it may run, and said never to run where not",
     { 1: [e.sent(1n), e.finalized(), skipped(true)], 2: [e.sent(2n), e.finalized(), skipped(false)] },
     async (o) => {
