@@ -22,6 +22,8 @@ export type DeliveryOutcomes = {
   settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint): Promise<Set<string> | undefined>;
   /** Records that a delivery that begins with these messages has failed, or would: the first one is at fault. */
   fail(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<void>;
+  /** How many deliveries of a message have failed in a row; being left for later by its destination is no failure. */
+  misses(row: OpenMessage): Promise<number>;
 };
 
 type Deps = {
@@ -106,12 +108,17 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     return append(row, [{ type: "DeliveryFailed", data }]);
   }
 
+  /** Most messages were never tried before: for these nothing is read. */
+  async function missesOf({ id, progress }: OpenMessage): Promise<number> {
+    if (!progress.delivery) return 0;
+    return foldMessage(await historyOf(store, db, id))?.attempts.misses ?? 0;
+  }
+
   async function failureAppends(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<Append[]> {
     const [first, ...others] = rows;
     if (!first) return [];
     const { origin, destination } = lane;
-    const before = foldMessage(await historyOf(store, db, first.id));
-    const misses = (before?.attempts.misses ?? 0) + 1;
+    const misses = (await missesOf(first)) + 1;
     const next = nextAttempt(reasonCodeOf(failure.code), misses, random());
     const retryAt = BigInt(clock.now() + (next === "dead" ? 0 : next.delayMs));
     const failedEvent = (attempt: number): MessageEvent => ({
@@ -138,6 +145,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
 
   return {
     settle,
+    misses: missesOf,
     async fail(lane, rows, failure) {
       const appends = await failureAppends(lane, rows, failure);
       await db.tx((tx) => store.append(tx, appends));
