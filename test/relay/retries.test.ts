@@ -31,7 +31,15 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
   const database = await backend.open();
   const { db } = database;
   await migrate(db, [...eventMigrations, ...relayMigrations]);
-  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false, denied: "", broken: (_id: string): boolean => false };
+  const scene = {
+    now: 1_000_000,
+    refuses: true,
+    paused: false,
+    calls: 0,
+    down: false,
+    denied: "",
+    broken: (_id: string): boolean => false,
+  };
   const clock: Clock = { now: () => scene.now, sleep: async () => undefined };
   const store = createEventStore({
     ...{ db, log: quietLog, clock, schemas: relayEvents, projections: relayProjections },
