@@ -12,6 +12,11 @@ export type Attempts = {
   readonly retryAt?: bigint;
   readonly dead?: { readonly code: string; readonly detail: string; readonly attempts: number };
   readonly abandoned?: true;
+  /**
+   * It failed at its destination, or the lane jumped over it. That is true of its id, so it outlives a block of the
+   * origin: under another id it is another message.
+   */
+  readonly failed?: true;
 };
 
 export const noAttempts: Attempts = { misses: 0 };
@@ -27,9 +32,9 @@ export function evolveAttempts(before: Attempts, event: StoredEvent<MessageEvent
       // What the destination left for later is nobody's failure.
       return event.data.code === "bucket-empty" ? before : { ...before, misses: before.misses + 1 };
     case "MessageFailed":
-      return isDeferral(event.data.reason) ? noAttempts : { misses: 0, retryAt: firstRetryAt(event.at) };
+      return { ...failedOnce, ...(!isDeferral(event.data.reason) && { retryAt: firstRetryAt(event.at) }) };
     case "MessageSkipped":
-      return event.data.retryable ? { misses: 0, retryAt: firstRetryAt(event.at) } : noAttempts;
+      return { ...failedOnce, ...(event.data.retryable && { retryAt: firstRetryAt(event.at) }) };
     case "RetryStarted": {
       const { retryAt: _retryAt, ...rest } = before;
       return rest;
@@ -41,23 +46,27 @@ export function evolveAttempts(before: Attempts, event: StoredEvent<MessageEvent
     }
     case "MessageDeadLettered": {
       const { code, detail, attempts } = event.data;
-      return { misses: before.misses, dead: { code, detail, attempts } };
+      return { ...anew(before), misses: before.misses, dead: { code, detail, attempts } };
     }
     case "MessageRevived":
-      return { misses: 0, retryAt: event.data.retryAt };
+      return { ...anew(before), retryAt: event.data.retryAt };
     case "MessageAbandoned":
-      return { misses: before.misses, abandoned: true };
+      return { ...anew(before), misses: before.misses, abandoned: true };
     case "MessageSent":
     case "MessageReorged":
+      return before.failed ? before : noAttempts;
     case "MessageDelivered":
-      return noAttempts;
+      return anew(before);
     case "DeliveryReorged":
       // Executed once and undone: what had failed before that is tried again, whatever was decided then.
-      return event.data.undone === "failed" ? noAttempts : { misses: 0, retryAt: firstRetryAt(event.at) };
+      return event.data.undone === "failed" ? noAttempts : { ...anew(before), retryAt: firstRetryAt(event.at) };
     default:
       return before;
   }
 }
+
+const failedOnce: Attempts = { misses: 0, failed: true };
+const anew = ({ failed }: Attempts): Attempts => (failed ? failedOnce : noAttempts);
 
 function firstRetryAt(at: Date): bigint {
   const next = nextAttempt("retry-reverts", 1);

@@ -155,13 +155,50 @@ export async function validatorHeads(from: Queryable): Promise<ValidatorHead[]> 
   return rows.map((row) => ({ validator: row.validator, lane: laneName(row), nonce: row.nonce, at: row.received_at }));
 }
 
-/** Drops what no delivery will need again: below a nonce, all but each validator's newest. */
+/** Drops what no delivery will need again: below a nonce, all but each validator's newest that agrees with the lane. */
 export async function pruneAttestations(to: Queryable, lane: Lane, below: bigint): Promise<void> {
   await to.query(
     `DELETE FROM relay_attestations AS a
       WHERE a.origin = $1 AND a.destination = $2 AND a.nonce < $3 AND EXISTS (
         SELECT 1 FROM relay_attestations AS b
+          JOIN relay_messages AS m
+            ON m.origin = b.origin AND m.destination = b.destination AND m.nonce = b.nonce AND m.accumulator = b.accumulator
          WHERE b.origin = a.origin AND b.destination = a.destination AND b.validator = a.validator AND b.nonce > a.nonce)`,
     [lane.origin, lane.destination, below.toString()],
+  );
+}
+
+/** Words of one validator about a lane that are kept of each kind: those that agree with its messages, and others. */
+export const mostWords = 64;
+/** Generations for which a word of a validator against the lane's events is kept: there are few true ones. */
+const mostGenerations = 8;
+
+/**
+ * Bounds what one validator can have kept, which may sign whatever it likes: its newest words that agree with the lane's
+ * messages, and the last that came of those about messages that are not known (yet). Neither crowds out the other.
+ */
+export async function boundWords(to: Queryable, { origin, destination }: Lane, validator: Hex): Promise<void> {
+  const own = [origin, destination, validator];
+  await to.query(
+    `WITH own AS (
+       SELECT a.generation, a.epoch, a.nonce, row_number() OVER (
+                PARTITION BY m.nonce IS NULL
+                ORDER BY m.nonce DESC, CASE WHEN m.nonce IS NULL THEN a.received_at END DESC, a.generation, a.epoch DESC
+              ) AS place
+         FROM relay_attestations AS a
+         LEFT JOIN relay_messages AS m
+           ON m.origin = a.origin AND m.destination = a.destination AND m.nonce = a.nonce AND m.accumulator = a.accumulator
+        WHERE a.origin = $1 AND a.destination = $2 AND a.validator = $3)
+     DELETE FROM relay_attestations AS a USING own
+      WHERE a.origin = $1 AND a.destination = $2 AND a.validator = $3 AND own.place > $4
+        AND a.generation = own.generation AND a.epoch = own.epoch AND a.nonce = own.nonce`,
+    [...own, mostWords],
+  );
+  await to.query(
+    `DELETE FROM relay_contradictions
+      WHERE origin = $1 AND destination = $2 AND validator = $3 AND generation NOT IN (
+        SELECT generation FROM relay_contradictions
+         WHERE origin = $1 AND destination = $2 AND validator = $3 ORDER BY generation LIMIT $4)`,
+    [...own, mostGenerations],
   );
 }

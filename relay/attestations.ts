@@ -1,7 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
-import { type KeptAttestation, type Known, saveWord } from "./attestationStore.ts";
+import { boundWords, type KeptAttestation, type Known, saveWord } from "./attestationStore.ts";
 import { keepEvidence } from "./evidence.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import type { MisbehaviourBook } from "./misbehaviour.ts";
@@ -38,12 +38,16 @@ type Deps = {
 };
 
 const rememberedChecks = 1_000;
-/** Words about a lane that are kept at hand. */
-const recentWords = 64;
+/** Words of a validator about a lane that are kept at hand. */
+const recentWords = 16;
+/** What is kept of a validator's words is bounded once in so many of them. */
+const boundEvery = 32;
 
 export function createAttestations(deps: Deps): Attestations {
   const { db, lanes, book, misbehaviour, clock, heard } = deps;
   const words = new Map<string, KeptAttestation[]>();
+  /** How many words of each validator about each lane were kept. */
+  const counts = new Map<string, number>();
   /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
   const checks = new Map<string, Promise<void>>();
 
@@ -85,6 +89,22 @@ export function createAttestations(deps: Deps): Attestations {
     return check;
   }
 
+  /** Puts a word at hand, before older ones; whoever says much crowds out only itself. */
+  function atHand(name: string, word: KeptAttestation): void {
+    let own = 0;
+    const isNear = ({ validator }: KeptAttestation) => validator !== word.validator || ++own <= recentWords;
+    words.set(name, [word, ...(words.get(name) ?? [])].filter(isNear));
+  }
+
+  async function keep(lane: LaneEnds, generation: number, word: KeptAttestation): Promise<Known> {
+    const known = await saveWord(db, lane, generation, word, new Date(clock.now()));
+    const key = `${word.validator} ${laneName(lane)}`;
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    if (count % boundEvery === 0) await boundWords(db, lane, word.validator);
+    return known;
+  }
+
   /** Keeps what a word proves about its signer. */
   async function judge(lane: LaneEnds, validator: ValidatorInfo, word: KeptAttestation, known: Known): Promise<void> {
     const { other, indexed } = known;
@@ -110,9 +130,9 @@ export function createAttestations(deps: Deps): Attestations {
       const { generation, epoch, nonce, accumulator, signature } = attestation;
       const word = { generation, epoch, validator: validator.address, nonce, accumulator, signature };
       const name = laneName(lane);
-      words.set(name, [word, ...(words.get(name) ?? [])].slice(0, recentWords));
+      atHand(name, word);
       heard(lane);
-      const known = await saveWord(db, lane, generation, word, new Date(clock.now()));
+      const known = await keep(lane, generation, word);
       if (known.other || known.indexed) await judge(lane, validator, word, known);
       const expected = known.indexed?.accumulator ?? known.other?.accumulator;
       if (expected === undefined || expected === accumulator) return lane;

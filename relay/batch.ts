@@ -76,7 +76,7 @@ export function createNextBatch(deps: Deps): NextBatch {
     }
     const candidates = await allowed(request);
     if (!candidates) return "waits";
-    const failures = candidates[0]?.progress.delivery?.attempt ?? 0;
+    const failures = candidates[0] ? await deps.outcomes.misses(candidates[0]) : 0;
     const validators = Math.max(...epochs.map(({ set }) => set.validators.length));
     const limits = { maxBatch: deps.maxBatch, validators, available: request.available, failures };
     const count = planBatch(candidates, limits);
@@ -100,13 +100,17 @@ export function createNextBatch(deps: Deps): NextBatch {
       return "waits";
     }
     const tried = await narrow({ lane, generation, batch, contents, authority }, request.base);
-    if ("revert" in tried) return refused(request, batch, tried.revert);
+    if ("revert" in tried) return refused(request, batch, { revert: tried.revert, failures: failures + 1 });
     await delivery.start({ ...tried.planned, intent: tried.intent });
     return candidates.length > tried.planned.batch.length ? "more" : "sent";
   }
 
   /** Nothing can be sent: the lane as a whole waits, or its first message is at fault. */
-  async function refused({ lane, base }: Request, batch: readonly OpenMessage[], revert: Revert): Promise<Answer> {
+  async function refused(
+    { lane, base }: Request,
+    batch: readonly OpenMessage[],
+    { revert, failures }: { readonly revert: Revert; readonly failures: number },
+  ): Promise<Answer> {
     setCheck.forget(lane);
     // What is on its way may be what it stands on: its end wakes the lane.
     if (base) return "waits";
@@ -117,7 +121,6 @@ export function createNextBatch(deps: Deps): NextBatch {
     const [first] = batch;
     if (!first) return "waits";
     await deps.outcomes.fail(lane, [first], { code: "dry-run-reverts", detail: revert.detail });
-    const failures = (first.progress.delivery?.attempt ?? 0) + 1;
     if (policy.operatorAccount !== undefined && failures >= attemptsBeforeDeferral) {
       const [missing] = await deferral.missing(lane, [first]);
       if (missing) await deferral.ask(lane, [missing], policy.operatorAccount);

@@ -1,6 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { readDestination } from "./destination.ts";
@@ -21,6 +22,8 @@ export type DeliveryOutcomes = {
   settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint): Promise<Set<string> | undefined>;
   /** Records that a delivery that begins with these messages has failed, or would: the first one is at fault. */
   fail(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<void>;
+  /** How many deliveries of a message have failed in a row; being left for later by its destination is no failure. */
+  misses(row: OpenMessage): Promise<number>;
 };
 
 type Deps = {
@@ -32,16 +35,29 @@ type Deps = {
   random(): number;
 };
 
+/** A delivery of which the sender has seen a final receipt, so that it does nothing more about it. */
+type Ended = { readonly intentId: string; readonly hash: Hex; readonly rows: OpenMessage[] };
+
+/** Milliseconds that the effect of a final delivery may be missing, because the endpoint that is asked lags. */
+const patienceMs = 60_000;
+
 export function createDeliveryOutcomes({ db, store, sender, clock, log, random }: Deps): DeliveryOutcomes {
+  /** By lane, since when which final deliveries lack their effect. */
+  const missing = new Map<string, ReadonlyMap<string, number>>();
+
   async function settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint) {
     const started = open.filter(({ progress }) => progress.delivery && progress.delivery.retryAt === undefined);
     const byIntent = Map.groupBy(started, ({ progress }) => progress.delivery?.intentId ?? "");
     const failed: [OpenMessage[], Failure][] = [];
     const succeeded: OpenMessage[] = [];
+    const ended: Ended[] = [];
     for (const [intentId, rows] of byIntent) {
       const status = await sender.find(db, intentId);
       if (status?.state === "included" || status?.state === "finalized") {
-        if (status.status === "success") succeeded.push(...rows);
+        if (status.status === "success") {
+          succeeded.push(...rows);
+          if (status.state === "finalized") ended.push({ intentId, hash: status.hash, rows });
+        }
         // A revert needs not be final: delivering once more is harmless.
         else failed.push([rows, { code: "intent-reverted", detail: `transaction ${status.hash} reverted` }]);
         continue;
@@ -50,6 +66,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
       if (failure) failed.push([rows, failure]);
     }
     const left = await leftBehind(lane, succeeded, head);
+    if (left.length === 0) failed.push(...vanished(lane, ended));
     if (failed.length === 0 && left.length === 0) return new Set(byIntent.keys());
     const appends = await Promise.all(failed.map(([rows, failure]) => failureAppends(lane, rows, failure)));
     await db.tx((tx) => store.append(tx, [...appends.flat(), ...left.map((row) => leftAppend(lane, row))]));
@@ -66,6 +83,24 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     return bucket ? rows.filter(({ nonce }) => nonce > fresh) : [];
   }
 
+  /**
+   * Final deliveries of messages that are above the head all the same: their blocks, or those they built on, are gone.
+   * Nobody else brings these messages again; to deliver one twice does no harm.
+   */
+  function vanished(lane: LaneEnds, ended: readonly Ended[]): [OpenMessage[], Failure][] {
+    const before = missing.get(laneName(lane));
+    const since = new Map<string, number>();
+    const gone: [OpenMessage[], Failure][] = [];
+    for (const { intentId, hash, rows } of ended) {
+      const from = before?.get(intentId) ?? clock.now();
+      const detail = `transaction ${hash} was final, and ${lane.destination} has not what it did`;
+      if (clock.now() - from < patienceMs) since.set(intentId, from);
+      else gone.push([rows, { code: "delivery-failed", detail }]);
+    }
+    missing.set(laneName(lane), since);
+    return gone;
+  }
+
   function leftAppend({ origin, destination }: LaneEnds, row: OpenMessage): Append {
     const detail = "the destination took only the messages before it";
     const attempt = row.progress.delivery?.attempt ?? 1;
@@ -73,12 +108,17 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     return append(row, [{ type: "DeliveryFailed", data }]);
   }
 
+  /** Most messages were never tried before: for these nothing is read. */
+  async function missesOf({ id, progress }: OpenMessage): Promise<number> {
+    if (!progress.delivery) return 0;
+    return foldMessage(await historyOf(store, db, id))?.attempts.misses ?? 0;
+  }
+
   async function failureAppends(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<Append[]> {
     const [first, ...others] = rows;
     if (!first) return [];
     const { origin, destination } = lane;
-    const before = foldMessage(await historyOf(store, db, first.id));
-    const misses = (before?.attempts.misses ?? 0) + 1;
+    const misses = (await missesOf(first)) + 1;
     const next = nextAttempt(reasonCodeOf(failure.code), misses, random());
     const retryAt = BigInt(clock.now() + (next === "dead" ? 0 : next.delayMs));
     const failedEvent = (attempt: number): MessageEvent => ({
@@ -105,6 +145,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
 
   return {
     settle,
+    misses: missesOf,
     async fail(lane, rows, failure) {
       const appends = await failureAppends(lane, rows, failure);
       await db.tx((tx) => store.append(tx, appends));

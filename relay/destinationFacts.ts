@@ -8,7 +8,7 @@ import { type AttemptFact, keepOrphans, lockOrphans, type SeenAttempt } from "./
 import type { Progress } from "./progress.ts";
 import { rowsByOnchainIds } from "./readModel.ts";
 import type { MessageRow } from "./rows.ts";
-import { areUntouched } from "./runs.ts";
+import { untouchedAccumulator } from "./runs.ts";
 
 /**
  * The events of attempts that a destination has shown; those of unknown messages are kept for later. What goes well
@@ -48,13 +48,14 @@ async function runOf(tx: Tx, group: readonly AttemptFact[]): Promise<Append | un
   const [first, last] = [group[0], group.at(-1)];
   if (!first || !last || first.kind === "failed") return undefined;
   const ids = group.map(({ id }) => id);
-  if (!(await areUntouched(tx, first.lane, first.nonce, ids))) return undefined;
+  const accumulator = await untouchedAccumulator(tx, first.lane, first.nonce, ids);
+  if (accumulator === undefined) return undefined;
   const { origin, destination } = first.lane;
   const { transactionHash, blockNumber, blockHash } = first.log;
   const event: LaneEvent = {
     type: "MessagesDelivered",
     data: {
-      ...{ origin, destination, firstNonce: first.nonce, lastNonce: last.nonce },
+      ...{ origin, destination, firstNonce: first.nonce, lastNonce: last.nonce, accumulator },
       ...{ transactionHash, blockNumber, blockHash, at: first.at },
     },
   };

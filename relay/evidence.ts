@@ -27,15 +27,21 @@ export const evidenceMigrations: readonly Migration[] = [
   },
 ];
 
+/** Pieces of evidence against a validator of a lane that are kept: one would do, if governance never realigned. */
+const mostPieces = 8;
+
 /** Keeps evidence, one piece for each validator and generation of a lane: it proves all there is to prove. */
 export async function keepEvidence(to: Queryable, evidence: Evidence): Promise<void> {
   const { first, second } = evidence;
   await to.query(
-    `INSERT INTO relay_evidence VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL) ON CONFLICT DO NOTHING`,
+    `INSERT INTO relay_evidence
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL
+      WHERE (SELECT count(*) FROM relay_evidence WHERE origin = $1 AND destination = $2 AND validator = $4) < $12
+     ON CONFLICT DO NOTHING`,
     [
       ...[evidence.origin, evidence.destination, evidence.generation, evidence.validator, evidence.nonce.toString()],
       ...[first.epoch.toString(), first.accumulator, first.signature],
-      ...[second.epoch.toString(), second.accumulator, second.signature],
+      ...[second.epoch.toString(), second.accumulator, second.signature, mostPieces],
     ],
   );
 }
@@ -52,8 +58,12 @@ type Row = Lane & {
   second_signature: Hex;
 };
 
-export async function unreportedEvidence(from: Queryable): Promise<Evidence[]> {
-  const rows = await from.query<Row>("SELECT * FROM relay_evidence WHERE reported_at IS NULL LIMIT 100");
+/** The newest piece against each validator of a lane, reported or not. */
+export async function newestEvidence(from: Queryable): Promise<Evidence[]> {
+  const rows = await from.query<Row>(
+    `SELECT DISTINCT ON (origin, destination, validator) * FROM relay_evidence
+      ORDER BY origin, destination, validator, generation DESC`,
+  );
   return rows.map(({ origin, destination, generation, validator, nonce, ...row }) => ({
     ...{ origin, destination, generation, validator, nonce },
     first: { epoch: row.first_epoch, accumulator: row.first_accumulator, signature: row.first_signature },
@@ -61,12 +71,13 @@ export async function unreportedEvidence(from: Queryable): Promise<Evidence[]> {
   }));
 }
 
+/** Of all pieces against the validator: one does for all. */
 export async function markReported(to: Queryable, evidence: Evidence, at: Date): Promise<void> {
-  const { origin, destination, generation, validator } = evidence;
+  const { origin, destination, validator } = evidence;
   await to.query(
-    `UPDATE relay_evidence SET reported_at = $5
-      WHERE origin = $1 AND destination = $2 AND generation = $3 AND validator = $4`,
-    [origin, destination, generation, validator, at],
+    `UPDATE relay_evidence SET reported_at = $4
+      WHERE origin = $1 AND destination = $2 AND validator = $3 AND reported_at IS NULL`,
+    [origin, destination, validator, at],
   );
 }
 

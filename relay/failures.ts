@@ -37,6 +37,18 @@ export const olderFailureMigrations: readonly Migration[] = [
   },
 ];
 
+export const failedThereMigrations: readonly Migration[] = [
+  {
+    id: "relay/020-failed-there",
+    sql: `
+      -- Whether it failed at its destination, which a reorganisation of the origin does not take back.
+      ALTER TABLE relay_failures ADD COLUMN failed_there boolean NOT NULL DEFAULT false;
+      UPDATE relay_failures SET failed_there = true
+        FROM relay_messages AS m WHERE m.id = relay_failures.id AND m.failed_block IS NOT NULL;
+    `,
+  },
+];
+
 type Row = {
   id: string;
   origin: string;
@@ -47,6 +59,7 @@ type Row = {
   retry_at: bigint | null;
   dead: boolean;
   abandoned: boolean;
+  failed_there: boolean;
 };
 
 const handled = [
@@ -76,7 +89,7 @@ export const failureProjection: Projection = {
 };
 
 function evolve(id: string, before: Row | undefined, event: StoredEvent<MessageEvent>): Row | undefined {
-  if (event.type === "MessageReorged") return undefined;
+  if (event.type === "MessageReorged" && !before?.failed_there) return undefined;
   if (event.type === "DeliveryReorged" && (event.data.undone === "failed" || !before)) return undefined;
   const { origin, destination } = event.data;
   const attempts = evolveAttempts(before ? attemptsOf(before) : noAttempts, event);
@@ -86,6 +99,7 @@ function evolve(id: string, before: Row | undefined, event: StoredEvent<MessageE
     failed_at: isFailure || !before ? BigInt(event.at.getTime()) : before.failed_at,
     ...{ misses: attempts.misses, retry_at: attempts.retryAt ?? null },
     ...{ dead: attempts.dead !== undefined, abandoned: attempts.abandoned === true },
+    failed_there: attempts.failed === true,
   };
 }
 
@@ -95,11 +109,12 @@ function codeOf(event: MessageEvent): string | undefined {
   return event.type === "RetryFailed" || event.type === "MessageDeadLettered" ? event.data.code : undefined;
 }
 
-const attemptsOf = ({ misses, retry_at, dead, abandoned, code }: Row): Attempts => ({
+const attemptsOf = ({ misses, retry_at, dead, abandoned, failed_there, code }: Row): Attempts => ({
   misses,
   ...(retry_at !== null && { retryAt: retry_at }),
   ...(dead && { dead: { code, detail: "", attempts: misses } }),
   ...(abandoned && { abandoned }),
+  ...(failed_there && { failed: failed_there }),
 });
 
 async function save(tx: Tx, rows: readonly Row[]): Promise<void> {
@@ -109,10 +124,13 @@ async function save(tx: Tx, rows: readonly Row[]): Promise<void> {
     retry_at: row.retry_at?.toString() ?? null,
   }));
   await tx.query(
-    `INSERT INTO relay_failures SELECT * FROM jsonb_to_recordset($1::jsonb) AS given(id text, origin text,
-       destination text, code text, failed_at bigint, misses integer, retry_at bigint, dead boolean, abandoned boolean)
+    `INSERT INTO relay_failures
+       (id, origin, destination, code, failed_at, misses, retry_at, dead, abandoned, failed_there)
+     SELECT * FROM jsonb_to_recordset($1::jsonb) AS given(id text, origin text, destination text, code text,
+       failed_at bigint, misses integer, retry_at bigint, dead boolean, abandoned boolean, failed_there boolean)
      ON CONFLICT (id) DO UPDATE SET code = excluded.code, failed_at = excluded.failed_at, misses = excluded.misses,
-       retry_at = excluded.retry_at, dead = excluded.dead, abandoned = excluded.abandoned`,
+       retry_at = excluded.retry_at, dead = excluded.dead, abandoned = excluded.abandoned,
+       failed_there = excluded.failed_there`,
     [JSON.stringify(given)],
   );
 }
@@ -127,12 +145,17 @@ export async function lanesWithDueRetries(from: Queryable, now: number): Promise
 }
 
 /** Failed messages of a lane whose retry is due, those that wait longest first. */
-export async function dueRetries(from: Queryable, lane: Lane, now: number, limit: number): Promise<string[]> {
+export async function dueRetries(
+  from: Queryable,
+  lane: Lane,
+  now: number,
+  { except, limit }: { readonly except: readonly string[]; readonly limit: number },
+): Promise<string[]> {
   const rows = await from.query<{ id: string }>(
     `SELECT f.id FROM relay_failures f JOIN relay_messages m USING (id)
-      WHERE f.origin = $1 AND f.destination = $2 AND f.retry_at <= $3 AND m.status = 'failed'
-      ORDER BY f.retry_at, f.id LIMIT $4`,
-    [lane.origin, lane.destination, now, limit],
+      WHERE f.origin = $1 AND f.destination = $2 AND f.retry_at <= $3 AND m.status = 'failed' AND f.id <> ALL($4::text[])
+      ORDER BY f.retry_at, f.id LIMIT $5`,
+    [lane.origin, lane.destination, now, except, limit],
   );
   return rows.map(({ id }) => id);
 }

@@ -23,7 +23,7 @@ import { destinationMigrations } from "./destination.ts";
 import { createLaneDriver } from "./driver.ts";
 import { createDryRun } from "./dryRun.ts";
 import { evidenceMigrations } from "./evidence.ts";
-import { failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
+import { failedThereMigrations, failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -79,6 +79,7 @@ export const relayMigrations: readonly Migration[] = [
   ...failureMigrations,
   ...destinationMigrations,
   ...olderFailureMigrations,
+  ...failedThereMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 

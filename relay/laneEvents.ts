@@ -21,8 +21,15 @@ export const laneEvents = {
     intentId: z.string(),
     attempt: z.number().int().positive(),
   }),
-  /** Executed at the destination in one transaction, each for the first time. */
-  MessagesDelivered: z.object({ ...run, transactionHash: hash, blockNumber: uint, blockHash: hash, at: uint }),
+  /**
+   * Executed at the destination in one transaction, each for the first time. `accumulator` is the lane's at the last of
+   * them and says which messages they are, whatever the origin has at these nonces later.
+   */
+  MessagesDelivered: z.object({
+    ...run,
+    accumulator: hash.optional(),
+    ...{ transactionHash: hash, blockNumber: uint, blockHash: hash, at: uint },
+  }),
   DeliveriesFinalized: z.object({ ...run, finalHeight: uint }),
 } as const;
 

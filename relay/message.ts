@@ -23,9 +23,13 @@ export type Message = {
   readonly failure?: Failure;
   /** What the recipient's failed execution answered: an ABI-encoded error. */
   readonly reason?: Hex;
-  /** The lane was realigned past it. */
-  readonly skipped?: { readonly generation: bigint; readonly retryable: boolean };
+  /** The lane was realigned past it, perhaps after it had failed. */
+  readonly skipped?: { readonly generation: bigint; readonly retryable: boolean } | undefined;
 };
+
+/** True when no retry can succeed any more: it is of a generation before its lane's, and governance did not name it. */
+export const neverRuns = ({ skipped, progress }: Pick<Message, "skipped" | "progress">): boolean =>
+  skipped?.retryable === false && progress.failed !== undefined;
 
 /** The message after its events; undefined before the first. */
 export function foldMessage(events: readonly StoredEvent<MessageEvent>[]): Message | undefined {
@@ -55,7 +59,7 @@ function learned(before: Partial<Message>, event: MessageEvent): Partial<Message
     case "RetryFailed":
       return { failure: { code: event.data.code, detail: event.data.detail } };
     case "MessageFailed":
-      return { reason: event.data.reason };
+      return { reason: event.data.reason, skipped: undefined };
     case "MessageSkipped": {
       const { generation, retryable } = event.data;
       return { skipped: { generation, retryable } };

@@ -10,6 +10,7 @@ import { furtherMessageId, identify, type Numbered } from "./identity.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { type LaneHead, seenHeads } from "./laneState.ts";
 import { adoptOrphans, lockOrphans } from "./orphans.ts";
+import { evolveProgress, type Progress } from "./progress.ts";
 import { messageId, nextAccumulator } from "./protocol/message.ts";
 import { rowsByIds, rowsOfNonces } from "./readModel.ts";
 import { skippedEvents } from "./realignments.ts";
@@ -49,9 +50,10 @@ export async function appendsOfSent(
   const skipped = await skippedEvents(tx, origin.name, fresh);
   return placed.map(({ fact, id, row }) => {
     const outcomes = (orphans.get(fact.id) ?? []).flatMap((seen) => outcomeEvents(fact.lane, seen));
-    const known = outcomes.length > 0 || row?.progress.outcomeId === fact.id;
-    const skip = known ? undefined : skipped.get(fact.id);
-    const events: MessageEvent[] = [sentEvent(fact), ...outcomes, ...(skip ? [skip] : [])];
+    const { failed, executed } = outcomes.reduce<Progress | undefined>(evolveProgress, row?.progress) ?? {};
+    const skip = skipped.get(fact.id);
+    const applies = skip && !executed && (!failed || failed.block < skip.data.blockNumber);
+    const events: MessageEvent[] = [sentEvent(fact), ...outcomes, ...(applies ? [skip] : [])];
     return { stream: messageStream(id), expected: row?.version ?? 0, events };
   });
 }

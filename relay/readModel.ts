@@ -187,8 +187,8 @@ export function openRows(
   );
 }
 
-/** Messages of a lane up to a nonce that have no outcome. */
-export function openRowsUpTo(
+/** Messages of a lane up to a nonce that were not executed; takes as long as the lane is. */
+export function unexecutedRowsUpTo(
   from: Queryable,
   lane: { origin: string; destination: string },
   nonce: bigint,
@@ -196,7 +196,7 @@ export function openRowsUpTo(
   return select(
     from,
     `WHERE origin = $1 AND destination = $2 AND nonce <= $3
-       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce`,
+       AND nonce IS NOT NULL AND executed_block IS NULL ORDER BY nonce`,
     [lane.origin, lane.destination, nonce],
   );
 }

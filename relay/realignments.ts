@@ -5,7 +5,7 @@ import { type MessageEvent, messageStream } from "./events.ts";
 import type { Lane } from "./lane.ts";
 import { lockOrphans } from "./orphans.ts";
 import type { Realigned } from "./protocol/realigned.ts";
-import { openRowsUpTo } from "./readModel.ts";
+import { unexecutedRowsUpTo } from "./readModel.ts";
 
 /** What a destination showed of a realignment, with the lane it is about and its block's time (Unix seconds). */
 export type RealignedFact = Realigned & { readonly lane: Lane; readonly at: bigint };
@@ -30,8 +30,8 @@ type Realignment = Omit<Extract<MessageEvent, { type: "MessageSkipped" }>["data"
 };
 
 /**
- * Keeps realignments, and says of the messages that they jump over that no delivery will bring them. Messages that
- * their origin shows later are told by `skippedEvents`.
+ * Keeps realignments, and says of the messages that they jump over that no delivery will bring them, and of those that
+ * had failed before whether they may still run. Messages that their origin shows later are told by `skippedEvents`.
  */
 export async function appendsOfRealigned(tx: Tx, chain: string, facts: readonly RealignedFact[]): Promise<Append[]> {
   if (facts.length === 0) return [];
@@ -39,21 +39,23 @@ export async function appendsOfRealigned(tx: Tx, chain: string, facts: readonly 
   const appends: Append[] = [];
   for (const fact of facts) {
     const { transactionHash, blockNumber, blockHash } = fact.log;
-    await tx.query(
+    const [isNew] = await tx.query(
       `INSERT INTO relay_realignments
          (origin, chain, generation, nonce, retryable, transaction_hash, block_number, block_hash, at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING 1`,
       [
         ...[fact.lane.origin, chain, fact.generation, fact.nonce, fact.retryableIds.join(",")],
         ...[transactionHash, blockNumber, blockHash, fact.at],
       ],
     );
+    // Blocks may be shown twice.
+    if (!isNew) continue;
     const seen = { transactionHash, blockNumber, blockHash, at: fact.at };
     const skip: Realignment = {
       ...{ ...seen, destination: chain, generation: fact.generation, nonce: fact.nonce },
       retryableIds: new Set(fact.retryableIds),
     };
-    for (const { id, version, progress } of await openRowsUpTo(tx, fact.lane, fact.nonce)) {
+    for (const { id, version, progress } of await unexecutedRowsUpTo(tx, fact.lane, fact.nonce)) {
       const events = progress.sent ? [skippedEvent(fact.lane, progress.sent.onchainId, skip)] : [];
       appends.push({ stream: messageStream(id), expected: version, events });
     }
@@ -61,12 +63,17 @@ export async function appendsOfRealigned(tx: Tx, chain: string, facts: readonly 
   return appends;
 }
 
-/** Which of the messages that a lane shows now were jumped over before they were seen; as events, by on-chain id. */
+type Skip = Extract<MessageEvent, { type: "MessageSkipped" }>;
+
+/**
+ * Which of the messages that a lane shows now were jumped over before they were seen; as events, by on-chain id. The
+ * newest realignment says what may still run.
+ */
 export async function skippedEvents(
   tx: Tx,
   origin: string,
   messages: readonly { readonly id: Hex; readonly nonce: bigint; readonly lane: Lane }[],
-): Promise<Map<Hex, MessageEvent>> {
+): Promise<Map<Hex, Skip>> {
   const rows = await tx.query<{
     chain: string;
     generation: bigint;
@@ -86,7 +93,7 @@ export async function skippedEvents(
   );
   return new Map(
     messages.flatMap(({ id, nonce, lane }) => {
-      const skip = all.find((each) => each.destination === lane.destination && nonce <= each.nonce);
+      const skip = all.findLast((each) => each.destination === lane.destination && nonce <= each.nonce);
       return skip ? [[id, skippedEvent(lane, id, skip)] as const] : [];
     }),
   );
@@ -96,7 +103,7 @@ export async function dropRealignments(to: Queryable, chain: string, above: bigi
   await to.query("DELETE FROM relay_realignments WHERE chain = $1 AND block_number > $2", [chain, above]);
 }
 
-function skippedEvent({ origin, destination }: Lane, id: Hex, skip: Realignment): MessageEvent {
+function skippedEvent({ origin, destination }: Lane, id: Hex, skip: Realignment): Skip {
   const { generation, transactionHash, blockNumber, blockHash, at } = skip;
   const retryable = skip.retryableIds.has(id);
   const data = { origin, destination, generation, retryable, transactionHash, blockNumber, blockHash, at };

@@ -9,7 +9,7 @@ import { failedMessages, type RetryFilter } from "./failedMessages.ts";
 import { historyOf } from "./history.ts";
 import { failureOf, retryIntent } from "./intents.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
-import { type Failure, foldMessage, type Message } from "./message.ts";
+import { type Failure, foldMessage, type Message, neverRuns } from "./message.ts";
 import type { Policy } from "./policy.ts";
 import { statusOf } from "./progress.ts";
 import { nextAttempt } from "./ramp.ts";
@@ -124,10 +124,11 @@ export function createMessageActions(deps: Deps): MessageActions {
   }
 
   /** A retry that failed or would: the next one by the ramp, or none. */
-  function missed({ id, progress, attempts }: Message, attempt: number, failure: Failure): MessageEvent[] {
+  function missed(message: Message, attempt: number, failure: Failure): MessageEvent[] {
+    const { id, progress, attempts } = message;
     const { origin, destination } = progress;
     const data = { origin, destination, attempt, ...failure };
-    if (!deps.retryFailed || attempts.abandoned) return [{ type: "RetryFailed", data }];
+    if (!deps.retryFailed || attempts.abandoned || neverRuns(message)) return [{ type: "RetryFailed", data }];
     const misses = attempts.misses + 1;
     const next = nextAttempt(reasonCodeOf(failure.code), misses, deps.random());
     if (next !== "dead") {

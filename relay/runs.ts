@@ -1,5 +1,6 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { StoredEvent } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { type Lane, laneName } from "./lane.ts";
 import type { LaneEvent, Run } from "./laneEvents.ts";
@@ -49,13 +50,23 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
       if (started[0]?.count !== lastNonce - firstNonce + 1n) throw changed(event.data);
       return;
     }
-    case "MessagesDelivered":
-      await tx.query(
-        `UPDATE relay_messages SET status = 'delivered', executed_block = $5, executed_final = false, retry_running = false
-          WHERE ${inRun}`,
-        [...lane, event.data.blockNumber.toString()],
+    case "MessagesDelivered": {
+      const { accumulator, blockNumber } = event.data;
+      const delivered = await tx.query<{ count: bigint }>(
+        `WITH delivered AS (
+           UPDATE relay_messages
+              SET status = 'delivered', executed_block = $5, executed_final = false, retry_running = false
+            WHERE ${inRun} AND ($6::text IS NULL OR EXISTS (
+              SELECT 1 FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $4 AND accumulator = $6))
+            RETURNING 1)
+         SELECT count(*) AS count FROM delivered`,
+        [...lane, blockNumber.toString(), accumulator ?? null],
       );
+      // The accumulator is that of one chain of ids: with it, all the messages are those that were meant.
+      const isWhole = delivered[0]?.count === lastNonce - firstNonce + 1n;
+      if (accumulator !== undefined && !isWhole) throw changed(event.data);
       return;
+    }
     case "DeliveriesFinalized":
       await tx.query(
         `UPDATE relay_messages SET executed_final = true WHERE ${inRun} AND executed_block IS NOT NULL`,
@@ -69,7 +80,7 @@ const waits = `sent_final AND executed_block IS NULL AND failed_block IS NULL
   AND (delivery_intent IS NULL OR delivery_retry_at IS NOT NULL)`;
 
 const changed = (run: Run) =>
-  new LockstepError("conflict", "A message of the delivery has changed meanwhile", {
+  new LockstepError("conflict", "a message of the delivery has changed meanwhile", {
     details: { lane: laneName(run), first: run.firstNonce, last: run.lastNonce },
   });
 
@@ -109,25 +120,23 @@ export async function runsExecuted(from: Queryable, destination: string, height:
   return rows.map(toRun);
 }
 
-/** True when the lane's messages from a nonce on are these, and none has an outcome or is being retried. */
-export async function areUntouched(
+/**
+ * The lane's accumulator at the last of these messages, where they are those from a nonce on and none has an outcome or
+ * is being retried; otherwise undefined.
+ */
+export async function untouchedAccumulator(
   from: Queryable,
   lane: Lane,
   firstNonce: bigint,
   onchainIds: readonly string[],
-): Promise<boolean> {
-  const [row] = await from.query<{ count: bigint }>(
-    `SELECT count(*) AS count FROM relay_messages AS m
+): Promise<Hex | undefined> {
+  const lastNonce = firstNonce + BigInt(onchainIds.length) - 1n;
+  const [row] = await from.query<{ count: bigint; accumulator: Hex | null }>(
+    `SELECT count(*) AS count, max(m.accumulator) FILTER (WHERE m.nonce = $5) AS accumulator FROM relay_messages AS m
        JOIN unnest($4::text[]) WITH ORDINALITY AS given(id, place) ON m.nonce = $3 + given.place - 1 AND m.onchain_id = given.id
       WHERE m.origin = $1 AND m.destination = $2 AND m.nonce BETWEEN $3 AND $5
         AND m.executed_block IS NULL AND m.failed_block IS NULL AND NOT m.retry_running`,
-    [
-      lane.origin,
-      lane.destination,
-      firstNonce.toString(),
-      onchainIds,
-      (firstNonce + BigInt(onchainIds.length) - 1n).toString(),
-    ],
+    [lane.origin, lane.destination, firstNonce.toString(), onchainIds, lastNonce.toString()],
   );
-  return row?.count === BigInt(onchainIds.length);
+  return row?.count === BigInt(onchainIds.length) ? (row.accumulator ?? undefined) : undefined;
 }

@@ -6,7 +6,7 @@ import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
 import { retryIntentId } from "./intents.ts";
 import { type LaneHold, laneName } from "./lane.ts";
-import { foldMessage, type Message } from "./message.ts";
+import { foldMessage, type Message, neverRuns } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
 import { evaluateQuorum } from "./protocol/quorum.ts";
 import { attemptsOf } from "./ramp.ts";
@@ -112,23 +112,26 @@ function reasonOf(message: Message, context: LaneContext): Reason {
 }
 
 /** A message that its destination recorded as failed: what for, and whether and when it is executed again. */
-function failed({ progress, attempts, failure, reason, skipped }: Message, { retryFailed }: LaneContext): Reason {
+function failed(message: Message, { retryFailed }: LaneContext): Reason {
+  const { progress, attempts, failure, reason, skipped } = message;
   const last = progress.retry && failure ? `; the last retry: ${failure.detail}` : "";
   const isSkipped = skipped !== undefined && reason === undefined;
-  const words = isSkipped
-    ? `governance has realigned its lane past it (generation ${skipped.generation})`
-    : describeReason(reason ?? "0x");
-  if (isSkipped && !skipped.retryable) return { code: "lane-realigned", message: `${words}; it does not run any more` };
+  const realigned = `governance has realigned its lane past it (generation ${skipped?.generation})`;
+  const words = isSkipped ? realigned : describeReason(reason ?? "0x");
+  if (neverRuns(message)) {
+    const both = isSkipped ? words : `${words}; since then ${realigned}`;
+    return { code: "lane-realigned", message: `${both}; it does not run any more` };
+  }
   if (attempts.abandoned) return { code: "abandoned", message: `${words}${last}; it was abandoned here` };
   if (attempts.dead) {
     const given = `given up after ${attempts.dead.attempts} attempts, it can be retried`;
     return { code: "dead-lettered", message: `${words}; ${given}; the last: ${attempts.dead.detail}` };
   }
-  const message = `${words}; it can be retried${last}`;
-  if (reason && isDeferral(reason)) return { code: "deferred", message };
+  const both = `${words}; it can be retried${last}`;
+  if (reason && isDeferral(reason)) return { code: "deferred", message: both };
   const code: ReasonCode = isSkipped ? "lane-realigned" : "execution-failed";
-  if (attempts.retryAt === undefined || !retryFailed) return { code, message };
-  return { code, message, ...nextAttempt(attempts.retryAt, attempts.misses, "retry-reverts") };
+  if (attempts.retryAt === undefined || !retryFailed) return { code, message: both };
+  return { code, message: both, ...nextAttempt(attempts.retryAt, attempts.misses, "retry-reverts") };
 }
 
 /** The transaction that is on its way to the destination. */

@@ -66,6 +66,32 @@ await onDatabase("the driver of a lane", (backend) => {
     assert.deepEqual(o.ids().slice(4), ["0-3-3-2", "0-4-4-2"]);
   });
 
+  each(
+    "delivers again what was final in a block that is gone for good, and not while an endpoint lags",
+    4,
+    async (o) => {
+      await o.drive();
+      const final: IntentStatus = { state: "finalized", hash: hashOf(1), status: "success", gasUsed: 1n };
+      o.scene.intents.set("lane-alpha→beta-0-1-2-1", final);
+      await o.drive();
+      o.pass(59_000);
+      await o.drive();
+      assert.equal(o.ids().length, 2);
+      o.scene.head = 2n;
+      await o.drive();
+      o.scene.head = 0n;
+      o.pass(59_000);
+      await o.drive();
+      assert.equal(o.ids().length, 2);
+      o.pass(60_000);
+      await o.drive();
+      assert.equal((await o.trouble())?.code, "delivery-failed");
+      o.pass(1_001);
+      await o.drive();
+      assert.deepEqual(o.ids().slice(2), ["0-1-1-2", "0-2-2-2"]);
+    },
+  );
+
   each("sends nothing while the destination knows other validators, and says so", 2, async (o) => {
     const right = o.scene.setHash;
     o.scene.setHash = hashOf(9);

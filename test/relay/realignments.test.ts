@@ -59,6 +59,10 @@ const executed = (height: bigint, ...samples: Sample[]): IndexedBlock => ({
     attemptLog(sample, { at: block(height), transaction: transactionOf("d"), index }, "MessageExecuted"),
   ),
 });
+const failing = (height: bigint, sample: Sample): IndexedBlock => ({
+  block: block(height),
+  logs: [attemptLog(sample, { at: block(height), transaction: transactionOf("f"), index: 0 }, "MessageFailed")],
+});
 const realigned = (height: bigint, last: Sample, ...retryable: Sample[]): IndexedBlock => ({
   block: block(height),
   logs: [
@@ -141,4 +145,37 @@ await onDatabase("after a reorganisation deeper than finality", (backend) => {
       assert.deepEqual((await o.statuses()).slice(3), ["1 sent", "2 sent", "3 sent"]);
     },
   );
+
+  const skips = async (o: Awaited<ReturnType<typeof open>>) =>
+    (await o.store.readAll(0n, 1_000)).flatMap(({ type, data }) =>
+      type === "MessageSkipped" ? [(data as { retryable: boolean }).retryable] : [],
+    );
+
+  each("what had failed before a realignment is told once whether it may still run", async (o) => {
+    await o.included("alpha", sendingBlock(block(5n), [a, b, c]));
+    await o.included("beta", failing(9n, a));
+    await o.included("beta", failing(10n, b));
+    await o.included("beta", executed(11n, c));
+    await o.included("beta", realigned(12n, c, b));
+    await o.included("beta", realigned(12n, c, b));
+    assert.deepEqual(await o.statuses(), ["1 failed", "2 failed", "3 delivered"]);
+    assert.deepEqual(await skips(o), [false, true]);
+    // They lose their places, and come back as themselves.
+    await o.reorged("alpha", 4n);
+    await o.included("alpha", sendingBlock(block(5n), [a, b, c]));
+    assert.deepEqual(await o.statuses(), ["1 failed", "2 failed", "3 delivered"]);
+  });
+
+  each("what had failed is told also where its origin shows it after the realignment", async (o) => {
+    await o.included("alpha", sendingBlock(block(5n), [a]));
+    await o.included("beta", failing(9n, a));
+    await o.included("beta", failing(10n, b));
+    await o.included("beta", executed(11n, c));
+    await o.reorged("alpha", 4n);
+    await o.included("beta", realigned(12n, c, b));
+    assert.deepEqual(await skips(o), []);
+    await o.included("alpha", sendingBlock(block(5n), [a, b, c]));
+    assert.deepEqual(await o.statuses(), ["1 failed", "2 failed", "3 delivered"]);
+    assert.deepEqual(await skips(o), [false, true]);
+  });
 });

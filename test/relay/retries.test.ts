@@ -31,7 +31,15 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
   const database = await backend.open();
   const { db } = database;
   await migrate(db, [...eventMigrations, ...relayMigrations]);
-  const scene = { now: 1_000_000, refuses: true, paused: false, calls: 0, down: false, denied: "" };
+  const scene = {
+    now: 1_000_000,
+    refuses: true,
+    paused: false,
+    calls: 0,
+    down: false,
+    denied: "",
+    broken: (_id: string): boolean => false,
+  };
   const clock: Clock = { now: () => scene.now, sleep: async () => undefined };
   const store = createEventStore({
     ...{ db, log: quietLog, clock, schemas: relayEvents, projections: relayProjections },
@@ -63,7 +71,11 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
     denial: ({ sender }: { sender: Hex }) => (scene.denied === sender ? "no" : undefined),
   };
   const actions = createMessageActions({ ...parts, policy, retryFailed, random: () => 0.5 });
-  const retrier = createRetrier({ db, clock, log: quietLog, actions, policy });
+  const retryDue = async (id: string) => {
+    if (scene.broken(id)) throw new LockstepError("chain-request-refused", "no such thing");
+    await actions.retryDue(id);
+  };
+  const retrier = createRetrier({ db, clock, log: quietLog, actions: { retryDue }, policy });
   const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed });
   for (const [id, story] of Object.entries(stories)) {
     await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
@@ -190,6 +202,20 @@ await onDatabase("a message that failed", (backend) => {
   });
 
   each(
+    "is retried though others before it, more than are taken in a look, cannot even be tried",
+    { ...Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`b${n}`, failed(BigInt(n + 1))])), z: failed(13n) },
+    async (o) => {
+      o.scene.refuses = false;
+      o.scene.broken = (id) => id !== "z";
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-z-retry-1"]);
+      o.scene.broken = () => false;
+      await o.pass(60_000);
+      assert.equal(o.intents.size, 13);
+    },
+  );
+
+  each(
     "is retried only when asked where an operator deferred it",
     { 1: [e.sent(), e.finalized(), deferral()] },
     async (o) => {
@@ -269,6 +295,29 @@ await onDatabase("a message that failed", (backend) => {
     },
   );
 
+  each(
+    "is retried as before once its origin has it again under the same id after a reorganisation",
+    {
+      1: [...failed(1n), e.reorged()],
+      2: [...failed(2n), e.reorged(), e.sent(2n, 11n), e.finalized()],
+      3: [e.sent(3n), e.finalized(), e.deliveryFailed(1), e.deadLettered(), e.reorged(), e.sent(3n, 11n)],
+      4: [e.sent(4n), e.finalized(), skipped(true), e.deadLettered(), e.reorged(), e.sent(4n, 11n), e.finalized()],
+    },
+    async (o) => {
+      const { code, nextAttemptAt } = await o.reason("2");
+      assert.deepEqual([code, nextAttemptAt !== undefined], ["execution-failed", true]);
+      o.scene.refuses = false;
+      await o.pass(60_000);
+      assert.deepEqual([...o.intents.keys()], ["message-2-retry-1"]);
+      const views = (await o.queries.messages({ deadLettered: true, limit: 9 })).messages;
+      assert.deepEqual(
+        views.map(({ id, deadLettered }) => [id, deadLettered]),
+        [["4", true]],
+      );
+      assert.deepEqual(await o.actions.retryAll({}, 10), ["4"]);
+    },
+  );
+
   it("before there was a table of failures is in it afterwards", async () => {
     const { db, close } = await backend.open();
     const first = relayMigrations.findIndex(({ id }) => id === "relay/005-failures");
@@ -301,6 +350,29 @@ await onDatabase("a message that failed", (backend) => {
       await o.sweep();
       const statuses = await Promise.all(["1", "2", "3"].map(async (id) => (await o.queries.message(id)).status));
       assert.deepEqual(statuses, ["dropped", "failed", "submitted"]);
+    },
+  );
+
+  each(
+    "before a realignment is retried no more where it may not run, though a retry was on its way or is asked for",
+    {
+      1: [...failed(1n), skipped(false)],
+      2: [...failed(2n), e.retryStarted(), skipped(false)],
+      3: [...failed(3n), e.deadLettered(), skipped(true)],
+      4: [...failed(4n), skipped(false), e.undone("failed"), e.failed(25n)],
+    },
+    async (o) => {
+      o.intents.set("message-2-retry-1", { state: "abandoned", reason: "reverts", detail: "NotRetryable" });
+      await o.actions.settle("2", "message-2-retry-1");
+      for (const id of ["1", "2"]) {
+        const { code, message, nextAttemptAt } = await o.reason(id);
+        assert.deepEqual([code, nextAttemptAt], ["lane-realigned", undefined]);
+        assert.match(message, /reverted.*realigned.*does not run/);
+      }
+      assert.equal((await o.reason("4")).code, "execution-failed");
+      o.scene.refuses = false;
+      await o.pass(day);
+      assert.deepEqual([...o.intents.keys()].sort(), ["message-2-retry-1", "message-3-retry-1", "message-4-retry-1"]);
     },
   );
 

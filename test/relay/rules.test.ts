@@ -52,6 +52,29 @@ await onDatabase("what a destination allows", (backend) => {
     assert.deepEqual(o.ids().slice(2), ["0-2-2-2"]);
   });
 
+  each(
+    "may be less than was sent, again and again, and batches stay as large and nothing is deferred for it",
+    8,
+    async (o) => {
+      o.scene.bucket = { capacity: 10n, used: 0n, usedAt: 1_000n, window: 100n };
+      for (const first of [1n, 2n, 3n]) {
+        await o.drive();
+        assert.equal(o.ids().at(-1), `0-${first}-8-${first}`);
+        o.scene.head = first;
+        o.scene.intents.set(o.scene.submitted.at(-1)?.id ?? "", included("success"));
+      }
+      // Only now something goes wrong.
+      o.scene.dryRun = () => ({ detail: "it reverts" });
+      await o.drive();
+      assert.deepEqual([o.ids().length, await codeOf(o)], [3, "delivery-failed"]);
+      o.scene.dryRun = () => undefined;
+      o.pass(60 * second);
+      await o.drive();
+      assert.equal(o.ids().at(-1), "0-8-8-4");
+    },
+    { maxBatch: 8, operatorAccount: "operator" },
+  );
+
   each("is nothing to do where another relayer was faster: a success, not a failure", 2, async (o) => {
     await o.drive();
     o.scene.intents.set("lane-alpha→beta-0-1-2-1", included("success"));

@@ -5,12 +5,14 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import type { EventStore } from "#core/events/store.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { type MessageEvent, messageStream } from "#relay/events.ts";
 import { historiesOf, historyOf } from "#relay/history.ts";
 import { impliedEvents, type LaneEvent, laneStream, relayEvents } from "#relay/laneEvents.ts";
 import { foldMessage } from "#relay/message.ts";
 import { listRows } from "#relay/readModel.ts";
+import { untouchedAccumulator } from "#relay/runs.ts";
 import { type DatabaseBackend, type OpenDatabase, onDatabase, quietLog } from "../support/databases.ts";
 import { events as samples } from "./samples.ts";
 
@@ -143,6 +145,36 @@ await onDatabase("runs of messages", (backend) => {
         assert.rejects(appendRuns(database, store, [started(3n, 4n)]), { code: "conflict" }),
       );
       assert.equal((await store.readAll(0n, 100)).length, before.length + 1);
+    } finally {
+      await database.close();
+    }
+  });
+
+  it("deliver the messages that they name, and none that took their places after a deep reorganisation", async () => {
+    const database = await backend.open();
+    try {
+      const store = await openStore(database);
+      const of = (nonce: bigint) => samples.sent(nonce).data as { onchainId: Hex; accumulator: Hex };
+      const append = (id: string, event: MessageEvent) =>
+        database.db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: "any", events: [event] }]));
+      await appendRuns(database, store, [finalized(1n, 5n)]);
+      // As the destination's indexer sees it, before it gets its place in the order of events.
+      const seen = await untouchedAccumulator(database.db, lane, 3n, [of(3n).onchainId, of(4n).onchainId]);
+      assert.equal(seen, of(4n).accumulator);
+      const event = delivered(3n, 4n) as Extract<LaneEvent, { type: "MessagesDelivered" }>;
+      const named = { ...event, data: { ...event.data, accumulator: seen } };
+      for (const nonce of [5n, 4n]) await append(idOf(nonce), samples.reorged(1n));
+      await assert.rejects(appendRuns(database, store, [named]), { code: "conflict" });
+      const other = samples.sent(4n) as Extract<MessageEvent, { type: "MessageSent" }>;
+      await append("another", { ...other, data: { ...other.data, onchainId: hash, accumulator: hash } });
+      await assert.rejects(appendRuns(database, store, [named]), { code: "conflict" });
+      const rows = await listRows(database.db, { limit: 10 });
+      assert.deepEqual(
+        rows.flatMap(({ id, progress }) => (progress.executed ? [id] : [])),
+        [],
+      );
+      await appendRuns(database, store, [{ ...named, data: { ...named.data, accumulator: hash } }]);
+      assert.equal((await listRows(database.db, { status: "delivered", limit: 10 })).length, 2);
     } finally {
       await database.close();
     }
