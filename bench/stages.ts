@@ -19,7 +19,7 @@ import { createRelayObserver } from "#relay/observer.ts";
 import { withPlace } from "#relay/openMessage.ts";
 import { encodeDeliver } from "#relay/protocol/calls.ts";
 import { checkpointTypedData, recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
-import { openRows } from "#relay/readModel.ts";
+import { waitingRows } from "#relay/readModel.ts";
 import { appendedInWindows, emptyHead, linksBehind } from "#relay/validator/links.ts";
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "#test/relay/gatewayLogs.ts";
 import { epoch } from "#test/relay/samples.ts";
@@ -130,7 +130,7 @@ async function run(): Promise<void> {
       }),
     };
     await staged("plan", async () => {
-      const rows = (await openRows(db, lane, seen, batch)).flatMap(withPlace);
+      const rows = (await waitingRows(db, lane, seen, batch)).flatMap(withPlace);
       const brought = await delivery.contents(rows);
       const planned = { lane, generation: 0, batch: rows, contents: brought, authority };
       await delivery.start({ ...planned, intent: delivery.intentOf(planned) });

@@ -3,23 +3,25 @@ import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { Sender } from "#core/sender/sender.ts";
+import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { readDestination } from "./destination.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
+import type { Flight } from "./flights.ts";
 import { historyOf } from "./history.ts";
 import { failureOf } from "./intents.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { foldMessage } from "./message.ts";
-import type { OpenMessage } from "./openMessage.ts";
+import { type OpenMessage, withPlace } from "./openMessage.ts";
 import { nextAttempt } from "./ramp.ts";
+import { flyingRows } from "./readModel.ts";
 import { reasonCodeOf } from "./reasons.ts";
 
 type Failure = { readonly code: string; readonly detail: string };
 
 /** What became of deliveries that were set on their way, and what follows for their messages. */
 export type DeliveryOutcomes = {
-  /** Records deliveries that ended without effect (undefined: look again), or answers those still on their way. */
-  settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint): Promise<Set<string> | undefined>;
+  /** Records what ended without effect; false when something did, so that the lane is to be looked at again. */
+  settle(lane: LaneEnds, flights: readonly Flight[], head: bigint): Promise<boolean>;
   /** Records that a delivery that begins with these messages has failed, or would: the first one is at fault. */
   fail(lane: LaneEnds, rows: readonly OpenMessage[], failure: Failure): Promise<void>;
   /** How many deliveries of a message have failed in a row; being left for later by its destination is no failure. */
@@ -45,33 +47,27 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
   /** By lane, since when which final deliveries lack their effect. */
   const missing = new Map<string, ReadonlyMap<string, number>>();
 
-  async function settle(lane: LaneEnds, open: readonly OpenMessage[], head: bigint) {
-    const started = open.filter(({ progress }) => progress.delivery && progress.delivery.retryAt === undefined);
-    const byIntent = Map.groupBy(started, ({ progress }) => progress.delivery?.intentId ?? "");
+  async function settle(lane: LaneEnds, flights: readonly Flight[], head: bigint) {
     const failed: [OpenMessage[], Failure][] = [];
     const succeeded: OpenMessage[] = [];
     const ended: Ended[] = [];
-    for (const [intentId, rows] of byIntent) {
-      const status = await sender.find(db, intentId);
-      if (status?.state === "included" || status?.state === "finalized") {
-        if (status.status === "success") {
-          succeeded.push(...rows);
-          if (status.state === "finalized") ended.push({ intentId, hash: status.hash, rows });
-        }
-        // A revert needs not be final: delivering once more is harmless.
-        else failed.push([rows, { code: "intent-reverted", detail: `transaction ${status.hash} reverted` }]);
-        continue;
-      }
-      const failure = failureOf(status);
+    for (const flight of flights) {
+      const status = await sender.find(db, flight.intentId);
+      const failure = failureOf(status) ?? revertOf(status);
+      const isIncluded = status?.state === "included" || status?.state === "finalized";
+      if (!isIncluded && !failure) continue;
+      const rows = (await flyingRows(db, lane, flight)).flatMap(withPlace);
       if (failure) failed.push([rows, failure]);
+      else succeeded.push(...rows);
+      if (!failure && status?.state === "finalized") ended.push({ intentId: flight.intentId, hash: status.hash, rows });
     }
     const left = await leftBehind(lane, succeeded, head);
     if (left.length === 0) failed.push(...vanished(lane, ended));
-    if (failed.length === 0 && left.length === 0) return new Set(byIntent.keys());
+    if (failed.length === 0 && left.length === 0) return true;
     const appends = await Promise.all(failed.map(([rows, failure]) => failureAppends(lane, rows, failure)));
     await db.tx((tx) => store.append(tx, [...appends.flat(), ...left.map((row) => leftAppend(lane, row))]));
     if (failed.length > 0) log.warn({ lane: laneName(lane), code: failed[0]?.[1].code }, "delivery failed");
-    return undefined;
+    return false;
   }
 
   /** Messages whose delivery succeeded without them: the destination's bucket let only those before them through. */
@@ -151,4 +147,10 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
       await db.tx((tx) => store.append(tx, appends));
     },
   };
+}
+
+/** A revert needs not be final: delivering once more is harmless. */
+function revertOf(status: IntentStatus | undefined): Failure | undefined {
+  if (status?.state !== "included" || status.status !== "reverted") return undefined;
+  return { code: "intent-reverted", detail: `transaction ${status.hash} reverted` };
 }

@@ -1,4 +1,3 @@
-import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { createNextBatch } from "./batch.ts";
 import { createDeferral } from "./deferral.ts";
@@ -8,12 +7,13 @@ import { createDestinationBook, type Destination, readDestination } from "./dest
 import type { DriverDeps } from "./driverDeps.ts";
 import type { Base } from "./dryRun.ts";
 import { createEconomics } from "./economics.ts";
+import { ahead, type Flight, flightsOf } from "./flights.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { type OpenMessage, withPlace } from "./openMessage.ts";
 import { consecutive } from "./planner.ts";
 import { never } from "./progress.ts";
 import { availableAt, refilledAt } from "./protocol/laneWord.ts";
-import { openRows } from "./readModel.ts";
+import { waitingRows } from "./readModel.ts";
 import { createSetCheck } from "./setCheck.ts";
 import { createWaits } from "./waits.ts";
 
@@ -27,6 +27,8 @@ export type LaneDriver = {
 
 /** Deliveries of one lane that may be on their way at once. */
 const maxInFlight = 4;
+/** Messages that are looked at behind what fits into one delivery. */
+const mostLater = 256;
 
 /** A destination that does not answer, or not usefully: the lane waits, and no other does. */
 const endpointErrors = [
@@ -59,27 +61,24 @@ export function createLaneDriver(deps: DriverDeps): LaneDriver {
     if (down.delete(name)) await waits.clear(db, lane);
     await destinations.save(db, lane, destination);
     // From the head on: messages below it that still wait for their outcome's log must not fill the batch.
-    const rows = await openRows(db, lane, destination.nonce, deps.maxBatch * (maxInFlight + 2));
-    const open = rows.flatMap(withPlace);
-    if (open.length === 0) return false;
-    const inFlight = await outcomes.settle(lane, open, destination.nonce);
-    if (inFlight === undefined) {
+    const flights = await flightsOf(db, lane, destination.nonce);
+    if (!(await outcomes.settle(lane, flights, destination.nonce))) {
       setCheck.forget(lane);
       return true;
     }
-    const run = consecutive(open, destination.nonce + 1n);
-    const isFree = (row: OpenMessage) => !inFlight.has(row.progress.delivery?.intentId ?? "");
-    const start = run.findIndex(isFree);
-    const first = run[start];
-    if (!first || inFlight.size >= maxInFlight || isHeld(lane)) return false;
-    if (await mustWait(lane, destination, first)) return false;
-    const candidates = takeWhile(run.slice(start), (row) => isFree(row) && row.progress.sent?.final === true);
+    if (flights.length >= maxInFlight || isHeld(lane)) return false;
+    const rows = await waitingRows(db, lane, destination.nonce, deps.maxBatch + mostLater);
+    const [first, ...others] = rows.flatMap(withPlace);
+    const before = first && ahead(flights, destination.nonce, first.nonce);
+    if (!first || !before || (await mustWait(lane, destination, first))) return false;
+    const run = consecutive([first, ...others], first.nonce);
+    const candidates = takeWhile(run, (row) => row.progress.sent?.final === true);
     if (candidates.length === 0) return false;
-    const room = await roomFor(lane, destination, start);
+    const room = await roomFor(lane, destination, first.nonce - destination.nonce - 1n);
     if (room === 0n) return false;
     const answer = await nextBatch({
       ...{ lane, candidates, generation: destination.generation, available: room },
-      base: baseOf(destination, run[start - 1], start),
+      base: baseOf(destination, before.last),
     });
     if (answer === "more" || answer === "sent") waitingSince.delete(name);
     if (answer !== "no-quorum") return answer === "more" || answer === "again";
@@ -96,15 +95,15 @@ export function createLaneDriver(deps: DriverDeps): LaneDriver {
   }
 
   /** Messages that the destination takes besides the `ahead` that are on their way; undefined for any number. */
-  async function roomFor(lane: LaneEnds, destination: Destination, ahead: number): Promise<bigint | undefined> {
+  async function roomFor(lane: LaneEnds, destination: Destination, ahead: bigint): Promise<bigint | undefined> {
     const now = BigInt(Math.floor(clock.now() / 1000));
     const available = availableAt(destination, now);
     if (available === undefined) return undefined;
-    const room = available - BigInt(ahead);
+    const room = available - ahead;
     if (room > 0n) return room;
     const capacity = destination.bucket?.capacity ?? 0n;
     const detail = `${lane.destination} takes no more than ${capacity} messages of the lane in a while`;
-    const refilled = Number(refilledAt(destination, BigInt(ahead) + 1n)) * 1000;
+    const refilled = Number(refilledAt(destination, ahead + 1n)) * 1000;
     // Not long after that, whatever it says: governance may widen the limit.
     const dueAt = Math.min(Math.max(refilled, clock.now() + 1_000), clock.now() + longestRestMs);
     await waits.note(lane, "bucket-empty", `${detail}; the next at ${new Date(refilled).toISOString()}`, dueAt);
@@ -155,11 +154,8 @@ export function createLaneDriver(deps: DriverDeps): LaneDriver {
 const longestRestMs = 60_000;
 
 /** Where the lane stands once what is on its way has arrived; undefined when nothing is. */
-function baseOf(destination: Destination, before: OpenMessage | undefined, ahead: number): Base | undefined {
-  const sent = before?.progress.sent;
-  if (!sent) return undefined;
-  const { word } = destination;
-  return { word, nonce: sent.nonce, accumulator: sent.accumulator satisfies Hex, before: BigInt(ahead) };
+function baseOf({ word, nonce: head }: Destination, last: Flight | undefined): Base | undefined {
+  return last && { word, nonce: last.last, accumulator: last.accumulator, before: last.last - head };
 }
 
 function takeWhile<T>(items: readonly T[], holds: (item: T) => boolean): T[] {

@@ -172,8 +172,8 @@ export function rowsAbove(from: Queryable, chain: string, height: bigint): Promi
   return select(from, `WHERE ${condition} ORDER BY nonce`, [chain, height]);
 }
 
-/** Messages of a lane above a nonce that have no outcome yet, in order. */
-export function openRows(
+/** Messages of a lane above a nonce that have no outcome and are not on their way, in order. */
+export function waitingRows(
   from: Queryable,
   lane: { origin: string; destination: string },
   above: bigint,
@@ -182,8 +182,23 @@ export function openRows(
   return select(
     from,
     `WHERE origin = $1 AND destination = $2 AND nonce > $3
-       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce LIMIT $4`,
+       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL
+       AND (delivery_intent IS NULL OR delivery_retry_at IS NOT NULL) ORDER BY nonce LIMIT $4`,
     [lane.origin, lane.destination, above, limit],
+  );
+}
+
+/** The messages of a delivery that have no outcome, from a nonce to another, both included, in order. */
+export function flyingRows(
+  from: Queryable,
+  lane: { origin: string; destination: string },
+  flight: { intentId: string; first: bigint; last: bigint },
+): Promise<MessageRow[]> {
+  return select(
+    from,
+    `WHERE origin = $1 AND destination = $2 AND nonce BETWEEN $3 AND $4 AND delivery_intent = $5
+       AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL ORDER BY nonce`,
+    [lane.origin, lane.destination, flight.first, flight.last, flight.intentId],
   );
 }
 
