@@ -155,15 +155,25 @@ export async function validatorHeads(from: Queryable): Promise<ValidatorHead[]> 
   return rows.map((row) => ({ validator: row.validator, lane: laneName(row), nonce: row.nonce, at: row.received_at }));
 }
 
-/** Drops what no delivery will need again: below a nonce, all but each validator's newest that agrees with the lane. */
+/**
+ * Drops what no delivery will need again: below a nonce, all but each validator's newest that agrees with the lane. That
+ * one is looked for validator by validator, from the newest word down: joined as a whole the tables were once read for
+ * minutes, in the middle of a burst, by a plan made for a small table.
+ */
 export async function pruneAttestations(to: Queryable, lane: Lane, below: bigint): Promise<void> {
   await to.query(
-    `DELETE FROM relay_attestations AS a
-      WHERE a.origin = $1 AND a.destination = $2 AND a.nonce < $3 AND EXISTS (
-        SELECT 1 FROM relay_attestations AS b
-          JOIN relay_messages AS m
-            ON m.origin = b.origin AND m.destination = b.destination AND m.nonce = b.nonce AND m.accumulator = b.accumulator
-         WHERE b.origin = a.origin AND b.destination = a.destination AND b.validator = a.validator AND b.nonce > a.nonce)`,
+    `WITH newest AS MATERIALIZED (
+       SELECT own.validator, agreed.nonce
+         FROM (SELECT DISTINCT validator FROM relay_attestations WHERE origin = $1 AND destination = $2) AS own
+        CROSS JOIN LATERAL (
+          SELECT b.nonce FROM relay_attestations AS b
+           WHERE b.origin = $1 AND b.destination = $2 AND b.validator = own.validator
+             AND b.accumulator = (SELECT m.accumulator FROM relay_messages AS m
+                                   WHERE m.origin = $1 AND m.destination = $2 AND m.nonce = b.nonce LIMIT 1)
+           ORDER BY b.nonce DESC LIMIT 1) AS agreed)
+     DELETE FROM relay_attestations AS a USING newest
+      WHERE a.origin = $1 AND a.destination = $2 AND a.validator = newest.validator
+        AND a.nonce < least($3, newest.nonce)`,
     [lane.origin, lane.destination, below.toString()],
   );
 }
@@ -181,14 +191,16 @@ export async function boundWords(to: Queryable, { origin, destination }: Lane, v
   const own = [origin, destination, validator];
   await to.query(
     `WITH own AS (
-       SELECT a.generation, a.epoch, a.nonce, row_number() OVER (
-                PARTITION BY m.nonce IS NULL
-                ORDER BY m.nonce DESC, CASE WHEN m.nonce IS NULL THEN a.received_at END DESC, a.generation, a.epoch DESC
+       SELECT generation, epoch, nonce, row_number() OVER (
+                PARTITION BY agrees
+                ORDER BY CASE WHEN agrees THEN nonce END DESC, CASE WHEN NOT agrees THEN received_at END DESC,
+                         generation, epoch DESC
               ) AS place
-         FROM relay_attestations AS a
-         LEFT JOIN relay_messages AS m
-           ON m.origin = a.origin AND m.destination = a.destination AND m.nonce = a.nonce AND m.accumulator = a.accumulator
-        WHERE a.origin = $1 AND a.destination = $2 AND a.validator = $3)
+         FROM (SELECT a.*, a.accumulator IS NOT DISTINCT FROM (
+                        SELECT m.accumulator FROM relay_messages AS m
+                         WHERE m.origin = $1 AND m.destination = $2 AND m.nonce = a.nonce LIMIT 1) AS agrees
+                 FROM relay_attestations AS a
+                WHERE a.origin = $1 AND a.destination = $2 AND a.validator = $3) AS judged)
      DELETE FROM relay_attestations AS a USING own
       WHERE a.origin = $1 AND a.destination = $2 AND a.validator = $3 AND own.place > $4
         AND a.generation = own.generation AND a.epoch = own.epoch AND a.nonce = own.nonce`,
