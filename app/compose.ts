@@ -128,7 +128,18 @@ function createService(
   gaugeIndexers(metrics, indexers.all);
   gaugeSender(metrics, sender);
   const http = createServiceHttp({
-    ...{ config, db, indexers, sender, metrics, log, registry, changes, contexts: [relay, swaps] },
+    ...{
+      config,
+      db,
+      indexers,
+      sender,
+      metrics,
+      log,
+      registry,
+      changes,
+      contexts: [relay, swaps],
+      concerns: relay.concerns,
+    },
     chains: mapLive(chains.present, ({ access }) => access),
   });
   const parts: Part[] = [

@@ -24,6 +24,7 @@ import { createLaneDriver } from "./driver.ts";
 import { createDryRun } from "./dryRun.ts";
 import { evidenceMigrations } from "./evidence.ts";
 import { failedThereMigrations, failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
+import { createFindings, findingMigrations, laneFindings } from "./findings.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -80,6 +81,7 @@ export const relayMigrations: readonly Migration[] = [
   ...destinationMigrations,
   ...olderFailureMigrations,
   ...failedThereMigrations,
+  ...findingMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 
@@ -110,6 +112,8 @@ export type RelayContext = {
   plugin(app: HttpServer): Promise<void>;
   /** How many messages from or to a chain, or of a lane, have no final outcome. */
   unfinished(from: Queryable, scope: { chain: string } | Lane): Promise<number>;
+  /** What is wrong with lanes that are served, until somebody mends it, in words. */
+  concerns(): Promise<readonly string[]>;
   /** Called with the lanes that have come since the last call or the creation; returns the way to stop. */
   onLanesAdded(tell: (lanes: readonly Lane[]) => void): () => void;
   /** Begins to deliver; without it the context only observes and answers. */
@@ -179,7 +183,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
     observer: withSetFacts(
       {
         ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
-        check: createCompletenessCheck({ db, lanes, log }),
+        check: createCompletenessCheck({ db, lanes, findings: createFindings(db), log }),
       },
       { chains, lanes, changed: book.changed },
     ),
@@ -204,6 +208,13 @@ export function createRelay(deps: RelayDeps): RelayContext {
       },
     }),
     unfinished: countUnfinished,
+    async concerns() {
+      const found = await laneFindings(db);
+      return lanes.all.flatMap((lane) => {
+        const finding = found.get(laneName(lane));
+        return finding ? [`${finding.code}: ${laneName(lane)}: ${finding.detail}`] : [];
+      });
+    },
     onLanesAdded: (tell) => watchAdded(lanes, tell),
     start() {
       if (delivering) return;

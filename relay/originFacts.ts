@@ -102,6 +102,9 @@ async function continued(
       again.push(fact);
       continue;
     }
+    // Its first messages are hidden, or from before the block where reading began: comparing heads finds out which, and
+    // a chain whose swaps have deadlines is followed meanwhile.
+    if (head?.nonce === 0n && fact.nonce > 1n) continue;
     if (!head || fact.nonce !== head.nonce + 1n) {
       const before = fresh.findLast(({ lane }) => lane.destination === fact.lane.destination);
       throw await gap(tx, fact, head?.nonce ?? 0n, before);

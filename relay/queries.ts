@@ -6,6 +6,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import type { Waiting } from "#core/sender/sender.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { destinationFacts } from "./destination.ts";
+import { laneFindings } from "./findings.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
 import { laneFigures, troubles } from "./laneState.ts";
@@ -37,16 +38,17 @@ export function createRelayQueries(deps: {
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
-    const asked = [validatorHeads(db), troubles(db), book.read(), deps.sender.waiting?.()] as const;
-    const [heads, held, validators, intents = new Map<string, Waiting>()] = await Promise.all(asked);
+    const asked = [validatorHeads(db), troubles(db), laneFindings(db), book.read(), deps.sender.waiting?.()] as const;
+    const [heads, held, found, validators, intents = new Map<string, Waiting>()] = await Promise.all(asked);
     return (lane) => {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
       const hold = lanes.find(lane)?.hold;
+      const finding = found.get(name);
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
       const known = { book: validators.newest(lane), retryFailed, intents, heads: byValidator };
-      return { ...known, ...(trouble && { trouble }), ...(hold && { hold }) };
+      return { ...known, ...(trouble && { trouble }), ...(hold && { hold }), ...(finding && { finding }) };
     };
   }
 
@@ -68,13 +70,17 @@ export function createRelayQueries(deps: {
       return { messages, ...(last && { next: last.position.toString() }) };
     },
     async lanes() {
-      const [held, destinations, validators] = await Promise.all([troubles(db), destinationFacts(db), book.read()]);
+      const asked = [troubles(db), laneFindings(db), destinationFacts(db), book.read()] as const;
+      const [held, found, destinations, validators] = await Promise.all(asked);
       return Promise.all(
         lanes.all.map(async ({ origin, destination, delivery, source, state, revision, hold }): Promise<LaneView> => {
           const lane = laneName({ origin, destination });
           const figures = await laneFigures(db, { origin, destination });
           const trouble = figures.backlog > 0 ? held.get(lane) : undefined;
-          const reason = hold ? { code: hold.code, message: hold.detail } : trouble && reasonOfTrouble(trouble);
+          const standing = hold ?? found.get(lane);
+          const reason = standing
+            ? { code: standing.code, message: standing.detail }
+            : trouble && reasonOfTrouble(trouble);
           const setting = { source, state: state === "paused" ? ("paused" as const) : ("active" as const), revision };
           const there = destinations.get(lane);
           return {

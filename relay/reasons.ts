@@ -18,6 +18,10 @@ export const reasonTable = {
   "dead-lettered": "Every automatic attempt has failed; it is tried again only when asked",
   abandoned: "Somebody decided here that it is not retried any more",
   "lane-realigned": "Governance realigned the lane past it: it never runs, or only when retried",
+  "lane-diverged":
+    "The destination is on another branch of the origin than there is; governance has to realign the lane",
+  "start-block-too-high":
+    "The lane is older than the block from which its chain is read; `startBlock` has to be lowered",
   "lane-paused": "The lane is paused in this service",
   "chain-paused": "A chain of the lane is paused in this service",
   ended: "Nothing is left to do",

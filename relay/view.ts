@@ -4,6 +4,7 @@ import type { Waiting } from "#core/sender/sender.ts";
 import { isDeferral } from "./attempts.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
+import type { Finding } from "./findings.ts";
 import { retryIntentId } from "./intents.ts";
 import { type LaneHold, laneName } from "./lane.ts";
 import { foldMessage, type Message, neverRuns } from "./message.ts";
@@ -31,6 +32,8 @@ export type LaneContext = {
   readonly trouble?: LaneTrouble;
   /** The lane is paused, or its destination. */
   readonly hold?: LaneHold;
+  /** What is wrong with the lane until somebody mends it. */
+  readonly finding?: Finding;
   /** Why intents wait that are in no block, of those that something is known of. */
   readonly intents?: ReadonlyMap<string, Waiting>;
   /** Whether failed messages are retried without being asked. */
@@ -151,7 +154,8 @@ function nextAttempt(at: bigint, misses: number, code: ReasonCode) {
 }
 
 /** What a final message waits for that is not on its way: itself, its lane, or validators. */
-function waiting({ progress, failure, attempts }: Message, { book, heads, trouble, hold }: LaneContext): Reason {
+function waiting({ progress, failure, attempts }: Message, context: LaneContext): Reason {
+  const { book, heads, trouble, hold, finding } = context;
   if (hold) return { code: hold.code, message: `${hold.detail}; it is delivered when that is over` };
   const { delivery, sent } = progress;
   const { quorum, reached } = quorumFor(book, heads, sent?.nonce ?? 0n);
@@ -160,6 +164,7 @@ function waiting({ progress, failure, attempts }: Message, { book, heads, troubl
     const message = `given up after ${made} attempts, it can be retried; the last: ${detail}`;
     return { code: "dead-lettered", message, quorum };
   }
+  if (finding) return { code: finding.code, message: finding.detail, quorum };
   const ofLane = trouble && reasonOfTrouble(trouble);
   if (ofLane && ofLane.code !== "awaiting-quorum" && ofLane.code !== "delivery-failed") return { ...ofLane, quorum };
   const code = failure && reasonCodeOf(failure.code);

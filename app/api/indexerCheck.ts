@@ -6,6 +6,9 @@ const staleMs = 30_000;
 /** Where looks are seldom, so many may be missed instead: a quiet chain wakes nobody in between. */
 const missedLooks = 3;
 
+/** The chain is followed, and something of it is missing. */
+const incomplete = new Set<string>(["logs-missing", "lane-broken", "start-block-too-high"]);
+
 /** Whether a chain is followed, and nothing of it is missing. */
 export function indexerCheck(
   { chain, state, error, healthyAt }: IndexerStatus,
@@ -18,7 +21,7 @@ export function indexerCheck(
     async check() {
       if (state === "halted") return `${error?.code ?? "halted"}: ${error?.message ?? ""}`;
       if (healthyAt === undefined) return "the chain has not been read yet";
-      if (error?.code === "logs-missing" || error?.code === "lane-broken") return `${error.code}: ${error.message}`;
+      if (error && incomplete.has(error.code)) return `${error.code}: ${error.message}`;
       return now() - healthyAt > patienceMs ? `no good answer from the chain for ${patienceMs / 1000} s` : undefined;
     },
   };

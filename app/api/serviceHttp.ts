@@ -33,6 +33,8 @@ type Deps = {
   metrics: Metrics;
   log: Log;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
+  /** What is wrong with lanes. */
+  concerns(): Promise<readonly string[]>;
 };
 
 const description = `Cross-chain messages and atomic swaps between EVM chains.
@@ -71,6 +73,7 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
       return indexerCheck(status, deps.registry.chains.get(status.chain)?.settings.pollMs ?? 0);
     }),
     senderCheck(sender),
+    lanesCheck(deps),
   ])(app);
   serveMetrics(app, deps.metrics);
   if (!config.roles.includes("api")) return app;
@@ -79,6 +82,17 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
   await createLaneRoutes(deps)(app);
   await createStateRoutes({ chains })(app);
   return app;
+}
+
+/** A lane that somebody has to mend makes no process unfit: others go on. */
+function lanesCheck({ concerns }: Pick<Deps, "concerns">): HealthCheck {
+  return {
+    name: "lanes",
+    async check() {
+      const found = await concerns();
+      return found.length > 0 ? { warning: found.join("; ") } : undefined;
+    },
+  };
 }
 
 function databaseCheck(db: Db): HealthCheck {

@@ -14,7 +14,10 @@ export type Assurance = {
   look(state: IndexState, caughtUp: boolean): Promise<void>;
   /** The final block at which all that is recorded agreed with the contracts' own heads. */
   verified(): bigint | undefined;
-  /** `logs-missing` while something is missing, `lane-broken` once many rereads have not shown it. */
+  /**
+   * `logs-missing` while something is missing, `lane-broken` once many rereads have not shown it, and
+   * `start-block-too-high` where reading again cannot show it.
+   */
   trouble(): LockstepError | undefined;
 };
 
@@ -51,7 +54,8 @@ export function createAssurance(deps: Deps): Assurance {
   async function allAgree(final: bigint): Promise<boolean> {
     try {
       let complete = true;
-      for (const observer of observers) complete = ((await observer.check?.(chain.name, final)) ?? true) && complete;
+      for (const observer of observers)
+        complete = ((await observer.check?.(chain.name, final, deps.startBlock)) ?? true) && complete;
       failing = undefined;
       return complete;
     } catch (error) {
@@ -63,7 +67,7 @@ export function createAssurance(deps: Deps): Assurance {
   }
 
   function note(error: LockstepError): void {
-    const wait = trouble === undefined ? 0 : error.code === "lane-broken" ? deps.everyMs * slower : deps.everyMs;
+    const wait = trouble === undefined ? 0 : error.code !== "logs-missing" ? deps.everyMs * slower : deps.everyMs;
     dueAt = clock.now() + wait;
     trouble = error;
     log.error({ err: error, retry_in_ms: wait }, "what is recorded is not what the chain has");
@@ -86,7 +90,7 @@ export function createAssurance(deps: Deps): Assurance {
           (from = deps.startBlock) => reread(deps, now, from),
         );
       } catch (error) {
-        if (!isGap(error)) throw error;
+        if (!isMissing(error)) throw error;
         note(error);
       }
     },
@@ -107,6 +111,7 @@ const answerCodes = new Set([
 const isAboutAnswers = (error: unknown): error is LockstepError =>
   isLockstepError(error) && answerCodes.has(error.code);
 
-const isGap = (error: unknown): error is LockstepError =>
+const isMissing = (error: unknown): error is LockstepError =>
   isLockstepError(error, "logs-missing") ||
+  isLockstepError(error, "start-block-too-high") ||
   (isLockstepError(error, "lane-broken") && isLockstepError(error.cause, "logs-missing"));

@@ -26,8 +26,9 @@ export type ChainObserver = {
   finalized(tx: Tx, chain: string, height: bigint): Promise<void>;
   /**
    * Compares what is recorded of a chain with what contracts there say of themselves at a final block. Runs outside any
-   * transaction, at intervals. Throws `logs-missing` as `included` does when the two differ. False while another chain's
-   * indexer has to come further before all can be compared.
+   * transaction, at intervals. Throws `logs-missing` as `included` does when the two differ, and `start-block-too-high`
+   * when what is missing is from before `start`, where reading began. False while another chain's indexer has to come
+   * further before all can be compared.
    */
-  check?(chain: string, final: bigint): Promise<boolean>;
+  check?(chain: string, final: bigint, start: bigint): Promise<boolean>;
 };

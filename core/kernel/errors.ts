@@ -104,6 +104,11 @@ export const errorTable = {
     retryable: false,
     title: "The messages of a lane do not follow each other; an operator has to decide",
   },
+  "start-block-too-high": {
+    status: 500,
+    retryable: false,
+    title: "A lane is older than the block from which its chain is read; `startBlock` has to be lowered",
+  },
   "logs-missing": {
     status: 503,
     retryable: true,

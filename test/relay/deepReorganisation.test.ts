@@ -116,6 +116,16 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
       replacing.id,
     ]);
     assert.ok(row && replacing.onchainId);
+    const laneReason = async () => {
+      const { lanes } = (await h.api<{ lanes: { lane: string; reason?: { code: string } }[] }>("GET", "/v1/lanes"))
+        .body;
+      return lanes.find(({ lane }) => lane === "alpha→beta")?.reason?.code;
+    };
+    // A quiet destination is not compared again.
+    await sites.beta.local.mine(1);
+    await until(async () => (await laneReason()) === "lane-diverged", "the lane is said to have diverged");
+    assert.equal((await h.message(replacing.id)).reason.code, "lane-diverged");
+    assert.match((await h.relay.concerns()).join(), /^lane-diverged: alpha→beta: .*governance/);
     const data = encodeFunctionData({
       ...{ abi: gatewayAbi, functionName: "realign" },
       args: [BigInt(sites.alpha.local.chainId), 0, 3n, row.accumulator, [replacing.onchainId]],
@@ -134,5 +144,6 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
       await until(() => each.status().verified === each.status().final, "all agrees with the gateways");
       assert.equal(each.status().error, undefined);
     }
+    assert.deepEqual([await laneReason(), await h.relay.concerns()], [undefined, []]);
   });
 });

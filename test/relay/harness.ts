@@ -107,6 +107,8 @@ type Options = {
   readonly maxBatch?: number;
   /** Milliseconds between two second looks of the indexers. */
   readonly recheckMs?: number;
+  /** First block that is read of a chain; 0 when left out. */
+  readonly startBlocks?: Partial<Record<Name, number>>;
   readonly reportEquivocation?: boolean;
   /** Requests are served by another process than the one that delivers, as far as the database can tell. */
   readonly separateApi?: boolean;
@@ -139,6 +141,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
         endpoints: [options.urls?.[name] ?? sites[name].url],
         pollMs: 10,
         recheckMs: options.recheckMs ?? 5_000,
+        startBlock: options.startBlocks?.[name] ?? 0,
       },
       ...{ finality: { blocks: options.finalityBlocks ?? 0 }, blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
       ...{ gateway: sites[name].contracts.gateway, timelock: sites[name].contracts.timelock },

@@ -145,7 +145,8 @@ describe("a message's story", () => {
 
   it("leaves no code of the table out", () => {
     for (const [code] of stories) seen.add(code);
-    // Told elsewhere: by retries.test.ts (the second one in the timeline), proofAuthority.test.ts and the registry's tests.
+    // Told elsewhere: by retries.test.ts (the second one in the timeline), proofAuthority.test.ts, the registry's tests,
+    // deepReorganisation.test.ts and startBlock.test.ts.
     const elsewhere = [
       "deferred",
       "retry-reverts",
@@ -153,6 +154,8 @@ describe("a message's story", () => {
       "header-conflict",
       "lane-paused",
       "chain-paused",
+      "lane-diverged",
+      "start-block-too-high",
     ];
     const all = [...new Set([...seen, ...waitCodes, ...elsewhere])].sort();
     assert.deepEqual(all, Object.keys(reasonTable).sort());

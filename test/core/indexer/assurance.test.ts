@@ -97,6 +97,20 @@ describe("assurance", () => {
     assert.deepEqual([assurance.trouble(), assurance.verified()], [undefined, 5n]);
   });
 
+  it("reads nothing again for what is from before the block where reading began, and says so", async () => {
+    const early = new LockstepError("start-block-too-high", "lower it");
+    let lowered = false;
+    const { look, assurance, asked } = open(async () => {
+      if (!lowered) throw early;
+      return true;
+    });
+    for (let times = 0; times < 5; times++) await look(1_000, 5n);
+    assert.deepEqual([assurance.trouble(), asked], [early, []]);
+    lowered = true;
+    await look(12_000, 5n);
+    assert.deepEqual([assurance.trouble(), assurance.verified()], [undefined, 5n]);
+  });
+
   it("goes on when the chain does not answer for that block, or its endpoints do not agree about it", async () => {
     let answers = false;
     let code: "chain-request-refused" | "chain-no-agreement" = "chain-request-refused";
