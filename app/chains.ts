@@ -1,5 +1,6 @@
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
+import { stateOracleAbi } from "#core/abi/stateOracle.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import type { EndpointEvent } from "#core/chain/endpoint.ts";
@@ -15,7 +16,8 @@ import type { SwapChain } from "#swap";
 import type { ChainEntry } from "./registry/registry.ts";
 import { sendSettings } from "./sending.ts";
 
-const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi];
+/** What reverts are told by: also those that a gateway passes on from its state oracle. */
+export const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi, ...stateOracleAbi];
 
 /** The way to a chain; nothing is asked before it is used. */
 export const chainConnector =

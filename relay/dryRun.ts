@@ -21,7 +21,7 @@ export type DryRun = {
   deliver(lane: LaneEnds, intent: IntentRequest, base?: Base): Promise<Revert | undefined>;
 };
 
-/** Errors of a gateway that no other choice of messages would mend. */
+/** Errors of a gateway, and of its state oracle, that no other choice of messages would mend. */
 const ofLane: Readonly<Record<string, ReasonCode>> = {
   LaneIsPaused: "destination-paused",
   LimitReached: "bucket-empty",
@@ -33,6 +33,14 @@ const ofLane: Readonly<Record<string, ReasonCode>> = {
   WrongGeneration: "dry-run-reverts",
   WrongAccumulator: "dry-run-reverts",
   NonceGap: "dry-run-reverts",
+  // The header that a proof stands on counts no more, or not yet where the call ran: the next look finds out.
+  UnknownHeader: "awaiting-header",
+  EpochRevoked: "awaiting-header",
+  NoStateOracle: "dry-run-reverts",
+  TrieProofTraversalError: "dry-run-reverts",
+  RLPInvalidEncoding: "dry-run-reverts",
+  MalformedAccount: "dry-run-reverts",
+  MalformedSlot: "dry-run-reverts",
 };
 
 export function createDryRun(deps: { from: Hex }): DryRun {

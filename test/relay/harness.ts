@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { encodeFunctionData, getAddress, type Hex } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
 import type { z } from "zod";
+import { errorsAbi } from "#app/chains.ts";
 import { connectGateway, type Deployment, deployContracts } from "#app/network/deploy.ts";
 import { createDeployer } from "#app/network/deployer.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
@@ -148,7 +149,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
       stateOracle: sites[name].contracts.stateOracle,
     });
   const chains = Object.fromEntries(
-    names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock, errorsAbi: gatewayAbi })]),
+    names.map((name) => [name, createChain({ name, ...configOf(name) }, { log, clock, errorsAbi })]),
   ) as Record<Name, ChainAccess>;
   const keyStore = createKeyStore(Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, redact(key)])));
   const sealer = createSealer(redact(randomBytes(32)));
