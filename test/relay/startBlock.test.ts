@@ -83,4 +83,20 @@ await onDatabase("a chain that is read from a block after the first messages of 
       await h.close();
     }
   });
+
+  it("says so of the destination too, where what became of messages is from before", async () => {
+    const startBlocks = { beta: Number(await sites.beta.local.height()) + 1 };
+    await sites.beta.local.mine(1);
+    const h = await openHarness(backend, sites, { startBlocks, recheckMs: 30 });
+    try {
+      const { message } = await until(() => {
+        const error = h.indexers[1]?.status().error;
+        return error?.code === "start-block-too-high" && error;
+      }, "the indexer says that its start block is too high");
+      assert.match(message, /alpha→beta: its messages up to 3 .*lower `startBlock` of beta/);
+      assert.equal((await laneOf(h))?.reason?.code, "start-block-too-high");
+    } finally {
+      await h.close();
+    }
+  });
 });
