@@ -216,9 +216,17 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
     return { status: response.status, body: (await response.json()) as T };
   }
   const message = async (id: string) => (await api<WireMessage>("GET", `/v1/messages/${id}`)).body;
+  /** A validator's configuration, as its file would have it. */
+  const validatorConfig = (name: ValidatorName, overrides: { relayerUrl?: string; storeFile?: string } = {}) =>
+    validatorConfigSchema.parse({
+      ...{ name, key: { variable: "NONE" }, listen: { port: ports[validatorNames.indexOf(name)] }, pollMs: 10 },
+      relayerUrl: overrides.relayerUrl ?? url,
+      storeFile: overrides.storeFile ?? join(folder, `${name}.sqlite`),
+      chains: Object.fromEntries(names.map((chain) => [chain, configOf(chain)])),
+    });
 
   return {
-    ...{ url, ports, db, store, folder, relay, chains, indexers, keyStore },
+    ...{ url, ports, db, store, folder, relay, chains, indexers, keyStore, validatorConfig },
     gateways: { alpha: configOf("alpha").gateway, beta: configOf("beta").gateway },
     api,
     message,
@@ -233,12 +241,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
         20_000,
       ),
     async startValidator(name: ValidatorName, overrides: { key?: Hex; relayerUrl?: string; storeFile?: string } = {}) {
-      const config = validatorConfigSchema.parse({
-        ...{ name, key: { variable: "NONE" }, listen: { port: ports[validatorNames.indexOf(name)] }, pollMs: 10 },
-        relayerUrl: overrides.relayerUrl ?? url,
-        storeFile: overrides.storeFile ?? join(folder, `${name}.sqlite`),
-        chains: Object.fromEntries(names.map((chain) => [chain, configOf(chain)])),
-      });
+      const config = validatorConfig(name, overrides);
       const own = Object.fromEntries(
         names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock })]]),
       );
