@@ -22,7 +22,7 @@ import { createOutbox } from "#core/events/outbox.ts";
 import { createHttpServer } from "#core/http/server.ts";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
-import { systemClock } from "#core/kernel/clock.ts";
+import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
@@ -120,6 +120,8 @@ type Options = {
   readonly policy?: z.input<typeof relayConfigSchema>["policy"];
   /** Where the service finds a chain instead of at its own address. */
   readonly urls?: Partial<Record<Name, string>>;
+  /** The service's clock, if not the machine's. */
+  readonly clock?: Clock;
 };
 
 export type Harness = Awaited<ReturnType<typeof openHarness>>;
@@ -129,7 +131,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const database = await backend.open();
   const { db } = database;
   const folder = mkdtempSync(join(tmpdir(), "lockstep-relay-"));
-  const clock = systemClock;
+  const { clock = systemClock } = options;
   const log = quietLog;
   await migrate(db, [...eventMigrations, ...indexerMigrations, ...senderMigrations, ...relayMigrations]);
   const configOf = (name: Name) =>
@@ -240,13 +242,17 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
         `message ${id} is ${statuses.join(" or ")}`,
         20_000,
       ),
-    async startValidator(name: ValidatorName, overrides: { key?: Hex; relayerUrl?: string; storeFile?: string } = {}) {
+    async startValidator(
+      name: ValidatorName,
+      overrides: { key?: Hex; relayerUrl?: string; storeFile?: string; clock?: Clock } = {},
+    ) {
+      const time = overrides.clock ?? clock;
       const config = validatorConfig(name, overrides);
       const own = Object.fromEntries(
-        names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock })]]),
+        names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock: time })]]),
       );
       const key = redact(overrides.key ?? validatorKeys[name]);
-      const validator = createValidator({ config, key, chains: own, clock, log });
+      const validator = createValidator({ config, key, chains: own, clock: time, log });
       await validator.start();
       validators.set(name, validator);
       return validator;
