@@ -10,7 +10,7 @@ import { type Network, type NetworkOptions, startNetwork } from "#app/network/ne
 import { onServer, postgresAnswers, postgresServer } from "./databases.ts";
 import { redisAnswers, redisUrl } from "./queues.ts";
 
-export type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
+type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
 
 /** What a service keeps its data and its jobs in. */
 export type Home = { readonly name: string; open(): Promise<Stores> };
