@@ -9,6 +9,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { createLog, type Log } from "#core/observe/log.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator } from "#relay";
+import { crashAt } from "../crash.ts";
 import { askedToStop } from "../signals.ts";
 
 /**
@@ -83,5 +84,8 @@ function create(config: ValidatorConfig, log: Log, resume: boolean) {
     ]),
   );
   gaugeEndpoints(metrics, () => Object.values(chains).flat());
-  return createValidator({ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, metrics, resume });
+  return createValidator({
+    ...{ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, metrics, resume },
+    mark: crashAt(parseEnv().LOCKSTEP_CRASH_AT),
+  });
 }

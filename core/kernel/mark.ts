@@ -1,6 +1,6 @@
 /**
  * Called at the named points between a durable write and the effect that follows it. Does nothing in a running
- * service; fault tests end the process there.
+ * process; fault tests end the process there.
  */
 export type Mark = (point: string) => void;
 

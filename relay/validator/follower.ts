@@ -1,6 +1,7 @@
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { AgreedBlock, AgreedChain } from "./agreement.ts";
 import { createContradictions } from "./contradictions.ts";
@@ -30,8 +31,9 @@ export function createFollower(deps: {
   generationOf(lane: FollowedLane): Promise<number>;
   clock: Clock;
   log: Log;
+  mark?: Mark;
 }): Follower {
-  const { chain, origin, lanes, startBlock, store, log } = deps;
+  const { chain, origin, lanes, startBlock, store, log, mark = noMark } = deps;
   const draft = createDrafter({ ...deps, endpoints: () => chain.endpoints });
   const contradictions = createContradictions(deps);
   let running: Promise<boolean> | undefined;
@@ -60,9 +62,7 @@ export function createFollower(deps: {
       store.forget(origin);
       return begin(agreed);
     }
-    store.record(origin, agreed);
-    looked = true;
-    return true;
+    return record(agreed, false);
   }
 
   /** The whole history, for which everything that was signed is to be right. */
@@ -72,7 +72,13 @@ export function createFollower(deps: {
     if (isEmpty) store.dropDrafts(origin);
     else if (!(await draft(ways, startBlock, agreed.height))) throw missingLogs(agreed);
     await contradictions.assertDraftsAgree(agreed.height);
-    store.record(origin, agreed, true);
+    return record(agreed, true);
+  }
+
+  function record(agreed: AgreedBlock, replace: boolean): true {
+    mark("drafted");
+    store.record(origin, agreed, replace);
+    mark("recorded");
     looked = true;
     return true;
   }

@@ -1,6 +1,7 @@
 import type { PrivateKeyAccount } from "viem/accounts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { headerTypedData, type Oracle } from "../protocol/header.ts";
 import type { WireHeaderAttestation } from "../schemas.ts";
@@ -29,8 +30,9 @@ export function createHeaderSigner(deps: {
   /** The origin, as its endpoints agree on it. */
   chainOf(lane: SigningLane): AgreedChain;
   log: Log;
+  mark?: Mark;
 }): HeaderSigner {
-  const { account, store, chainOf, log } = deps;
+  const { account, store, chainOf, log, mark = noMark } = deps;
 
   /** The hash to sign, claimed for good. */
   async function claimedHash(lane: OracleLane, generation: number, height: bigint): Promise<Hex> {
@@ -52,8 +54,10 @@ export function createHeaderSigner(deps: {
     async sign(lane, { epoch, generation }, height) {
       const { originChainId, oracle } = lane;
       const blockHash = await claimedHash(lane, generation, height);
+      mark("claimed/header");
       const header = { originChainId, generation, number: height, blockHash, epoch };
       const signature = await account.signTypedData(headerTypedData(oracle, header));
+      mark("signed/header");
       const place = { destinationChainId: oracle.chainId, oracle: oracle.address };
       return { ...place, originChainId, generation, height, blockHash, epoch, signer: account.address, signature };
     },

@@ -3,6 +3,7 @@ import type { ValidatorConfig } from "#core/config/validator.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { type AgreedChain, createAgreedChain } from "./agreement.ts";
 import { createFollower, type Follower } from "./follower.ts";
@@ -30,10 +31,11 @@ type Deps = {
   readonly store: SigningStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly mark?: Mark | undefined;
 };
 
 /** Every chain as the origin of lanes to all others, and the check that they are the chains of before. */
-export function createOrigins({ config, chains, store, clock, log }: Deps) {
+export function createOrigins({ config, chains, store, clock, log, mark = noMark }: Deps) {
   const known = Object.entries(config.chains).map(([name, chain]) => {
     const endpoints = chains[name] ?? [];
     if (endpoints.length === 0) throw new LockstepError("config-invalid", `chains.${name}: there are no endpoints`);
@@ -67,7 +69,10 @@ export function createOrigins({ config, chains, store, clock, log }: Deps) {
     const blocks = { startBlock: BigInt(startBlock), logWindow: BigInt(logWindow) };
     const terms = new Map<SigningLane, LaneTerms>(lanes.map((lane) => [lane, lane.terms]));
     const generationOf = async (lane: SigningLane) => (await terms.get(lane)?.generation()) ?? 0;
-    const follower = createFollower({ chain, origin, gateway, lanes, ...blocks, store, generationOf, clock, log });
+    const follower = createFollower({
+      ...{ chain, origin, gateway, lanes, ...blocks, store, generationOf, clock, log },
+      mark: (point) => mark(`${point}/${name}`),
+    });
     return { name, spelled: origin, chain, lanes, follower };
   });
   const genesis = async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { attestationSchema, type WireAttestation } from "../schemas.ts";
 
@@ -14,8 +15,8 @@ export type Pusher = {
 const timeoutMs = 5_000;
 const idleMs = 60_000;
 
-export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log }): Pusher {
-  const { clock, log } = deps;
+export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log; mark?: Mark }): Pusher {
+  const { clock, log, mark = noMark } = deps;
   const waiting = new Map<string, WireAttestation>();
   let loop: Loop | undefined;
   /** The status of the last refusal since something was taken. */
@@ -43,6 +44,7 @@ export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log 
     if (!entry) return "idle";
     const [lane, attestation] = entry;
     await send(attestation, signal);
+    mark("pushed/checkpoint");
     if (waiting.get(lane) === attestation) waiting.delete(lane);
     return "continue";
   }

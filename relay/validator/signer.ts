@@ -1,6 +1,7 @@
 import type { PrivateKeyAccount } from "viem/accounts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import { checkpointTypedData } from "../protocol/checkpoint.ts";
 import type { Route } from "../protocol/message.ts";
@@ -26,8 +27,9 @@ export function createCheckpointSigner(deps: {
   account: PrivateKeyAccount;
   store: SigningStore;
   log: Log;
+  mark?: Mark;
 }): CheckpointSigner {
-  const { account, store, log } = deps;
+  const { account, store, log, mark = noMark } = deps;
   /** Signatures made lately: relayers ask for what was just pushed. */
   const recent = new Map<string, Promise<Hex>>();
 
@@ -52,13 +54,16 @@ export function createCheckpointSigner(deps: {
       const { originChainId, originGateway, destinationChainId, destinationGateway } = lane.route;
       const checkpoint = { originChainId, originGateway, generation, nonce, accumulator, epoch };
       claim(lane, generation, nonce, accumulator);
+      mark("claimed/checkpoint");
       const key = [lane.origin, lane.destination, generation, nonce, accumulator, epoch].join();
       const destination = { chainId: destinationChainId, gateway: destinationGateway };
       const signature = recent.get(key) ?? account.signTypedData(checkpointTypedData(destination, checkpoint));
       recent.set(key, signature);
       if (recent.size > keptSignatures) recent.delete(recent.keys().next().value ?? "");
       const place = { destinationChainId, destinationGateway, signer: account.address };
-      return { ...checkpoint, ...place, signature: await signature };
+      const attestation = { ...checkpoint, ...place, signature: await signature };
+      mark("signed/checkpoint");
+      return attestation;
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
+import { type Mark, noMark } from "#core/kernel/mark.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
@@ -43,6 +44,7 @@ export type ValidatorDeps = {
    * of the lane, set by governance at the destination, the validator halts again.
    */
   readonly resume?: boolean;
+  readonly mark?: Mark;
 };
 
 type Running = { readonly store: SigningStore; readonly origins: readonly Origin[]; readonly answers: Answers };
@@ -52,10 +54,10 @@ type State = Pick<ValidatorStatus, "status" | "reason">;
 const restMs = 1_000;
 
 export function createValidator(deps: ValidatorDeps): Validator {
-  const { config, clock } = deps;
+  const { config, clock, mark = noMark } = deps;
   const log = deps.log.child({ module: "validator", validator: config.name });
   const account = toAccount(deps.key);
-  const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log });
+  const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log, mark });
   const server = createValidatorServer({
     ...{ listen: config.listen, health, log, metrics: deps.metrics },
     attest: (request) => haltable(() => answers().attest(request)),
@@ -138,7 +140,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
       const store = createSigningStore(config.storeFile);
       if (deps.resume) store.resume();
       const { origins, genesis } = createOrigins({ ...deps, store, log });
-      const signing = { account, store, log };
+      const signing = { account, store, log, mark };
       const checkpoints = createCheckpointSigner(signing);
       const headers = createHeaderSigner({ ...signing, chainOf: (lane) => chainOf(origins, lane) });
       running = { store, origins, answers: createAnswers({ origins, store, checkpoints, headers }) };

@@ -19,17 +19,22 @@ import {
   validatorNames,
   type WireMessage,
 } from "./harness.ts";
+import { createValidatorProcess, type ValidatorProcess } from "./validatorProcess.ts";
 
 const refused = (error: unknown) => isLockstepError(error, "reindex-refused");
 
 await onPostgres("a reorganisation deeper than finality", (backend) => {
   let sites: Sites;
   let h: Harness;
+  let validators: ValidatorProcess[] = [];
   before(async () => {
     sites = await openSites();
     h = await openHarness(backend, sites, { finalityBlocks: 1, recheckMs: 30 });
+    validators = validatorNames.map((name) => createValidatorProcess(h.validatorConfig(name), h.folder));
+    await onValidators((validator) => validator.start());
   });
   after(async () => {
+    await onValidators((validator) => validator.kill());
     await h?.close();
     await Promise.all([sites?.alpha.local.close(), sites?.beta.local.close()]);
   });
@@ -51,9 +56,8 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
     const logs = await h.chains.beta.logs({ fromBlock: 0n, toBlock, addresses: [sites.beta.contracts.recorder] });
     return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
   }
-  const startValidators = (stores: string) =>
-    Promise.all(validatorNames.map((name) => h.startValidator(name, { storeFile: `${h.folder}/${stores}-${name}` })));
-  const stopValidators = () => Promise.all(validatorNames.map((name) => h.stopValidator(name)));
+  /** As operators run them: what they remember and how they are resumed is theirs. */
+  const onValidators = (work: (validator: ValidatorProcess) => Promise<unknown>) => Promise.all(validators.map(work));
   async function deliver(payload: Hex, key?: Hex): Promise<WireMessage> {
     await send(payload, key);
     await sites.alpha.local.mine(1);
@@ -64,6 +68,19 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
       const message = await h.message(id);
       return message.reason.code === "ended" && message;
     }, "its delivery is final");
+  }
+  /** What governance does: the lane goes on behind the last of the messages, and they may still run. */
+  async function realign(nonce: bigint, survivors: readonly WireMessage[]): Promise<void> {
+    const [row] = await h.db.query<{ accumulator: Hex }>("SELECT accumulator FROM relay_messages WHERE id = $1", [
+      survivors.at(-1)?.id,
+    ]);
+    const ids = survivors.map(({ onchainId }) => onchainId).filter((id) => id !== undefined);
+    assert.ok(row && ids.length === survivors.length);
+    const data = encodeFunctionData({
+      ...{ abi: gatewayAbi, functionName: "realign" },
+      args: [BigInt(sites.alpha.local.chainId), 0, nonce, row.accumulator, ids],
+    });
+    await createDeployer({ url: sites.beta.url, key: redact(localKey(0)) }).send(sites.beta.contracts.gateway, data);
   }
   /** Waits until the chain is halted, and reads it again from the fork that it names. */
   async function reindex(chain: 0 | 1): Promise<void> {
@@ -82,7 +99,6 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
   }
 
   it("of the destination: what was delivered in vain is delivered again", async () => {
-    await startValidators("first");
     await deliver("0xa001");
     const snapshot = await sites.beta.local.snapshot();
     const { id } = await deliver("0xa002");
@@ -98,24 +114,25 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
     assert.deepEqual([await received("0xa001"), await received("0xa002")], [1, 1]);
   });
 
-  it("of the origin: nothing runs twice, and the lane goes on once governance has realigned it", async () => {
+  it("of the origin: validators stop for good, nothing runs twice, and all goes on once the lane is realigned", async () => {
     const snapshot = await sites.alpha.local.snapshot();
     const old = await deliver("0xa003");
-    await stopValidators();
     await sites.alpha.local.revert(snapshot);
     await sites.alpha.local.mine(5);
+    await onValidators((validator) => validator.reaches("halted"));
     await reindex(0);
     assert.equal((await h.message(old.id)).status, "delivered");
-    // The new branch has another message in its place; its destination is past that.
-    await send("0xb003", otherKey);
-    await sites.alpha.local.mine(1);
-    const replacing = await byPayload("0xb003");
-    assert.equal(replacing.nonce, "3");
-    await h.reaches(replacing.id, "final");
-    const [row] = await h.db.query<{ accumulator: Hex }>("SELECT accumulator FROM relay_messages WHERE id = $1", [
-      replacing.id,
-    ]);
-    assert.ok(row && replacing.onchainId);
+    // The new branch has another message in its place, and further ones; its destination is past the first.
+    const survivors = [];
+    for (const payload of ["0xb003", "0xb004"] as const) {
+      await send(payload, otherKey);
+      await sites.alpha.local.mine(1);
+      survivors.push(await h.reaches((await byPayload(payload)).id, "final"));
+    }
+    assert.deepEqual(
+      survivors.map(({ nonce }) => nonce),
+      ["3", "4"],
+    );
     const laneReason = async () => {
       const { lanes } = (await h.api<{ lanes: { lane: string; reason?: { code: string } }[] }>("GET", "/v1/lanes"))
         .body;
@@ -124,26 +141,30 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
     // A quiet destination is not compared again.
     await sites.beta.local.mine(1);
     await until(async () => (await laneReason()) === "lane-diverged", "the lane is said to have diverged");
-    assert.equal((await h.message(replacing.id)).reason.code, "lane-diverged");
+    assert.equal((await h.message(survivors[0]?.id ?? "")).reason.code, "lane-diverged");
     assert.match((await h.relay.concerns()).join(), /^lane-diverged: alpha→beta: .*governance/);
-    const data = encodeFunctionData({
-      ...{ abi: gatewayAbi, functionName: "realign" },
-      args: [BigInt(sites.alpha.local.chainId), 0, 3n, row.accumulator, [replacing.onchainId]],
+    // Without governance there is nothing that resuming could change, and nothing moves.
+    await onValidators(async (validator) => {
+      await validator.stop();
+      await validator.start("--resume");
+      await validator.reaches("halted");
+      await validator.stop();
     });
-    await createDeployer({ url: sites.beta.url, key: redact(localKey(0)) }).send(sites.beta.contracts.gateway, data);
-    const skipped = await h.reaches(replacing.id, "failed");
-    assert.equal(skipped.reason.code, "lane-realigned");
-    await startValidators("second");
-    await deliver("0xb004", otherKey);
-    assert.equal((await h.api("POST", `/v1/messages/${replacing.id}/retry`, {})).status, 202);
-    await h.reaches(replacing.id, "delivered");
-    for (const payload of ["0xa001", "0xa002", "0xa003", "0xb003", "0xb004"] as const) {
+    await realign(4n, survivors);
+    for (const { id } of survivors) assert.equal((await h.reaches(id, "failed")).reason.code, "lane-realigned");
+    await onValidators((validator) => validator.start("--resume"));
+    await deliver("0xb005", otherKey);
+    for (const { id } of survivors) {
+      assert.equal((await h.api("POST", `/v1/messages/${id}/retry`, {})).status, 202);
+      await h.reaches(id, "delivered");
+    }
+    await onValidators((validator) => validator.reaches("following"));
+    for (const payload of ["0xa001", "0xa002", "0xa003", "0xb003", "0xb004", "0xb005"] as const) {
       assert.equal(await received(payload), 1, payload);
     }
     for (const each of h.indexers) {
       await until(() => each.status().verified === each.status().final, "all agrees with the gateways");
       assert.equal(each.status().error, undefined);
     }
-    assert.deepEqual([await laneReason(), await h.relay.concerns()], [undefined, []]);
   });
 });

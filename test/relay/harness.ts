@@ -23,7 +23,7 @@ import { createOutbox } from "#core/events/outbox.ts";
 import { createHttpServer } from "#core/http/server.ts";
 import { createIndexer } from "#core/indexer/createIndexer.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
-import { systemClock } from "#core/kernel/clock.ts";
+import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
@@ -123,6 +123,8 @@ type Options = {
   readonly policy?: z.input<typeof relayConfigSchema>["policy"];
   /** Where the service finds a chain instead of at its own address. */
   readonly urls?: Partial<Record<Name, string>>;
+  /** The service's clock, if not the machine's. */
+  readonly clock?: Clock;
 };
 
 export type Harness = Awaited<ReturnType<typeof openHarness>>;
@@ -132,7 +134,7 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const database = await backend.open();
   const { db } = database;
   const folder = mkdtempSync(join(tmpdir(), "lockstep-relay-"));
-  const clock = systemClock;
+  const { clock = systemClock } = options;
   const log = quietLog;
   await migrate(db, [...eventMigrations, ...indexerMigrations, ...senderMigrations, ...relayMigrations]);
   const configOf = (name: Name) =>
@@ -220,9 +222,17 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
     return { status: response.status, body: (await response.json()) as T };
   }
   const message = async (id: string) => (await api<WireMessage>("GET", `/v1/messages/${id}`)).body;
+  /** A validator's configuration, as its file would have it. */
+  const validatorConfig = (name: ValidatorName, overrides: { relayerUrl?: string; storeFile?: string } = {}) =>
+    validatorConfigSchema.parse({
+      ...{ name, key: { variable: "NONE" }, listen: { port: ports[validatorNames.indexOf(name)] }, pollMs: 10 },
+      relayerUrl: overrides.relayerUrl ?? url,
+      storeFile: overrides.storeFile ?? join(folder, `${name}.sqlite`),
+      chains: Object.fromEntries(names.map((chain) => [chain, configOf(chain)])),
+    });
 
   return {
-    ...{ url, ports, db, store, folder, relay, chains, indexers, keyStore },
+    ...{ url, ports, db, store, folder, relay, chains, indexers, keyStore, validatorConfig },
     gateways: { alpha: configOf("alpha").gateway, beta: configOf("beta").gateway },
     api,
     message,
@@ -236,18 +246,17 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
         `message ${id} is ${statuses.join(" or ")}`,
         20_000,
       ),
-    async startValidator(name: ValidatorName, overrides: { key?: Hex; relayerUrl?: string; storeFile?: string } = {}) {
-      const config = validatorConfigSchema.parse({
-        ...{ name, key: { variable: "NONE" }, listen: { port: ports[validatorNames.indexOf(name)] }, pollMs: 10 },
-        relayerUrl: overrides.relayerUrl ?? url,
-        storeFile: overrides.storeFile ?? join(folder, `${name}.sqlite`),
-        chains: Object.fromEntries(names.map((chain) => [chain, configOf(chain)])),
-      });
+    async startValidator(
+      name: ValidatorName,
+      overrides: { key?: Hex; relayerUrl?: string; storeFile?: string; clock?: Clock } = {},
+    ) {
+      const time = overrides.clock ?? clock;
+      const config = validatorConfig(name, overrides);
       const own = Object.fromEntries(
-        names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock })]]),
+        names.map((chain) => [chain, [createChain({ name: chain, ...configOf(chain) }, { log, clock: time })]]),
       );
       const key = redact(overrides.key ?? validatorKeys[name]);
-      const validator = createValidator({ config, key, chains: own, clock, log });
+      const validator = createValidator({ config, key, chains: own, clock: time, log });
       await validator.start();
       validators.set(name, validator);
       return validator;

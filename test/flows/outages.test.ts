@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, it } from "node:test";
+import { createPostgresBackend, isPgPool, Queue } from "bullmq";
+import { Redis } from "ioredis";
+import type { MessageAnswer } from "#app/demo/api.ts";
+import { createPool } from "#core/db/pool.ts";
+import { deliverJob, settleJob } from "#relay/jobs.ts";
+import { onServer, quietLog } from "#test/support/databases.ts";
+import { forEachHome, type Home, openNetwork, type TestNetwork } from "#test/support/network.ts";
+import { startTcpProxy, type TcpProxy } from "#test/support/tcpProxy.ts";
+import { until } from "#test/support/until.ts";
+import { chainFacts } from "./chainFacts.ts";
+import { messageRequest } from "./requests.ts";
+
+const volleys = 6;
+const volley = 4;
+const timeoutMs = 60_000;
+
+/** The home behind proxies, each under the name of the variable that leads there. */
+function behindProxies(home: Home, proxies: Map<string, TcpProxy>): Home {
+  return {
+    name: home.name,
+    async open() {
+      const stores = await home.open();
+      const env = { ...stores.env };
+      for (const [name, address] of Object.entries(env).filter(([, value]) => value !== "")) {
+        const url = new URL(address);
+        const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+        proxies.set(name, proxy);
+        url.port = String(proxy.port);
+        env[name] = url.href;
+      }
+      return {
+        env,
+        async close() {
+          await stores.close();
+          for (const proxy of proxies.values()) await proxy.close();
+        },
+      };
+    },
+  };
+}
+
+await forEachHome("a service in a burst of messages", (home) => {
+  // The embedded database has no way in from outside, and belongs to the service that started it.
+  if (home.name.includes("embedded")) return;
+  const proxies = new Map<string, TcpProxy>();
+  let test: TestNetwork;
+  before(async () => {
+    test = await openNetwork(behindProxies(home, proxies));
+  });
+  after(() => test?.close());
+
+  const ready = async () => (await fetch(`${test.network.api}/health/ready`)).ok;
+
+  /**
+   * Sends volleys of messages, with something happening right behind some of them and, behind others, at the first
+   * delivery; sees to it that everything arrives once, in the same process.
+   */
+  async function survives(happen: (fired: number) => Promise<void> | void): Promise<void> {
+    const { network, api } = test;
+    const recorded = chainFacts(network, "beta").recorded;
+    const before = await recorded();
+    let ended = false;
+    void network.service.ended().then(() => {
+      ended = true;
+    });
+    const sent: MessageAnswer[] = [];
+    for (let fired = 0; fired < volleys; fired++) {
+      const present = await recorded();
+      const send = () => api.post<MessageAnswer>("/v1/messages", messageRequest(network));
+      sent.push(...(await Promise.all(Array.from({ length: volley }, send))));
+      const moves = () => until(async () => (await recorded()) > present, "messages are delivered", timeoutMs);
+      if (fired % 2 === 1) await moves();
+      await happen(fired);
+      await moves();
+      await until(ready, "the service is ready again", timeoutMs);
+    }
+    const isDone = ({ status }: MessageAnswer) => ["delivered", "failed", "dropped"].includes(status);
+    for (const { id } of sent) {
+      assert.equal((await api.until<MessageAnswer>(`/v1/messages/${id}`, isDone, timeoutMs)).status, "delivered");
+    }
+    assert.equal(await recorded(), before + BigInt(volleys * volley));
+    assert.equal(ended, false);
+  }
+
+  it("loses nothing when every job is", async () => {
+    const jobs = openJobs(test);
+    let lost = 0;
+    // A worker is quicker than whoever empties its queue, so it gets nothing to do meanwhile.
+    const onAll = (work: (queue: Pausable) => Promise<unknown>) => Promise.all(jobs.queues.map(work));
+    await onAll((queue) => queue.pause());
+    try {
+      await survives(async () => {
+        lost += await jobs.empty();
+      });
+      lost += await jobs.empty();
+    } finally {
+      await onAll((queue) => queue.resume());
+      await onAll((queue) => queue.close());
+      await jobs.disconnect();
+    }
+    assert.ok(lost >= volleys, `${lost} jobs were lost`);
+  });
+
+  it("loses nothing when its connections to the stores are cut", async () => {
+    const accepted = () => [...proxies.values()].map((proxy) => proxy.accepted);
+    const first = accepted();
+    await survives(async (fired) => {
+      for (const proxy of proxies.values()) proxy.cut();
+      // The server's way of ending a connection has other errors than a broken one.
+      if (fired % 3 === 0) await endSessions(test);
+    });
+    for (const [index, count] of accepted().entries()) assert.ok(count >= (first[index] ?? 0) + volleys);
+  });
+
+  it("loses nothing when the database is away for a while", () =>
+    survives(async () => {
+      const proxy = proxies.get("DATABASE_URL");
+      assert.ok(proxy);
+      proxy.refuse();
+      await until(async () => !(await ready()), "the service misses its database", timeoutMs);
+      proxy.admit();
+    }));
+});
+
+/** Ends every session on the service's database, as an administrator would. */
+function endSessions({ env }: TestNetwork): Promise<void> {
+  const database = new URL(env.DATABASE_URL ?? "").pathname.slice(1);
+  return onServer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+}
+
+/** BullMQ's queue, whatever it is on. */
+type Pausable = Pick<Queue, "pause" | "resume" | "close">;
+
+/** The jobs of the relay, as an operator has them. */
+type Jobs = {
+  readonly queues: readonly Pausable[];
+  /** Throws away every job that waits; answers how many there were. */
+  empty(): Promise<number>;
+  disconnect(): Promise<void>;
+};
+
+const kinds = [deliverJob, settleJob];
+
+function openJobs({ env, network }: TestNetwork): Jobs {
+  const { queuePrefix } = JSON.parse(readFileSync(network.layout.service, "utf8")) as { queuePrefix: string };
+  return env.REDIS_URL ? jobsOnRedis(env.REDIS_URL, queuePrefix) : jobsOnPostgres(env.DATABASE_URL ?? "", queuePrefix);
+}
+
+function jobsOnRedis(url: string, prefix: string): Jobs {
+  const connection = new Redis(url, { maxRetriesPerRequest: null });
+  const queues = kinds.map((kind) => new Queue(kind, { prefix, connection }));
+  return {
+    queues,
+    async empty() {
+      const counts = await Promise.all(queues.map((queue) => queue.count()));
+      await Promise.all(queues.map((queue) => queue.drain(true)));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+    disconnect: async () => connection.disconnect(),
+  };
+}
+
+function jobsOnPostgres(connectionString: string, prefix: string): Jobs {
+  const pool = createPool({ connectionString, schema: "bullmq", log: quietLog });
+  const connection: unknown = pool;
+  if (!isPgPool(connection)) throw new TypeError("expected a pool of pg");
+  const names = kinds.map((kind) => `${prefix}.${kind}`);
+  return {
+    queues: names.map((name) => new Queue(name, { connection }, createPostgresBackend)),
+    async empty() {
+      const { rowCount } = await pool.query("DELETE FROM job WHERE queue = ANY($1)", [names]);
+      return rowCount ?? 0;
+    },
+    disconnect: () => pool.end(),
+  };
+}
