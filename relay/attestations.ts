@@ -49,7 +49,7 @@ export function createAttestations(deps: Deps): Attestations {
   /** How many words of each validator about each lane were kept. */
   const counts = new Map<string, number>();
   /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
-  const checks = new Map<string, Promise<void>>();
+  const checked = new Set<string>();
 
   async function senderOf(attestation: WireAttestation): Promise<{ lane: LaneEnds; validator: ValidatorInfo }> {
     const lane = lanes.byChainIds(attestation.originChainId, attestation.destinationChainId);
@@ -71,22 +71,16 @@ export function createAttestations(deps: Deps): Attestations {
     return { lane, validator };
   }
 
-  async function recover(attestation: WireAttestation): Promise<void> {
-    const { destinationChainId: chainId, destinationGateway: gateway, signer, signature, ...checkpoint } = attestation;
-    const recovered = await recoverCheckpointSigner({ chainId, gateway }, checkpoint, signature).catch(() => undefined);
-    if (recovered !== signer) throw refused("its signature is not its signer's", attestation, "signature-invalid");
-  }
-
-  /** One recovery (3 ms) a signature, however often it comes; refused ones are not remembered. */
-  function assertSigned(attestation: WireAttestation): Promise<void> {
+  /** One recovery (a millisecond) a signature, however often it comes; refused ones are not remembered. */
+  function assertSigned(attestation: WireAttestation): void {
     const key = Object.values(attestation).join();
-    const known = checks.get(key);
-    if (known) return known;
-    const check = recover(attestation);
-    checks.set(key, check);
-    check.catch(() => checks.delete(key));
-    if (checks.size > rememberedChecks) checks.delete(checks.keys().next().value ?? "");
-    return check;
+    if (checked.has(key)) return;
+    const { destinationChainId: chainId, destinationGateway: gateway, signer, signature, ...checkpoint } = attestation;
+    if (recoverCheckpointSigner({ chainId, gateway }, checkpoint, signature) !== signer) {
+      throw refused("its signature is not its signer's", attestation, "signature-invalid");
+    }
+    checked.add(key);
+    if (checked.size > rememberedChecks) checked.delete(checked.keys().next().value ?? "");
   }
 
   /** Puts a word at hand, before older ones; whoever says much crowds out only itself. */
@@ -126,7 +120,7 @@ export function createAttestations(deps: Deps): Attestations {
     async receive(attestation) {
       const { lane, validator } = await senderOf(attestation);
       // Only a signed contradiction is worth an alarm: anyone can claim to be a validator.
-      await assertSigned(attestation);
+      assertSigned(attestation);
       const { generation, epoch, nonce, accumulator, signature } = attestation;
       const word = { generation, epoch, validator: validator.address, nonce, accumulator, signature };
       const name = laneName(lane);
@@ -145,7 +139,7 @@ export function createAttestations(deps: Deps): Attestations {
     recent: (lane) => words.get(laneName(lane)) ?? [],
     async verify(attestation) {
       await senderOf(attestation);
-      await assertSigned(attestation);
+      assertSigned(attestation);
     },
   };
 }

@@ -43,12 +43,13 @@ export function createCollector({ attestations, ask, misbehaviour, log }: Deps):
   /** Those that gave no answer lately. They are asked as all others, but nobody waits for them. */
   const silent = new Set<Hex>();
 
-  /** Asks one validator; undefined when it does not answer, or with something that is of no use here. */
+  /** Asks one validator; undefined when it does not answer, or with something that is of no use here (any more). */
   async function answerOf(
     validator: ValidatorInfo,
     wanted: Wanted,
     epoch: bigint,
     nonce: bigint,
+    isNeeded: () => boolean,
   ): Promise<Attestation | undefined> {
     const { lane, generation, places } = wanted;
     const request = {
@@ -64,6 +65,7 @@ export function createCollector({ attestations, ask, misbehaviour, log }: Deps):
         return undefined;
       }
       if (places.get(answer.nonce) === answer.accumulator) {
+        if (!isNeeded()) return undefined;
         await attestations.verify(answer);
         return { ...answer, validator: answer.signer };
       }
@@ -86,17 +88,22 @@ export function createCollector({ attestations, ask, misbehaviour, log }: Deps):
     const missing = epoch.all.filter(({ address, url }) => url !== undefined && !signed.has(address));
     const awaited = new Set(missing.filter(({ address }) => !silent.has(address)));
     const fresh: Attestation[] = [];
+    let settled = false;
     return new Promise<Attestation[]>((resolve) => {
+      const settle = () => {
+        settled = true;
+        resolve([...fresh]);
+      };
       const asked = missing.map(async (validator) => {
-        const answer = await answerOf(validator, wanted, epoch.epoch, nonce);
+        const answer = await answerOf(validator, wanted, epoch.epoch, nonce, () => !settled);
         awaited.delete(validator);
         if (answer) fresh.push(answer);
         const isQuorum = answer?.nonce === nonce && quorumAt(epoch.counting, [...known, ...fresh], nonce);
         // Without a quorum's word at any nonce there is nothing better to do than to wait for the others.
         const canGoOn = () => quorumHead(epoch.counting, headsOf([...known, ...fresh])) > 0n;
-        if (isQuorum || (awaited.size === 0 && canGoOn())) resolve([...fresh]);
+        if (isQuorum || (awaited.size === 0 && canGoOn())) settle();
       });
-      void Promise.all(asked).then(() => resolve([...fresh]));
+      void Promise.all(asked).then(settle);
     });
   }
 

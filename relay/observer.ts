@@ -14,7 +14,7 @@ import { type Lane, type Lanes, laneName, type RelayChain } from "./lane.ts";
 import { type LaneEvent, laneStream, type Run } from "./laneEvents.ts";
 import { type AppendedFact, appendsOfSent } from "./originFacts.ts";
 import { type AttemptFact, dropOrphans, finalizeOrphans } from "./orphans.ts";
-import { decodeGatewayLogs } from "./protocol/logs.ts";
+import { decodeGatewayLogs, selectorsBesides } from "./protocol/logs.ts";
 import { decodeRealigned } from "./protocol/realigned.ts";
 import { rowsAbove, settledRows, unfinalRows } from "./readModel.ts";
 import { appendsOfRealigned, dropRealignments, type RealignedFact } from "./realignments.ts";
@@ -58,6 +58,8 @@ export function createRelayObserver(deps: Deps): ChainObserver {
 
   return {
     addresses: (chain) => [requireChain(chain).gateway],
+    // What was sent follows one by one, up to a head that `check` reads: nothing of it can be missing unnoticed.
+    secondLook: selectorsBesides(["MessageSent", "LaneAppended"]),
     async included(tx, name, blocks) {
       const chain = requireChain(name);
       const { sent, attempts, realigned } = factsOf(lanes, chain, blocks);

@@ -6,7 +6,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
-import { decodeTimelockLog, type TimelockLog } from "./protocol/logs.ts";
+import { decodeTimelockLog, lockSelectors, type TimelockLog } from "./protocol/logs.ts";
 import { legsByLockId, swapIdsAbove, unfinalSwapIds } from "./readModel.ts";
 import { foldSwap, type Leg, type Swap } from "./swap.ts";
 
@@ -28,6 +28,7 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
 
   return {
     addresses: (chain) => [requireChain(chain).timelockContract],
+    secondLook: [...lockSelectors],
     async included(tx, chain, blocks) {
       const facts = factsOf(blocks, requireChain(chain).timelockContract);
       const legs = await legsByLockId(

@@ -85,8 +85,8 @@ export type LogFilter = {
   readonly fromBlock: bigint;
   readonly toBlock: bigint;
   readonly addresses: readonly Hex[];
-  /** Only this event, by the selector that its first topic is. */
-  readonly event?: Hex;
+  /** Only these events, by the selectors that their first topics are. */
+  readonly events?: readonly Hex[];
 };
 
 /**

@@ -37,12 +37,12 @@ export const blockAt = (at: bigint | BlockTag): Question<Block | undefined> => (
   ...(at === "latest" && { headOf: (found: Block | undefined) => found?.number }),
 });
 
-export function logsOf({ fromBlock, toBlock, addresses, event }: LogFilter): Question<ChainLog[]> {
+export function logsOf({ fromBlock, toBlock, addresses, events }: LogFilter): Question<ChainLog[]> {
   const wanted = new Set(addresses.map((address) => address.toLowerCase()));
   const range = { fromBlock: numberToHex(fromBlock), toBlock: numberToHex(toBlock) };
   return {
     method: "eth_getLogs",
-    params: [{ ...range, address: addresses, ...(event && { topics: [event] }) }],
+    params: [{ ...range, address: addresses, ...(events && { topics: [events] }) }],
     schema: logs,
     fits: (found) =>
       found.every(
@@ -50,7 +50,7 @@ export function logsOf({ fromBlock, toBlock, addresses, event }: LogFilter): Que
           blockNumber >= fromBlock &&
           blockNumber <= toBlock &&
           wanted.has(address.toLowerCase()) &&
-          (event === undefined || topics[0] === event),
+          (events === undefined || (topics[0] !== undefined && events.includes(topics[0]))),
       ),
   };
 }

@@ -12,6 +12,11 @@ export type ChainObserver = {
   /** Contracts on that chain whose logs the observer wants. */
   addresses(chain: string): readonly Hex[];
   /**
+   * The events, by selector, that the second look behind finality is for; all where this is left out. Those that are not
+   * among them are such as `check` would miss.
+   */
+  secondLook?: readonly Hex[];
+  /**
    * Canonical blocks that hold wanted logs, in order. May be shown twice. Throws `logs-missing` when logs of earlier
    * blocks were not shown, with the height from which on they may be missing as `details.after` (from the start without
    * it): they are read again, and blocks that were incomplete are shown, final ones too, before this one comes again.

@@ -25,10 +25,13 @@ export async function recheck(request: {
   /** `all`: blocks are shown whatever is recorded of them. */
   range: { readonly above: bigint; readonly upTo: bigint; readonly all: boolean };
   addresses: readonly Hex[];
+  /** Only these events; not together with `all`, which shows blocks whole. */
+  events?: readonly Hex[] | undefined;
 }): Promise<Recheck | undefined> {
-  const { chain, reader, known, range, addresses } = request;
+  const { chain, reader, known, range, addresses, events } = request;
   if (range.upTo <= range.above || addresses.length === 0) return { known, missed: [], incomplete: [] };
-  const logs = await reader.logs(range.above + 1n, range.upTo, addresses);
+  const filter = { fromBlock: range.above + 1n, toBlock: range.upTo, addresses };
+  const logs = await reader.logs({ ...filter, ...(events && { events }) });
   const recorded = new Map(known.map((block) => [block.number, block]));
   const missed: IndexedBlock[] = [];
   const incomplete: bigint[] = [];

@@ -1,4 +1,5 @@
 import type { Chain } from "../chain/chain.ts";
+import type { Hex } from "../kernel/codec.ts";
 import type { Log } from "../observe/log.ts";
 import { allAddresses, type News } from "./announce.ts";
 import type { ChainObserver } from "./observer.ts";
@@ -53,7 +54,8 @@ async function show(
 ): Promise<IndexState | undefined> {
   const { chain, reader, observers, log } = parts;
   const addresses = allAddresses(chain.name, observers);
-  const found = await recheck({ chain, reader, known: state.known, range, addresses });
+  const events = range.all ? undefined : secondLook(observers);
+  const found = await recheck({ chain, reader, known: state.known, range, addresses, events });
   if (found === undefined) return undefined;
   for (const block of found.incomplete) {
     log.error({ chain: chain.name, block }, "logs had been left out by the node");
@@ -62,4 +64,14 @@ async function show(
   // What was missed may be final by now, and an idle chain would not say so again.
   const news = found.missed.length > 0 ? { indexed: found.missed, finalized: state.final } : { indexed: [] };
   return parts.commit(state, { ...state, checked, known: found.known }, news);
+}
+
+/** What all observers together need a second look for; undefined for everything. */
+function secondLook(observers: readonly ChainObserver[]): readonly Hex[] | undefined {
+  const events = new Set<Hex>();
+  for (const observer of observers) {
+    if (observer.secondLook === undefined) return undefined;
+    for (const event of observer.secondLook) events.add(event);
+  }
+  return [...events];
 }

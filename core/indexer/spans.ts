@@ -1,4 +1,4 @@
-import type { Block, Chain, ChainLog } from "../chain/chain.ts";
+import type { Block, Chain, ChainLog, LogFilter } from "../chain/chain.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Hex } from "../kernel/codec.ts";
 import type { Log } from "../observe/log.ts";
@@ -37,7 +37,7 @@ export type SpanReader = {
   /** The next blocks after the tip; undefined when the chain changed meanwhile or the node lags: look again. */
   next(request: SpanRequest): Promise<Span | undefined>;
   /** Logs of a range, in as many requests as it takes. */
-  logs(fromBlock: bigint, toBlock: bigint, addresses: readonly Hex[]): Promise<ChainLog[]>;
+  logs(filter: LogFilter): Promise<ChainLog[]>;
 };
 
 export const logId = (log: ChainLog): string => `${log.transactionHash}:${log.logIndex}`;
@@ -53,10 +53,10 @@ export function createSpanReader(deps: {
   const { chain, clock, log } = deps;
   const window = createLogWindow(BigInt(deps.logWindow));
 
-  async function askLogs(fromBlock: bigint, toBlock: bigint, addresses: readonly Hex[]): Promise<ChainLog[]> {
-    const span = toBlock - fromBlock + 1n;
+  async function askLogs(filter: LogFilter): Promise<ChainLog[]> {
+    const span = filter.toBlock - filter.fromBlock + 1n;
     try {
-      const found = await chain.logs({ fromBlock, toBlock, addresses });
+      const found = await chain.logs(filter);
       window.answered(span);
       return found;
     } catch (error) {
@@ -71,7 +71,11 @@ export function createSpanReader(deps: {
   async function finalSpan({ tip, final, addresses }: SpanRequest): Promise<Span | undefined> {
     const from = tip.number + 1n;
     const to = least(final, from + window.width() - 1n);
-    const [first, last, logs] = await Promise.all([chain.block(from), chain.block(to), askLogs(from, to, addresses)]);
+    const [first, last, logs] = await Promise.all([
+      chain.block(from),
+      chain.block(to),
+      askLogs({ fromBlock: from, toBlock: to, addresses }),
+    ]);
     if (first === undefined || last === undefined || first.parentHash !== tip.hash) return undefined;
     const groups = Map.groupBy(logs, (entry) => entry.blockNumber);
     const numbers = [...groups.keys()].sort((a, b) => (a < b ? -1 : 1));
@@ -108,7 +112,10 @@ export function createSpanReader(deps: {
   async function completeLogs(blocks: readonly Block[], addresses: readonly Hex[]) {
     const [from, to] = [blocks[0]?.number ?? 0n, blocks.at(-1)?.number ?? -1n];
     for (let attempt = 0; ; attempt++) {
-      const groups = Map.groupBy(await askLogs(from, to, addresses), (entry) => entry.blockNumber);
+      const groups = Map.groupBy(
+        await askLogs({ fromBlock: from, toBlock: to, addresses }),
+        (entry) => entry.blockNumber,
+      );
       const doubtful = blocks.filter(
         ({ number, logsBloom }) =>
           !groups.has(number) &&
@@ -123,12 +130,12 @@ export function createSpanReader(deps: {
 
   return {
     next: (request) => (request.final - request.tip.number > singlyRead ? finalSpan(request) : liveSpan(request)),
-    async logs(fromBlock, toBlock, addresses) {
+    async logs(filter) {
       const found: ChainLog[] = [];
-      for (let from = fromBlock; from <= toBlock; ) {
-        const to = least(toBlock, from + window.width() - 1n);
-        found.push(...(await askLogs(from, to, addresses)));
-        from = to + 1n;
+      for (let fromBlock = filter.fromBlock; fromBlock <= filter.toBlock; ) {
+        const toBlock = least(filter.toBlock, fromBlock + window.width() - 1n);
+        found.push(...(await askLogs({ ...filter, fromBlock, toBlock })));
+        fromBlock = toBlock + 1n;
       }
       return found;
     },

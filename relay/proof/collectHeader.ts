@@ -1,6 +1,7 @@
-import { recoverTypedDataAddress } from "viem";
+import { hashTypedData } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
+import { recoverSigner } from "#core/kernel/recover.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { AskHeader } from "../ask.ts";
 import { type LaneEnds, laneName } from "../lane.ts";
@@ -43,10 +44,7 @@ export function createHeaderCollector(deps: {
         log.error({ ...place, signed: answer.blockHash, expected: blockHash }, "validator signs another block");
         return undefined;
       }
-      const signer = await recoverTypedDataAddress({
-        ...headerTypedData(oracle, header),
-        signature: answer.signature,
-      });
+      const signer = recoverSigner(hashTypedData(headerTypedData(oracle, header)), answer.signature);
       // What else the answer says does not matter: the signature is over what was asked.
       return signer === validator.address ? { signer, signature: answer.signature } : undefined;
     } catch (error) {

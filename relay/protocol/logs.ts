@@ -40,6 +40,12 @@ type Content = { readonly sender: Hex; readonly recipient: Hex; readonly payload
 type Name = "FeePaid" | "MessageSent" | "LaneAppended" | "MessageExecuted" | "MessageFailed";
 
 const names: Name[] = ["FeePaid", "MessageSent", "LaneAppended", "MessageExecuted", "MessageFailed"];
+/** Selectors of all events of a gateway but these. */
+export const selectorsBesides = (names: readonly Name[]): Hex[] =>
+  gatewayAbi.flatMap((item) =>
+    item.type === "event" && !names.some((name) => name === item.name) ? [toEventSelector(item)] : [],
+  );
+
 const selectorOf = (name: Name) => toEventSelector(getAbiItem({ abi: gatewayAbi, name }));
 const nameOf = new Map(names.map((name) => [selectorOf(name), name]));
 

@@ -30,7 +30,7 @@ export async function* appendedInWindows(chain: Chain, gateway: Hex, range: Rang
     const last = fromBlock + window - 1n;
     const toBlock = last < range.toBlock ? last : range.toBlock;
     try {
-      yield appendedIds(await chain.logs({ fromBlock, toBlock, addresses: [gateway], event: appendedSelector }));
+      yield appendedIds(await chain.logs({ fromBlock, toBlock, addresses: [gateway], events: [appendedSelector] }));
       fromBlock = toBlock + 1n;
     } catch (error) {
       if (toBlock === fromBlock) throw error;

@@ -11,11 +11,14 @@ export type TimelockLog =
   | { readonly kind: "refunded"; readonly id: Hex };
 
 const names = ["Locked", "Claimed", "Refunded"] as const;
-const selectors = new Set<Hex>(names.map((name) => toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name }))));
+/** Of the events that are about locks. */
+export const lockSelectors: ReadonlySet<Hex> = new Set(
+  names.map((name) => toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name }))),
+);
 
 /** Undefined for a log that is about no lock. The caller has checked that the log's address is the contract. */
 export function decodeTimelockLog({ topics: [selector, ...args], data }: ChainLog): TimelockLog | undefined {
-  if (!selector || !selectors.has(selector)) return undefined;
+  if (!selector || !lockSelectors.has(selector)) return undefined;
   const decoded = decodeEventLog({ abi: hashedTimelockAbi, topics: [selector, ...args], data });
   switch (decoded.eventName) {
     case "Locked": {
