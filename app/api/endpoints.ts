@@ -29,8 +29,8 @@ export function endpointView(status: EndpointStatus): z.output<typeof endpointSc
 }
 
 /** A chain without a usable endpoint is not well; a bad endpoint beside good ones is worth a warning. */
-export function endpointChecks(chains: readonly Pick<ChainAccess, "name" | "endpoints">[]): HealthCheck[] {
-  return chains.map(({ name, endpoints }) => ({
+export function endpointCheck({ name, endpoints }: Pick<ChainAccess, "name" | "endpoints">): HealthCheck {
+  return {
     name: `endpoints ${name}`,
     async check() {
       const found = endpoints();
@@ -39,5 +39,5 @@ export function endpointChecks(chains: readonly Pick<ChainAccess, "name" | "endp
       if (!found.some(({ usable }) => usable)) return named;
       return bad.length === 0 ? undefined : { warning: named };
     },
-  }));
+  };
 }

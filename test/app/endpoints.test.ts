@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { chainChecks } from "#app/api/chainChecks.ts";
 import { createChainRoutes } from "#app/api/chains.ts";
-import { endpointChecks } from "#app/api/endpoints.ts";
 import type { RegistryChanges } from "#app/registry/changes.ts";
 import type { ChainEntry } from "#app/registry/registry.ts";
 import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
@@ -9,6 +9,7 @@ import { chainConfigSchema } from "#core/config/chains.ts";
 import { createHealthRoutes } from "#core/http/health.ts";
 import { serveMetrics } from "#core/http/metrics.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
 import { quietLog } from "../support/databases.ts";
@@ -22,6 +23,8 @@ const bad: EndpointStatus = { endpoint: "two.example", state: "open", usable: fa
 describe("endpoints as operators see them", () => {
   let app: HttpServer;
   let endpoints: EndpointStatus[];
+  let paused: boolean;
+  let indexers: Map<string, Pick<Indexer, "status">>;
   beforeEach(async () => {
     app = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d" });
     const access = { name: "alpha", endpoints: () => endpoints } as ChainAccess;
@@ -36,8 +39,10 @@ describe("endpoints as operators see them", () => {
       },
       ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
     });
-    await createHealthRoutes(() => endpointChecks([access]))(app);
     const entry: ChainEntry = { name: "alpha", settings: alpha, source: "file", state: "active", revision: 0n, access };
+    paused = false;
+    indexers = new Map();
+    await createHealthRoutes(() => chainChecks([{ ...entry, state: paused ? "paused" : "active" }], indexers))(app);
     const registry = { chains: fixed({ alpha: entry }) };
     await createChainRoutes({ registry, changes: {} as RegistryChanges, indexers: new Map() })(app);
     serveMetrics(app, createMetrics({ process: true }));
@@ -67,6 +72,24 @@ describe("endpoints as operators see them", () => {
     endpoints = [bad, { ...good, state: "disagreeing", usable: false, reason: "contradicts-majority" }];
     const reason = "two.example is open (timeout), one.example is disagreeing (contradicts-majority)";
     assert.deepEqual(await ready(), { status: 503, check: { name: "endpoints alpha", ok: false, reason } });
+  });
+
+  it("are only a warning while their chain is paused, and so is that it cannot be read", async () => {
+    endpoints = [bad];
+    const status = { chain: "alpha", state: "running", healthyAt: 1_000 } as IndexerStatus;
+    indexers.set("alpha", { status: () => status });
+    assert.equal((await get("/health/ready")).status, 503);
+    paused = true;
+    const { status: code, body } = await get("/health/ready");
+    assert.equal(code, 200);
+    const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; warning?: string }[] };
+    assert.deepEqual(
+      checks.map(({ name, ok, warning }) => [name, ok, warning?.slice(0, 32)]),
+      [
+        ["endpoints alpha", true, "paused: two.example is open (tim"],
+        ["indexer alpha", true, "paused: no good answer from the "],
+      ],
+    );
   });
 
   it("are listed with their chain", async () => {
