@@ -153,12 +153,12 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
         return view(name);
       },
     );
-    for (const [verb, state, summary] of verbs) {
+    for (const [verb, summary, change] of verbs) {
       app.post(
         `/v1/chains/:name/${verb}`,
         { schema: { tags: ["chains"], summary, security: secured, params: nameParams, response: one } },
         async ({ params: { name } }) => {
-          await changes.setChain(name, state);
+          await change(changes, name);
           return view(name);
         },
       );
@@ -189,10 +189,21 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
   };
 }
 
-const verbs = [
-  ["pause", "paused", "Take on nothing new for a chain; claims, refunds and reading go on"],
-  ["resume", "active", "Take on new things for a chain again"],
-] as const;
+type Change = (changes: RegistryChanges, name: string) => Promise<void>;
+
+const verbs: readonly (readonly [verb: string, summary: string, change: Change])[] = [
+  [
+    "pause",
+    "Take on nothing new for a chain; claims, refunds and reading go on",
+    (changes, name) => changes.setChain(name, "paused"),
+  ],
+  ["resume", "Take on new things for a chain again", (changes, name) => changes.setChain(name, "active")],
+  [
+    "restore",
+    "Give a chain back to the configuration file: all that was said about it here is taken back, that it is removed too",
+    (changes, name) => changes.restoreChain(name),
+  ],
+];
 
 function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView {
   const { name, source, state, revision, settings, access } = entry;
