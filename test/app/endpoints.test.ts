@@ -12,6 +12,7 @@ import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
+import type { RunningSender } from "#core/sender/createSender.ts";
 import { quietLog } from "../support/databases.ts";
 
 const good: EndpointStatus = {
@@ -19,6 +20,25 @@ const good: EndpointStatus = {
   ...{ latencyMs: 1.234, lastGoodAt: 0, head: 12n },
 };
 const bad: EndpointStatus = { endpoint: "two.example", state: "open", usable: false, reason: "timeout" };
+
+const sender: Pick<RunningSender, "status" | "stuck"> = {
+  status: () => [
+    {
+      ...{ chain: "alpha", account: "alice", state: "running", open: 2, oldestWaitingMs: 61_000, balance: 5n },
+      ...{ free: 5n, lowBelow: 9n, maxFeePerGas: undefined, error: undefined },
+    },
+  ],
+  stuck: async () => [
+    {
+      chain: "alpha",
+      account: "alice",
+      intent: "i",
+      kind: "relay.deliver",
+      ageMs: 61_000,
+      reason: "inclusion-stalled",
+    },
+  ],
+};
 
 describe("endpoints as operators see them", () => {
   let app: HttpServer;
@@ -44,7 +64,12 @@ describe("endpoints as operators see them", () => {
     indexers = new Map();
     await createHealthRoutes(() => chainChecks([{ ...entry, state: paused ? "paused" : "active" }], indexers))(app);
     const registry = { chains: fixed({ alpha: entry }) };
-    await createChainRoutes({ registry, changes: {} as RegistryChanges, indexers: new Map() })(app);
+    await createChainRoutes({
+      registry,
+      changes: {} as RegistryChanges,
+      indexers: indexers as Map<string, Indexer>,
+      sender,
+    })(app);
     serveMetrics(app, createMetrics({ process: true }));
   });
   afterEach(() => app.close());
@@ -98,9 +123,28 @@ describe("endpoints as operators see them", () => {
     assert.deepEqual(chains[0]?.endpoints, [
       {
         ...{ endpoint: "one.example", state: "healthy", socket: "live" },
-        ...{ latencyMs: 1.2, lastGoodAt: "1970-01-01T00:00:00.000Z", head: "12" },
+        ...{ latencyMs: 1.2, lastGoodAt: "1970-01-01T00:00:00.000Z", head: "12", lag: "0" },
       },
       { endpoint: "two.example", state: "open", reason: "timeout" },
+    ]);
+  });
+
+  it("are listed with how far the indexer is behind, and with the accounts, what they hold and what is stuck", async () => {
+    endpoints = [good, { ...good, endpoint: "three.example", head: 10n }];
+    const status = { chain: "alpha", state: "running", head: 12n, indexed: 9n } as IndexerStatus;
+    indexers.set("alpha", { status: () => status });
+    type Listed = { lag: string; endpoints: { lag: string }[]; accounts: unknown[] };
+    const { chains } = JSON.parse((await get("/v1/chains")).body) as { chains: Listed[] };
+    assert.equal(chains[0]?.lag, "3");
+    assert.deepEqual(
+      chains[0]?.endpoints.map(({ lag }) => lag),
+      ["0", "2"],
+    );
+    assert.deepEqual(chains[0]?.accounts, [
+      {
+        ...{ account: "alice", state: "running", open: 2, waitingSeconds: 61, balance: "5", low: true, lowBelow: "9" },
+        stuck: { intent: "i", kind: "relay.deliver", seconds: 61, reason: "inclusion-stalled" },
+      },
     ]);
   });
 
