@@ -103,6 +103,15 @@ export function createCompletenessCheck({ db, lanes, findings, log }: Deps): Com
   };
 }
 
+/** One check after the other; complete when all are. */
+export const allOf =
+  (checks: readonly CompletenessCheck[]): CompletenessCheck =>
+  async (chain, final, start) => {
+    let complete = true;
+    for (const check of checks) complete = (await check(chain, final, start)) && complete;
+    return complete;
+  };
+
 function missing(lane: LaneEnds, chain: string, final: bigint, words: string, after: bigint | undefined) {
   const name = laneName(lane);
   return new LockstepError("logs-missing", `${name}, on ${chain} at block ${final}: ${words}`, {

@@ -21,7 +21,7 @@ export type GatewayReader = {
   /** The newest message of the lane to `destinationChainId` that was sent. */
   outboundHead(destinationChainId: number, at?: bigint): Promise<ChainHead>;
   laneCaps(chainId: number): Promise<LaneCaps>;
-  newestEpoch(originChainId: number): Promise<bigint>;
+  newestEpoch(originChainId: number, at?: bigint): Promise<bigint>;
   /**
    * The first 26 bytes of the hash of an epoch's set, the second at which it stops counting, and a bit for each of its
    * validators, in the order of their addresses, that lost its weight.
@@ -46,7 +46,7 @@ export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway:
     inboundHead: async (origin, at) => read("inboundHead", [BigInt(origin)], at) as Promise<ChainHead>,
     outboundHead: async (destination, at) => read("outboundHead", [BigInt(destination)], at) as Promise<ChainHead>,
     laneCaps: async (chainId) => read("laneConfig", [BigInt(chainId)]) as Promise<LaneCaps>,
-    newestEpoch: async (origin) => read("newestEpoch", [BigInt(origin)]) as Promise<bigint>,
+    newestEpoch: async (origin, at) => read("newestEpoch", [BigInt(origin)], at) as Promise<bigint>,
     async epochInfo(origin, epoch) {
       const answer = (await read("epochInfo", [BigInt(origin), epoch])) as readonly [Hex, bigint, bigint];
       const [setHash, validUntil, excluded] = answer;

@@ -17,7 +17,7 @@ import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
 import { createCheckpointAuthority } from "./checkpointAuthority.ts";
 import { createCollector } from "./collect.ts";
-import { createCompletenessCheck } from "./completeness.ts";
+import { allOf, createCompletenessCheck } from "./completeness.ts";
 import { createRecentContents } from "./contents.ts";
 import { destinationMigrations } from "./destination.ts";
 import { createLaneDriver } from "./driver.ts";
@@ -55,7 +55,7 @@ import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
 import { runMigrations } from "./runs.ts";
 import { createLaneScheduler } from "./scheduler.ts";
-import { setMigrations, withSetFacts } from "./setFacts.ts";
+import { createSetFactsCheck, setMigrations, withSetFacts } from "./setFacts.ts";
 import { createSettleSweep } from "./sweep.ts";
 import { createValidatorBook } from "./validators.ts";
 
@@ -183,7 +183,10 @@ export function createRelay(deps: RelayDeps): RelayContext {
     observer: withSetFacts(
       {
         ...createRelayObserver({ ...deps, chains, lanes, contents, managed, wake }),
-        check: createCompletenessCheck({ db, lanes, findings: createFindings(db), log }),
+        check: allOf([
+          createSetFactsCheck({ db, lanes, known: BigInt(config.epoch) }),
+          createCompletenessCheck({ db, lanes, findings: createFindings(db), log }),
+        ]),
       },
       { chains, lanes, changed: book.changed },
     ),

@@ -1,9 +1,12 @@
 import { z } from "zod";
-import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { Db, Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import { type Hex, hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import type { Live } from "#core/kernel/live.ts";
-import { type Lanes, laneName, type RelayChain } from "./lane.ts";
+import type { CompletenessCheck } from "./completeness.ts";
+import { createGatewayReader } from "./gateway.ts";
+import { type LaneEnds, type Lanes, laneName, type RelayChain } from "./lane.ts";
 import { decodeSetFact, isSetFact, type SetFact } from "./protocol/sets.ts";
 
 /** What the destinations say about validators, as it came: everything else about epochs follows from it. */
@@ -88,4 +91,31 @@ export async function allSetFacts(from: Queryable, lanes: Lanes): Promise<Map<st
     all.set(laneName(lane), await setFacts(from, lane.destination, lane.from.chain.chainId));
   }
   return all;
+}
+
+/**
+ * Compares the newest epoch that is known of each incoming lane with the gateway's own: a database that was made before
+ * facts were kept has none, and a node may hide them. `known` is what the configuration speaks for. Throws `logs-missing`
+ * naming the lane, so that the chain is read again from the start.
+ */
+export function createSetFactsCheck(deps: { db: Db; lanes: Lanes; known: bigint }): CompletenessCheck {
+  const { db, lanes } = deps;
+
+  async function checkLane(lane: LaneEnds, final: bigint): Promise<void> {
+    const originChainId = lane.from.chain.chainId;
+    const newest = await createGatewayReader(lane.to).newestEpoch(originChainId, final);
+    if (newest <= deps.known) return;
+    const facts = await setFacts(db, lane.destination, originChainId);
+    if (facts.some(({ epoch }) => epoch >= newest)) return;
+    const name = laneName(lane);
+    const words = `its validators are those of epoch ${newest}, which is not recorded`;
+    throw new LockstepError("logs-missing", `${name}, on ${lane.destination} at block ${final}: ${words}`, {
+      details: { lane: name, chain: lane.destination, block: final },
+    });
+  }
+
+  return async (chain, final) => {
+    for (const lane of lanes.all) if (lane.destination === chain) await checkLane(lane, final);
+    return true;
+  };
 }

@@ -5,10 +5,12 @@ import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { address, type Hex, hash, uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Roster } from "#core/kernel/roster.ts";
+import type { RunningSender } from "#core/sender/createSender.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { ChainEntry, Registry } from "../registry/registry.ts";
 import { chainPatchSchema, newChainSchema } from "../registry/settings.ts";
-import { endpointSchema, endpointView } from "./endpoints.ts";
+import { accountSchema, readAccounts } from "./accounts.ts";
+import { endpointSchema, endpointViews } from "./endpoints.ts";
 
 const seconds = z.number();
 
@@ -33,7 +35,9 @@ const chainSchema = z
     head: uint.optional(),
     indexed: uint.optional(),
     final: uint.optional(),
+    lag: uint.optional().meta({ description: "Blocks of the chain that are not indexed yet" }),
     endpoints: z.array(endpointSchema),
+    accounts: z.array(accountSchema).meta({ description: "Those that send on it" }),
     checked: uint.optional().meta({ description: "Final blocks up to here were looked at twice" }),
     verified: uint.optional().meta({ description: "Up to here all messages agree with the gateways' own heads" }),
     error: z.object({ code: z.string(), message: z.string() }).optional(),
@@ -65,15 +69,24 @@ type Deps = {
   registry: Pick<Registry, "chains">;
   changes: RegistryChanges;
   indexers: Pick<Roster<Indexer>, "get">;
+  sender: Pick<RunningSender, "status" | "stuck">;
 };
 
 /** Routes of `/v1/chains`: the chains, how far each has been read, and what can be changed about them at run time. */
-export function createChainRoutes({ registry, changes, indexers }: Deps): (app: HttpServer) => Promise<void> {
-  const view = (name: string): ChainView => {
+export function createChainRoutes({ registry, changes, indexers, sender }: Deps): (app: HttpServer) => Promise<void> {
+  async function views(entries: readonly ChainEntry[]): Promise<ChainView[]> {
+    const accounts = await readAccounts(sender);
+    return entries.map((entry) => ({
+      ...viewOf(entry, indexers.get(entry.name)?.status()),
+      accounts: accounts.get(entry.name) ?? [],
+    }));
+  }
+  async function view(name: string): Promise<ChainView> {
     const entry = registry.chains.get(name);
-    if (!entry) throw new Error(`the chain ${name} is not there`);
-    return viewOf(entry, indexers.get(name)?.status());
-  };
+    const [found] = entry ? await views([entry]) : [];
+    if (!found) throw new Error(`the chain ${name} is not there`);
+    return found;
+  }
 
   function readRoutes(app: HttpServer): void {
     app.get(
@@ -86,7 +99,9 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
         },
       },
       async () => ({
-        chains: registry.chains.entries().flatMap(([name, { state }]) => (state === "removed" ? [] : [view(name)])),
+        chains: await views(
+          registry.chains.entries().flatMap(([, entry]) => (entry.state === "removed" ? [] : [entry])),
+        ),
       }),
     );
     app.post(
@@ -103,7 +118,7 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
       },
       async ({ body: { name, ...settings } }, reply) => {
         await changes.addChain(name, settings);
-        return reply.code(201).send(view(name));
+        return reply.code(201).send(await view(name));
       },
     );
   }
@@ -130,7 +145,7 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
         const indexer = indexers.get(name);
         if (!indexer) throw new LockstepError("reindex-refused", `this process does not index ${name}`);
         await indexer.reindex(fork);
-        return reply.code(202).send(view(name));
+        return reply.code(202).send(await view(name));
       },
     );
   }
@@ -153,12 +168,12 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
         return view(name);
       },
     );
-    for (const [verb, state, summary] of verbs) {
+    for (const [verb, summary, change] of verbs) {
       app.post(
         `/v1/chains/:name/${verb}`,
         { schema: { tags: ["chains"], summary, security: secured, params: nameParams, response: one } },
         async ({ params: { name } }) => {
-          await changes.setChain(name, state);
+          await change(changes, name);
           return view(name);
         },
       );
@@ -189,21 +204,33 @@ export function createChainRoutes({ registry, changes, indexers }: Deps): (app: 
   };
 }
 
-const verbs = [
-  ["pause", "paused", "Take on nothing new for a chain; claims, refunds and reading go on"],
-  ["resume", "active", "Take on new things for a chain again"],
-] as const;
+type Change = (changes: RegistryChanges, name: string) => Promise<void>;
 
-function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView {
+const verbs: readonly (readonly [verb: string, summary: string, change: Change])[] = [
+  [
+    "pause",
+    "Take on nothing new for a chain; claims, refunds and reading go on",
+    (changes, name) => changes.setChain(name, "paused"),
+  ],
+  ["resume", "Take on new things for a chain again", (changes, name) => changes.setChain(name, "active")],
+  [
+    "restore",
+    "Give a chain back to the configuration file: all that was said about it here is taken back, that it is removed too",
+    (changes, name) => changes.restoreChain(name),
+  ],
+];
+
+function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): Omit<ChainView, "accounts"> {
   const { name, source, state, revision, settings, access } = entry;
   const { finality, ...shown } = settings;
   const fork = forkOf(status);
   return {
     ...{ name, source, state, revision, ...shown },
     finality: typeof finality === "string" ? finality : String(finality.blocks),
-    endpoints: access.endpoints().map(endpointView),
+    endpoints: endpointViews(access.endpoints()),
     indexer: status?.state ?? "stopped",
     ...heightsOf(status),
+    ...lagOf(status),
     ...(status?.error && { error: { code: status.error.code, message: status.error.message } }),
     ...(fork && { fork }),
   };
@@ -213,6 +240,11 @@ function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): ChainView
 function heightsOf({ head, indexed, final, checked, verified }: Partial<IndexerStatus> = {}) {
   const heights = { head, indexed, final, checked, verified };
   return Object.fromEntries(Object.entries(heights).filter(([, height]) => height !== undefined && height >= 0n));
+}
+
+function lagOf({ head, indexed }: Partial<IndexerStatus> = {}) {
+  if (head === undefined || indexed === undefined) return {};
+  return { lag: head > indexed ? head - indexed : 0n };
 }
 
 function forkOf(status: IndexerStatus | undefined): { number: bigint; hash: Hex } | undefined {

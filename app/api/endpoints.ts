@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
+import { endpointLags } from "#core/chain/metrics.ts";
 import type { HealthCheck } from "#core/http/health.ts";
 import { uint } from "#core/kernel/codec.ts";
 
@@ -15,22 +16,28 @@ export const endpointSchema = z
     latencyMs: z.number().optional(),
     lastGoodAt: z.string().optional(),
     head: uint.optional(),
+    lag: uint.optional().meta({ description: "Blocks that this is behind the newest head of a usable one" }),
   })
   .meta({ id: "Endpoint" });
 
-/** An endpoint as the API shows it. */
-export function endpointView(status: EndpointStatus): z.output<typeof endpointSchema> {
-  const { usable: _, latencyMs, lastGoodAt, ...shown } = status;
-  return {
-    ...shown,
-    ...(latencyMs !== undefined && { latencyMs: Math.round(latencyMs * 10) / 10 }),
-    ...(lastGoodAt !== undefined && { lastGoodAt: new Date(lastGoodAt).toISOString() }),
-  };
+/** Endpoints of one chain as the API shows them. */
+export function endpointViews(all: readonly EndpointStatus[]): z.output<typeof endpointSchema>[] {
+  const lags = endpointLags(all);
+  return all.map((status) => {
+    const { usable: _, latencyMs, lastGoodAt, ...shown } = status;
+    const lag = lags.get(status);
+    return {
+      ...shown,
+      ...(lag !== undefined && { lag }),
+      ...(latencyMs !== undefined && { latencyMs: Math.round(latencyMs * 10) / 10 }),
+      ...(lastGoodAt !== undefined && { lastGoodAt: new Date(lastGoodAt).toISOString() }),
+    };
+  });
 }
 
 /** A chain without a usable endpoint is not well; a bad endpoint beside good ones is worth a warning. */
-export function endpointChecks(chains: readonly Pick<ChainAccess, "name" | "endpoints">[]): HealthCheck[] {
-  return chains.map(({ name, endpoints }) => ({
+export function endpointCheck({ name, endpoints }: Pick<ChainAccess, "name" | "endpoints">): HealthCheck {
+  return {
     name: `endpoints ${name}`,
     async check() {
       const found = endpoints();
@@ -39,5 +46,5 @@ export function endpointChecks(chains: readonly Pick<ChainAccess, "name" | "endp
       if (!found.some(({ usable }) => usable)) return named;
       return bad.length === 0 ? undefined : { warning: named };
     },
-  }));
+  };
 }

@@ -1,5 +1,6 @@
 import type { HealthCheck } from "#core/http/health.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
+import { isLowOn } from "#core/sender/metrics.ts";
 
 /**
  * An account that is halted sends nothing at all any more, claims included: the process is not of use. One that gets
@@ -21,9 +22,8 @@ export function senderCheck(sender: Pick<RunningSender, "status" | "stuck">): He
         ...stuck.map(({ chain, account, intent, ageMs, reason = "not known" }) => {
           return `${account} on ${chain} is stuck: ${intent} waits for ${Math.round(ageMs / 1_000)} s (${reason})`;
         }),
-        ...all.flatMap(({ chain, account, balance, lowBelow }) => {
-          const low = balance !== undefined && lowBelow !== undefined && balance < lowBelow;
-          return low ? [`${account} on ${chain} holds ${balance} wei and should hold ${lowBelow}`] : [];
+        ...all.filter(isLowOn).map(({ chain, account, balance, lowBelow }) => {
+          return `${account} on ${chain} holds ${balance} wei and should hold ${lowBelow}`;
         }),
       ];
       return warnings.length > 0 ? { warning: warnings.join("; ") } : undefined;

@@ -15,9 +15,8 @@ import type { Part } from "../lifecycle.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { Registry } from "../registry/registry.ts";
 import { ensureToken } from "../token.ts";
+import { chainChecks } from "./chainChecks.ts";
 import { createChainRoutes } from "./chains.ts";
-import { endpointChecks } from "./endpoints.ts";
-import { indexerCheck } from "./indexerCheck.ts";
 import { createLaneRoutes } from "./lanes.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
@@ -26,7 +25,7 @@ type Deps = {
   config: ServiceConfig;
   db: Db;
   chains: Live<ChainAccess>;
-  indexers: Pick<Roster<Indexer>, "get" | "all">;
+  indexers: Pick<Roster<Indexer>, "get">;
   registry: Registry;
   changes: RegistryChanges;
   sender: Pick<RunningSender, "status" | "stuck">;
@@ -57,7 +56,7 @@ export function createServiceHttp(deps: Deps): Part {
 }
 
 async function buildServer(deps: Deps): Promise<HttpServer> {
-  const { config, db, chains, indexers, sender, log, contexts } = deps;
+  const { config, db, chains, indexers, registry, sender, log, contexts } = deps;
   const app = await createHttpServer({
     log: log.child({ module: "http" }),
     title: "Lockstep",
@@ -67,11 +66,10 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
   defendLocally(app, ensureToken(config.dataDir));
   await createHealthRoutes(() => [
     databaseCheck(db),
-    ...endpointChecks(chains.entries().map(([, chain]) => chain)),
-    ...indexers.all().map((indexer) => {
-      const status = indexer.status();
-      return indexerCheck(status, deps.registry.chains.get(status.chain)?.settings.pollMs ?? 0);
-    }),
+    ...chainChecks(
+      registry.chains.entries().map(([, chain]) => chain),
+      indexers,
+    ),
     senderCheck(sender),
     lanesCheck(deps),
   ])(app);

@@ -24,6 +24,11 @@ export type RegistryChanges = {
   /** `null` takes back what was said about a setting. Throws as `addChain`, and `not-found`. */
   changeChain(name: string, patch: Readonly<Record<string, unknown>>): Promise<void>;
   setChain(name: string, state: Settable): Promise<void>;
+  /**
+   * Takes back all that was said about a chain of the configuration file, also that it is removed. Throws as `addChain`,
+   * and `not-found` when the file has no such chain.
+   */
+  restoreChain(name: string): Promise<void>;
   /** Throws `chain-in-use` while something unfinished needs it; `force` passes over messages alone. */
   removeChain(name: string, force: boolean): Promise<void>;
   /** Throws `chain-unknown`, `lane-exists`, `contract-mismatch`. */
@@ -94,7 +99,11 @@ export function createRegistryChanges({ db, sealer, registry, connect, usage }: 
   return {
     async addChain(name, settings) {
       const basis = await fresh();
-      assertNew(name, settings, all());
+      const known = registry.chains.get(name);
+      if (known && known.state !== "removed") {
+        throw new LockstepError("chain-exists", `there is a chain "${name}" already`, { details: { field: "name" } });
+      }
+      assertSame(name, settings, all());
       await check(name, settings, true);
       await say(basis, { kind: "chain", name, source: "api", state: "active", settings: spell(settings) });
     },
@@ -110,6 +119,18 @@ export function createRegistryChanges({ db, sealer, registry, connect, usage }: 
       const basis = await fresh();
       const entry = chainOf(name);
       if (entry.state !== state) await say(basis, { ...saidOf(entry), state });
+    },
+    async restoreChain(name) {
+      const basis = await fresh();
+      const settings = registry.fileOf(name);
+      if (!settings) {
+        throw new LockstepError("not-found", `there is no chain "${name}" in the configuration file`, {
+          details: { field: "name" },
+        });
+      }
+      assertSame(name, settings, all());
+      await check(name, settings, true);
+      await say(basis, { kind: "chain", name, source: "file", state: "active", settings: {} });
     },
     async removeChain(name, force) {
       const basis = await fresh();
@@ -168,14 +189,11 @@ const laneWord = (lane: LaneSetting, state: State): Omit<Word, "revision"> => ({
 });
 
 /**
- * A name that is free, or that of a chain that was removed and comes back; and a chain that has no other name: what was
- * recorded of a chain is recorded under its name.
+ * What was recorded of a chain is recorded under its name: no other name may have had the chain, and a chain that had the
+ * name before is the same one.
  */
-function assertNew(name: string, settings: ChainConfig, all: readonly ChainEntry[]): void {
+function assertSame(name: string, settings: ChainConfig, all: readonly ChainEntry[]): void {
   const before = all.find((each) => each.name === name);
-  if (before && before.state !== "removed") {
-    throw new LockstepError("chain-exists", `there is a chain "${name}" already`, { details: { field: "name" } });
-  }
   const twin = all.find((each) => each.name !== name && each.settings.chainId === settings.chainId);
   if (twin) {
     const words = `chain ${settings.chainId} is ${twin.name}${twin.state === "removed" ? ", which was removed and can come back under that name" : ""}`;

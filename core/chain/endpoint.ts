@@ -89,22 +89,11 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       onEvent({ kind: "exchange", chain, endpoint: name, ms: outcome.ms });
     },
   });
-  const circuit = circuitBreaker(handleWhen(isFault), {
-    halfOpenAfter: new ExponentialBackoff({ initialDelay: firstRestMs, maxDelay: longestRestMs }),
-    breaker: {
-      state: undefined,
-      success: () => undefined,
-      failure: () => health.strikes >= strikesToOpen,
-    },
-  });
-  circuit.onBreak(() => {
-    health.open = true;
-  });
-  circuit.onReset(() => {
-    health.open = false;
-  });
+  const circuit = circuitOf(health);
   /** The failure that was counted last: requests that failed together count once. */
   let counted: unknown;
+  /** Asks once more what it failed to answer: it may answer probes, and is not well before it answers a read. */
+  let owed: (() => Promise<unknown>) | undefined;
 
   const fail = (code: "chain-unreachable" | "chain-answer-invalid", reason: string, method: string, at = "") => {
     const words = code === "chain-unreachable" ? `did not answer for ${chain}` : `gave no valid answer to ${method}`;
@@ -140,35 +129,42 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       throw fail("chain-unreachable", reason, method);
     }
     const answer = read(question, raw);
-    health.strikes = 0;
+    if (owed === undefined) health.strikes = 0;
     health.lastGoodAt = clock.now();
     onEvent({ kind: "request", chain, endpoint: name, method, outcome: "value" in answer ? "answered" : "refused" });
     return answer;
   }
 
-  function read<T>({ method, schema, fits, headOf }: Question<T>, raw: RawAnswer): Answer<T> {
-    const invalid = (at: string) => {
+  function read<T>(question: Question<T>, raw: RawAnswer): Answer<T> {
+    const answer = parseAnswer(question, raw);
+    if ("invalid" in answer) {
       strike("answer-invalid", raw);
-      return fail("chain-answer-invalid", "answer-invalid", method, at);
-    };
-    if (raw.error !== undefined && raw.error !== null) {
-      const refused = wireError.safeParse(raw.error);
-      if (refused.success) return { refused: refused.data };
-      throw invalid("error");
+      throw fail("chain-answer-invalid", "answer-invalid", question.method, answer.invalid);
     }
-    const parsed = schema.safeParse(raw.result);
-    if (!parsed.success) throw invalid(parsed.error.issues[0]?.path.join(".") ?? "");
-    if (fits?.(parsed.data) === false) throw invalid("another question");
-    const head = headOf?.(parsed.data);
+    const head = "value" in answer ? question.headOf?.(answer.value) : undefined;
     if (head !== undefined) health.head = head;
-    return { value: parsed.data };
+    return answer;
   }
 
-  async function guarded<T>(question: Question<T>): Promise<Answer<T>> {
+  /** Counts as one request for the circuit, whatever is asked in it. */
+  async function guarded<T>(method: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await circuit.execute(() => exchange(question, transport.request));
+      return await circuit.execute(work);
     } catch (error) {
-      throw error instanceof BrokenCircuitError ? fail("chain-unreachable", "circuit-open", question.method) : error;
+      throw error instanceof BrokenCircuitError ? fail("chain-unreachable", "circuit-open", method) : error;
+    }
+  }
+
+  async function readAt<T>(question: Question<T>, send: typeof transport.request): Promise<Answer<T>> {
+    try {
+      const answer = await exchange(question, send);
+      owed = undefined;
+      health.strikes = 0;
+      return answer;
+    } catch (error) {
+      // In an HTTP request of its own, or others would hang with it.
+      if (isFault(error)) owed = () => readAt(question, transport.requestNow);
+      throw error;
     }
   }
 
@@ -187,13 +183,13 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     );
   }
 
-  const identify = async () => recognise(await guarded(idQuestion));
+  const identifyNow = async (send: typeof transport.request) => recognise(await exchange(idQuestion, send));
 
   /** At run time a foreign endpoint is one that cannot be used; the chain goes on with others. */
-  async function admitted(identification: () => Promise<void>): Promise<void> {
+  async function admitted(send: typeof transport.request): Promise<void> {
     if (health.verified) return;
     try {
-      await identification();
+      await identifyNow(send);
     } catch (error) {
       throw isLockstepError(error, "chain-id-mismatch")
         ? fail("chain-unreachable", "wrong-chain", "eth_chainId")
@@ -205,22 +201,61 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     name,
     webSocket: config.webSocket,
     health,
-    async ask(question) {
-      await admitted(identify);
-      return guarded(question);
-    },
+    ask: (question) =>
+      guarded(question.method, async () => {
+        await admitted(transport.request);
+        return readAt(question, transport.request);
+      }),
     async askNow(question) {
-      await admitted(async () => recognise(await exchange(idQuestion, transport.requestNow)));
+      await admitted(transport.requestNow);
       return exchange(question, transport.requestNow);
     },
-    identify,
+    identify: () => guarded(idQuestion.method, () => identifyNow(transport.request)),
     async probe() {
-      const [identified, head] = await Promise.allSettled([identify(), guarded(headQuestion)]);
-      if (identified.status === "rejected" || head.status === "rejected") return undefined;
-      return "value" in head.value ? head.value.value : undefined;
+      const looks = guarded(headQuestion.method, async () => {
+        const [, head] = await Promise.all([
+          identifyNow(transport.request),
+          exchange(headQuestion, transport.request),
+          owed?.(),
+        ]);
+        return "value" in head ? head.value : undefined;
+      });
+      return looks.catch(() => undefined);
     },
   };
 }
 
+/** Open after failures in a row, which `health` counts. */
+function circuitOf(health: EndpointHealth) {
+  const circuit = circuitBreaker(handleWhen(isFault), {
+    halfOpenAfter: new ExponentialBackoff({ initialDelay: firstRestMs, maxDelay: longestRestMs }),
+    breaker: {
+      state: undefined,
+      success: () => undefined,
+      failure: () => health.strikes >= strikesToOpen,
+    },
+  });
+  circuit.onBreak(() => {
+    health.open = true;
+  });
+  circuit.onReset(() => {
+    health.open = false;
+  });
+  return circuit;
+}
+
+/** The answer, or where it is not one. */
+function parseAnswer<T>({ schema, fits }: Question<T>, raw: RawAnswer): Answer<T> | { readonly invalid: string } {
+  if (raw.error !== undefined && raw.error !== null) {
+    const refused = wireError.safeParse(raw.error);
+    return refused.success ? { refused: refused.data } : { invalid: "error" };
+  }
+  const parsed = schema.safeParse(raw.result);
+  if (!parsed.success) return { invalid: parsed.error.issues[0]?.path.join(".") ?? "" };
+  return fits?.(parsed.data) === false ? { invalid: "another question" } : { value: parsed.data };
+}
+
+const notFaults: readonly unknown[] = ["busy", "wrong-chain"];
+
 const isFault = (error: unknown) =>
-  isLockstepError(error) && error.details.reason !== "busy" && error.code !== "chain-id-mismatch";
+  isLockstepError(error) && !notFaults.includes(error.details.reason) && error.code !== "chain-id-mismatch";

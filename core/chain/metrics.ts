@@ -1,5 +1,5 @@
 import type { Metrics } from "../observe/metrics.ts";
-import type { ChainAccess } from "./chain.ts";
+import type { ChainAccess, EndpointStatus } from "./chain.ts";
 import type { EndpointEvent } from "./endpoint.ts";
 
 const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -33,10 +33,36 @@ export function gaugeEndpoints(metrics: Metrics, chains: () => Iterable<Watched>
       if (socket !== undefined) set({ chain, endpoint }, socket === "live" ? 1 : 0);
     }
   });
+  metrics.gauge(
+    "endpoint_lag_blocks",
+    "How far an endpoint is behind the chain's head",
+    ["chain", "endpoint"],
+    (set) => {
+      for (const { name: chain, endpoints } of chains()) {
+        for (const [{ endpoint }, lag] of endpointLags(endpoints())) set({ chain, endpoint }, Number(lag));
+      }
+    },
+  );
   metrics.gauge("chain_head", "Newest block that a usable endpoint has named", ["chain"], (set) => {
     for (const { name, endpoints } of chains()) {
-      const heads = endpoints().flatMap(({ usable, head }) => (usable && head !== undefined ? [Number(head)] : []));
-      if (heads.length > 0) set({ chain: name }, Math.max(...heads));
+      const head = newestHead(endpoints());
+      if (head !== undefined) set({ chain: name }, Number(head));
     }
   });
 }
+
+/** Blocks that each endpoint which has named a head is behind the newest that a usable one has named. */
+export function endpointLags(all: readonly EndpointStatus[]): Map<EndpointStatus, bigint> {
+  const newest = newestHead(all);
+  return new Map(
+    all.flatMap((each) => {
+      if (each.head === undefined || newest === undefined) return [];
+      return [[each, newest > each.head ? newest - each.head : 0n]];
+    }),
+  );
+}
+
+const newestHead = (all: readonly EndpointStatus[]): bigint | undefined =>
+  all
+    .flatMap(({ usable, head }) => (usable && head !== undefined ? [head] : []))
+    .reduce<bigint | undefined>((best, head) => (best === undefined || head > best ? head : best), undefined);

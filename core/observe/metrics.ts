@@ -48,7 +48,12 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
         async collect() {
           // What is not there any more is not told of.
           this.reset();
-          await read((labels, value) => this.set(labels, value));
+          try {
+            await read((labels, value) => this.set(labels, value));
+          } catch {
+            // What cannot be read now (the database is away) is left out: the others matter most just then.
+            this.reset();
+          }
         },
       });
     },

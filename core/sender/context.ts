@@ -59,6 +59,7 @@ export type LaneContext = {
 /** What a lane remembers between steps; thrown away and read anew after any failure. */
 export type LaneMemory = {
   readonly flights: Map<number, Flight>;
+  /** Nonces that intents have or had lately, as far as the chain may not have used them. */
   readonly taken: Set<number>;
   /** Transactions of the account that the chain has, when last asked. */
   chainNonce: number;

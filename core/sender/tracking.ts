@@ -3,6 +3,7 @@ import type { Hex } from "../kernel/codec.ts";
 import { inChunks, inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import { type Flight, sight } from "./flight.ts";
 import { finalUserOfNonce } from "./foreign.ts";
+import { forgetOld } from "./nonces.ts";
 import { eventsOf, type Outcome, saveOutcomes } from "./outcomes.ts";
 
 export type Tracking = {
@@ -29,6 +30,7 @@ export function createTracking(context: LaneContext): Tracking {
       apply(memory, flight, outcome);
       waits.forget(flight.intent.id);
     }
+    forgetOld(memory.taken, memory.chainNonce, (nonce) => memory.flights.has(nonce));
     context.onActivity(chain.name);
   }
 

@@ -6,7 +6,7 @@ import type { Launch } from "./launch.ts";
 import { gapsBelow } from "./nonces.ts";
 import type { Tracking } from "./tracking.ts";
 
-/** How many times `resendMs` the chain must lack a transaction that was final, before its nonce is used up. */
+/** How many times `resendMs` the chain must lack a transaction that was final, before its nonce is free again. */
 const lostAfter = 10;
 
 /** Keeps flights going until they have ended. */
@@ -71,22 +71,29 @@ export function createUpkeep(
 
   /** A nonce that nobody has (a reorganisation can take a foreign transaction away) would hold up all above it. */
   async function fillGaps(current: LaneMemory, open: readonly Flight[], fees: FeeEstimate): Promise<void> {
+    freeLost(current);
     const gaps = gapsBelow(
       current.chainNonce,
       open.map(({ nonce }) => nonce),
-    ).filter((nonce) => !current.flights.has(nonce));
-    const fillable = gaps.filter((nonce) => !current.taken.has(nonce) || isLost(nonce, gaps[0]));
-    if (gaps.length === 0) lost = undefined;
-    for (const nonce of fillable) await launch.fill(current, nonce, fees);
+    ).filter((nonce) => !current.flights.has(nonce) && !current.taken.has(nonce));
+    for (const nonce of gaps) await launch.fill(current, nonce, fees);
   }
 
-  /** An intent has ended at it, so this may be a node that lags: believed only when it goes on. */
-  function isLost(nonce: number, lowest: number | undefined): boolean {
-    if (lowest !== undefined && lost?.nonce !== lowest) {
-      lost = { nonce: lowest, since: clock.now() };
-      log.warn({ nonce: lowest }, "chain does not have a transaction that was final");
+  /**
+   * The chain may lack what used nonces of intents that have ended. This may be a node that lags, so it is believed only
+   * when it goes on; then all of them are free again.
+   */
+  function freeLost({ chainNonce, taken, flights }: LaneMemory): void {
+    if (!taken.has(chainNonce) || flights.has(chainNonce)) {
+      lost = undefined;
+      return;
     }
-    return nonce === lowest && lost !== undefined && clock.now() - lost.since >= lostAfter * settings.resendMs;
+    if (lost?.nonce !== chainNonce) {
+      lost = { nonce: chainNonce, since: clock.now() };
+      log.warn({ nonce: chainNonce }, "chain does not have a transaction that was final");
+    }
+    if (clock.now() - lost.since < lostAfter * settings.resendMs) return;
+    for (const nonce of taken) if (nonce >= chainNonce && !flights.has(nonce)) taken.delete(nonce);
   }
 
   const momentOf = (flight: Flight, open: readonly Flight[], current: LaneMemory, fees: FeeEstimate): Moment => ({

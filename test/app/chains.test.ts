@@ -46,7 +46,8 @@ describe("routes of chains", () => {
     app = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "" });
     const registry = { chains: fixed({ alpha: entryOf("alpha"), beta: entryOf("beta") }) };
     const changes = {} as RegistryChanges;
-    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]) })(app);
+    const sender = { status: () => [], stuck: async () => [] };
+    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]), sender })(app);
   });
   after(() => app?.close());
   const reindex = async (name: string, body: object) => {

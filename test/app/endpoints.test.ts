@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { chainChecks } from "#app/api/chainChecks.ts";
 import { createChainRoutes } from "#app/api/chains.ts";
-import { endpointChecks } from "#app/api/endpoints.ts";
 import type { RegistryChanges } from "#app/registry/changes.ts";
 import type { ChainEntry } from "#app/registry/registry.ts";
 import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
@@ -9,8 +9,10 @@ import { chainConfigSchema } from "#core/config/chains.ts";
 import { createHealthRoutes } from "#core/http/health.ts";
 import { serveMetrics } from "#core/http/metrics.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
+import type { RunningSender } from "#core/sender/createSender.ts";
 import { quietLog } from "../support/databases.ts";
 
 const good: EndpointStatus = {
@@ -19,9 +21,30 @@ const good: EndpointStatus = {
 };
 const bad: EndpointStatus = { endpoint: "two.example", state: "open", usable: false, reason: "timeout" };
 
+const sender: Pick<RunningSender, "status" | "stuck"> = {
+  status: () => [
+    {
+      ...{ chain: "alpha", account: "alice", state: "running", open: 2, oldestWaitingMs: 61_000, balance: 5n },
+      ...{ free: 5n, lowBelow: 9n, maxFeePerGas: undefined, error: undefined },
+    },
+  ],
+  stuck: async () => [
+    {
+      chain: "alpha",
+      account: "alice",
+      intent: "i",
+      kind: "relay.deliver",
+      ageMs: 61_000,
+      reason: "inclusion-stalled",
+    },
+  ],
+};
+
 describe("endpoints as operators see them", () => {
   let app: HttpServer;
   let endpoints: EndpointStatus[];
+  let paused: boolean;
+  let indexers: Map<string, Pick<Indexer, "status">>;
   beforeEach(async () => {
     app = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d" });
     const access = { name: "alpha", endpoints: () => endpoints } as ChainAccess;
@@ -36,10 +59,17 @@ describe("endpoints as operators see them", () => {
       },
       ...{ blockSeconds: 1, inclusionSeconds: 1, skewSeconds: 1 },
     });
-    await createHealthRoutes(() => endpointChecks([access]))(app);
     const entry: ChainEntry = { name: "alpha", settings: alpha, source: "file", state: "active", revision: 0n, access };
+    paused = false;
+    indexers = new Map();
+    await createHealthRoutes(() => chainChecks([{ ...entry, state: paused ? "paused" : "active" }], indexers))(app);
     const registry = { chains: fixed({ alpha: entry }) };
-    await createChainRoutes({ registry, changes: {} as RegistryChanges, indexers: new Map() })(app);
+    await createChainRoutes({
+      registry,
+      changes: {} as RegistryChanges,
+      indexers: indexers as Map<string, Indexer>,
+      sender,
+    })(app);
     serveMetrics(app, createMetrics({ process: true }));
   });
   afterEach(() => app.close());
@@ -69,15 +99,52 @@ describe("endpoints as operators see them", () => {
     assert.deepEqual(await ready(), { status: 503, check: { name: "endpoints alpha", ok: false, reason } });
   });
 
+  it("are only a warning while their chain is paused, and so is that it cannot be read", async () => {
+    endpoints = [bad];
+    const status = { chain: "alpha", state: "running", healthyAt: 1_000 } as IndexerStatus;
+    indexers.set("alpha", { status: () => status });
+    assert.equal((await get("/health/ready")).status, 503);
+    paused = true;
+    const { status: code, body } = await get("/health/ready");
+    assert.equal(code, 200);
+    const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; warning?: string }[] };
+    assert.deepEqual(
+      checks.map(({ name, ok, warning }) => [name, ok, warning?.slice(0, 32)]),
+      [
+        ["endpoints alpha", true, "paused: two.example is open (tim"],
+        ["indexer alpha", true, "paused: no good answer from the "],
+      ],
+    );
+  });
+
   it("are listed with their chain", async () => {
     endpoints = [good, bad];
     const { chains } = JSON.parse((await get("/v1/chains")).body) as { chains: { endpoints: unknown }[] };
     assert.deepEqual(chains[0]?.endpoints, [
       {
         ...{ endpoint: "one.example", state: "healthy", socket: "live" },
-        ...{ latencyMs: 1.2, lastGoodAt: "1970-01-01T00:00:00.000Z", head: "12" },
+        ...{ latencyMs: 1.2, lastGoodAt: "1970-01-01T00:00:00.000Z", head: "12", lag: "0" },
       },
       { endpoint: "two.example", state: "open", reason: "timeout" },
+    ]);
+  });
+
+  it("are listed with how far the indexer is behind, and with the accounts, what they hold and what is stuck", async () => {
+    endpoints = [good, { ...good, endpoint: "three.example", head: 10n }];
+    const status = { chain: "alpha", state: "running", head: 12n, indexed: 9n } as IndexerStatus;
+    indexers.set("alpha", { status: () => status });
+    type Listed = { lag: string; endpoints: { lag: string }[]; accounts: unknown[] };
+    const { chains } = JSON.parse((await get("/v1/chains")).body) as { chains: Listed[] };
+    assert.equal(chains[0]?.lag, "3");
+    assert.deepEqual(
+      chains[0]?.endpoints.map(({ lag }) => lag),
+      ["0", "2"],
+    );
+    assert.deepEqual(chains[0]?.accounts, [
+      {
+        ...{ account: "alice", state: "running", open: 2, waitingSeconds: 61, balance: "5", low: true, lowBelow: "9" },
+        stuck: { intent: "i", kind: "relay.deliver", seconds: 61, reason: "inclusion-stalled" },
+      },
     ]);
   });
 

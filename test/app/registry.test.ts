@@ -105,6 +105,32 @@ await onDatabase("the registry", (backend) => {
   );
 
   it(
+    "gives a chain back to the file, removed or not, unless it is another one there by now",
+    inWorld(async ({ one, another }) => {
+      await one.changes.changeChain("beta", { pollMs: 77 });
+      await one.changes.removeChain("beta", false);
+      assert.deepEqual(one.lanes(), []);
+      await one.changes.restoreChain("beta");
+      const beta = one.registry.chains.get("beta");
+      assert.deepEqual([beta?.state, beta?.source, beta?.settings], ["active", "file", file.beta]);
+      assert.deepEqual(one.lanes(), ["alpha→beta", "beta→alpha"]);
+
+      await one.changes.setChain("beta", "paused");
+      await one.changes.changeChain("beta", { pollMs: 77 });
+      const later = await another({ ...file, beta: chain(2, { logWindow: 5 }) });
+      await later.changes.restoreChain("beta");
+      assert.equal(later.registry.chains.get("beta")?.state, "active");
+      assert.deepEqual([later.settings("beta")?.pollMs, later.settings("beta")?.logWindow], [file.beta.pollMs, 5]);
+
+      await later.changes.removeChain("beta", false);
+      const moved = await another({ ...file, beta: chain(2, { gateway: someone("4") }) });
+      await assert.rejects(moved.changes.restoreChain("beta"), { code: "setting-fixed" });
+      await moved.changes.addChain("gamma", chain(3));
+      await assert.rejects(moved.changes.restoreChain("gamma"), { code: "not-found" });
+    }),
+  );
+
+  it(
     "lets the API's word about a setting win over the file until it is taken back",
     inWorld(async ({ one, another }) => {
       await one.changes.changeChain("alpha", { pollMs: 77 });

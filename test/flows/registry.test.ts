@@ -130,6 +130,7 @@ describe("chains and lanes of a service that runs", () => {
       ["PATCH", "/v1/chains/alpha", { endpoints: [known.beta?.url] }, "endpoint-refused", "endpoints.0"],
       ["PATCH", "/v1/chains/gamma", { pollMs: 10 }, "not-found", "name"],
       ["POST", "/v1/chains/gamma/pause", undefined, "not-found", "name"],
+      ["POST", "/v1/chains/gamma/restore", undefined, "not-found", "name"],
       ["DELETE", "/v1/chains/gamma", undefined, "not-found", "name"],
       ["DELETE", "/v1/chains/alpha?force=yes", undefined, "request-invalid", "force"],
       ["POST", "/v1/lanes", { origin: "alpha", destination: "gamma" }, "chain-unknown", "destination"],

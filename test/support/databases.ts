@@ -8,7 +8,7 @@ import { isRequired } from "./required.ts";
 
 export const postgresServer = "postgres://postgres@127.0.0.1:5432/postgres";
 
-/** One more way in: a fresh schema (embedded) or a fresh database (PostgreSQL) for the caller alone. */
+/** One more way in: a fresh schema for the caller alone. */
 export type OpenDatabase = {
   readonly db: PostgresDb;
   readonly connectionString: string;
@@ -90,12 +90,25 @@ async function openPglite(): Promise<OpenDatabase> {
   return opened(connectionString, schema, (db) => db.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`));
 }
 
+let shared: Promise<string> | undefined;
+
+/** Like that one: to make and drop a database takes longer than most tests, a schema next to nothing. */
 async function openPostgres(): Promise<OpenDatabase> {
+  shared ??= createShared();
+  const connectionString = await shared;
+  const schema = `test_${randomBytes(6).toString("hex")}`;
+  // When all connections are closed, since one of them may have left a transaction open.
+  return opened(connectionString, schema, undefined, () =>
+    onServer(`DROP SCHEMA IF EXISTS ${schema} CASCADE`, connectionString),
+  );
+}
+
+/** A database that is dropped when this process has nothing more to do. */
+async function createShared(): Promise<string> {
   const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
   await onServer(`CREATE DATABASE ${name}`);
-  return opened(new URL(name, postgresServer).href, "lockstep", undefined, () =>
-    onServer(`DROP DATABASE ${name} WITH (FORCE)`),
-  );
+  process.once("beforeExit", () => void onServer(`DROP DATABASE ${name} WITH (FORCE)`));
+  return new URL(name, postgresServer).href;
 }
 
 function opened(
@@ -124,9 +137,9 @@ function opened(
   };
 }
 
-/** Runs one statement outside any of the databases made here. */
-export async function onServer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresServer });
+/** Runs one statement, outside any of the databases made here unless told. */
+export async function onServer(sql: string, connectionString = postgresServer): Promise<void> {
+  const client = new pg.Client({ connectionString });
   await client.connect();
   try {
     await client.query(sql);

@@ -14,6 +14,8 @@ export type ModelChain = Omit<ChainAccess, "prove"> & {
   mine(): void;
   /** Drops up to so many blocks that are not final; their transactions go back to the pool, or are gone. */
   reorganise(depth: number, back: boolean): void;
+  /** Drops so many blocks, final ones too, with their transactions; empty ones take their places. */
+  forget(depth: number): void;
   dropPool(): void;
   failSends(faults: readonly SendFault[]): void;
   setBaseFee(wei: bigint): void;
@@ -131,6 +133,10 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
       if (back)
         pool = [...lost, ...pool.filter(({ from, nonce }) => !lost.some((l) => l.from === from && l.nonce === nonce))];
       for (const _ of gone) append(back ? [] : takeable());
+    },
+    forget(depth) {
+      salt++;
+      for (const _ of blocks.splice(Math.max(1, blocks.length - depth))) append([]);
     },
     dropPool: () => {
       pool = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { allocateNonces, gapsBelow } from "#core/sender/nonces.ts";
+import { allocateNonces, forgetOld, gapsBelow } from "#core/sender/nonces.ts";
 
 const nonce = fc.nat(60);
 
@@ -36,5 +36,17 @@ describe("nonces", () => {
     assert.deepEqual(gapsBelow(5, [4, 7]), []);
     assert.deepEqual(gapsBelow(5, []), []);
     assert.equal(gapsBelow(0, [1_000]).length, 16, "a few at a time");
+  });
+
+  it("are forgotten long after they were used, and not while they are under way or a node may lag behind them", () => {
+    const open = 7;
+    const taken = new Set<number>();
+    for (let each = 0; each < 20_000; each++) {
+      taken.add(each);
+      forgetOld(taken, each, (nonce) => nonce === open);
+      assert.ok(taken.size < 2_100, `${taken.size} are remembered`);
+    }
+    assert.ok(taken.has(open));
+    for (let each = 19_000; each < 20_000; each++) assert.ok(taken.has(each));
   });
 });
