@@ -1,8 +1,7 @@
-import { getAddress } from "viem";
 import type { Tx } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
 import type { ChainObserver, IndexedBlock } from "#core/indexer/observer.ts";
-import type { Hex } from "#core/kernel/codec.ts";
+import { checksummed, type Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Live } from "#core/kernel/live.ts";
 import type { Sender } from "#core/sender/sender.ts";
@@ -130,7 +129,7 @@ const appendOf = (row: MessageRow, events: MessageEvent[]): Append => ({
 /** What blocks show of messages of known lanes. */
 function factsOf(lanes: Lanes, { chain, gateway }: RelayChain, blocks: readonly IndexedBlock[]) {
   const timeOf = new Map(blocks.map(({ block }) => [block.hash, block.timestamp]));
-  const logs = blocks.flatMap((block) => block.logs).filter((log) => getAddress(log.address) === gateway);
+  const logs = blocks.flatMap((block) => block.logs).filter((log) => checksummed(log.address) === gateway);
   const decoded = decodeGatewayLogs(logs);
   const at = (hash: Hex) => timeOf.get(hash) ?? 0n;
   const sent = numbered(decoded.filter((fact) => fact.kind === "appended")).flatMap((fact): AppendedFact[] => {

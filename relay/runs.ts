@@ -24,25 +24,20 @@ export const runMigrations: readonly Migration[] = [
  */
 export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<void> {
   const { origin, destination, firstNonce, lastNonce } = event.data;
-  const lane = [origin, destination, firstNonce.toString(), lastNonce.toString()];
-  const inRun = "origin = $1 AND destination = $2 AND nonce BETWEEN $3 AND $4";
-  await tx.query(
-    "INSERT INTO relay_runs (position, origin, destination, nonces) VALUES ($5, $1, $2, int8range($3, $4, '[]'))",
-    [...lane, event.position.toString()],
-  );
+  const lane = [origin, destination, firstNonce.toString(), lastNonce.toString(), event.position.toString()];
   switch (event.type) {
     case "MessagesFinalized":
       await tx.query(
-        `UPDATE relay_messages SET sent_final = true, status = CASE status WHEN 'sent' THEN 'final' ELSE status END
+        `${noted} UPDATE relay_messages SET sent_final = true, status = CASE status WHEN 'sent' THEN 'final' ELSE status END
           WHERE ${inRun} AND NOT sent_final`,
         lane,
       );
       return;
     case "DeliveriesStarted": {
       const started = await tx.query<{ count: bigint }>(
-        `WITH started AS (
+        `${noted}, started AS (
            UPDATE relay_messages SET status = 'delivering', attested = true,
-                  delivery_intent = $5, delivery_attempt = $6, delivery_retry_at = NULL
+                  delivery_intent = $6, delivery_attempt = $7, delivery_retry_at = NULL
             WHERE ${inRun} AND ${waits} RETURNING 1)
          SELECT count(*) AS count FROM started`,
         [...lane, event.data.intentId, event.data.attempt],
@@ -53,11 +48,11 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
     case "MessagesDelivered": {
       const { accumulator, blockNumber } = event.data;
       const delivered = await tx.query<{ count: bigint }>(
-        `WITH delivered AS (
+        `${noted}, delivered AS (
            UPDATE relay_messages
-              SET status = 'delivered', executed_block = $5, executed_final = false, retry_running = false
-            WHERE ${inRun} AND ($6::text IS NULL OR EXISTS (
-              SELECT 1 FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $4 AND accumulator = $6))
+              SET status = 'delivered', executed_block = $6, executed_final = false, retry_running = false
+            WHERE ${inRun} AND ($7::text IS NULL OR EXISTS (
+              SELECT 1 FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $4 AND accumulator = $7))
             RETURNING 1)
          SELECT count(*) AS count FROM delivered`,
         [...lane, blockNumber.toString(), accumulator ?? null],
@@ -69,11 +64,16 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
     }
     case "DeliveriesFinalized":
       await tx.query(
-        `UPDATE relay_messages SET executed_final = true WHERE ${inRun} AND executed_block IS NOT NULL`,
+        `${noted} UPDATE relay_messages SET executed_final = true WHERE ${inRun} AND executed_block IS NOT NULL`,
         lane,
       );
   }
 }
+
+const inRun = "origin = $1 AND destination = $2 AND nonce BETWEEN $3 AND $4";
+/** Runs with the change, in one round trip. */
+const noted = `WITH noted AS (
+  INSERT INTO relay_runs (position, origin, destination, nonces) VALUES ($5, $1, $2, int8range($3, $4, '[]')))`;
 
 /** Final, without an outcome, and in no delivery that is on its way. */
 const waits = `sent_final AND executed_block IS NULL AND failed_block IS NULL

@@ -16,6 +16,20 @@ const hexCodec = (pattern: RegExp, expected: string, spell: (text: Hex) => Hex, 
     )
     .meta({ type: "string", pattern: pattern.source });
 
+/** Spellings of addresses met lately: a burst of logs is from one contract, and the checksum is a hash. */
+const spellings = new Map<Hex, Hex>();
+const mostSpellings = 1_024;
+
+/** A valid address with its ERC-55 checksum, the one spelling that addresses have in code. */
+export function checksummed(text: Hex): Hex {
+  const known = spellings.get(text);
+  if (known) return known;
+  if (spellings.size === mostSpellings) spellings.clear();
+  const spelled = getAddress(text);
+  spellings.set(text, spelled);
+  return spelled;
+}
+
 const lower = (text: Hex) => text.toLowerCase() as Hex;
 
 /**
@@ -44,6 +58,6 @@ export const hash = hexCodec(/^0x[0-9a-fA-F]{64}$/, "32 bytes as 0x-prefixed hex
 export const address = hexCodec(
   /^0x[0-9a-fA-F]{40}$/,
   "a 20-byte address as 0x-prefixed hex (in mixed case with a valid checksum)",
-  (text) => getAddress(text),
+  checksummed,
   (text) => text === text.toLowerCase() || isAddress(text, { strict: true }),
 );

@@ -1,5 +1,5 @@
-import { concatHex, getAddress, numberToHex, size, slice } from "viem";
-import type { Hex } from "#core/kernel/codec.ts";
+import { concatHex, numberToHex, size, slice } from "viem";
+import { checksummed, type Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 
 /** Version 1, chain type EIP-155. */
@@ -23,7 +23,7 @@ export function decodeInteroperable(encoded: Hex): InteroperableAddress {
   const length = Number.parseInt(match?.groups?.length ?? "", 16);
   const rest: Hex = `0x${match?.groups?.rest ?? ""}`;
   const chainId = length > 0 && size(rest) === length + 21 ? Number(BigInt(slice(rest, 0, length))) : Number.NaN;
-  const account = Number.isSafeInteger(chainId) && { chainId, address: getAddress(slice(rest, length + 1)) };
+  const account = Number.isSafeInteger(chainId) && { chainId, address: checksummed(slice(rest, length + 1)) };
   if (!account || encodeInteroperable(account).toLowerCase() !== encoded.toLowerCase()) {
     throw new LockstepError("request-invalid", "expected an ERC-7930 address of an account on an EVM chain");
   }

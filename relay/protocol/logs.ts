@@ -5,7 +5,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { decodeInteroperable } from "./interoperable.ts";
 import { hashAttributes, type Message } from "./message.ts";
-import { wordAt } from "./words.ts";
+import { bytesAt, bytesListAt, wordAt } from "./words.ts";
 
 /** A message that its origin has appended to a lane. */
 export type Appended = {
@@ -49,7 +49,6 @@ export const selectorsBesides = (names: readonly Name[]): Hex[] =>
 const selectorOf = (name: Name) => toEventSelector(getAbiItem({ abi: gatewayAbi, name }));
 const nameOf = new Map(names.map((name) => [selectorOf(name), name]));
 
-const sentParameters = parseAbiParameters("bytes, bytes, bytes, uint256, bytes[]");
 const failedParameters = parseAbiParameters("uint64, bytes");
 
 /**
@@ -97,14 +96,14 @@ export function decodeGatewayLogs(logs: readonly ChainLog[]): GatewayLog[] {
 // By hand where everything has a fixed place: the library hashes the signature of the event at every log.
 
 function contentOf({ data }: ChainLog, attributesHashes: Map<string, Hex>): Content {
-  const [sender, recipient, payload, , attributes] = decodeAbiParameters(sentParameters, data);
+  const attributes = bytesListAt(data, 4);
   const spelled = attributes.join();
   const attributesHash = attributesHashes.get(spelled) ?? hashAttributes(attributes);
   attributesHashes.set(spelled, attributesHash);
   return {
-    sender: decodeInteroperable(sender).address,
-    recipient: decodeInteroperable(recipient).address,
-    payload,
+    sender: decodeInteroperable(bytesAt(data, 0)).address,
+    recipient: decodeInteroperable(bytesAt(data, 1)).address,
+    payload: bytesAt(data, 2),
     attributesHash,
   };
 }

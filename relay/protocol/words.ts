@@ -21,3 +21,38 @@ export function wordAt(data: Hex, place: number): Hex {
   if (digits.length < 64) throw new RangeError("the data ends before the word");
   return `0x${digits}`;
 }
+
+/**
+ * The bytes whose place is in the word at `place` of ABI-encoded data, counted from word `base` on. Throws `RangeError`
+ * when the data is shorter.
+ */
+export function bytesAt(data: Hex, place: number, base = 0): Hex {
+  const at = base + wordsAt(data, base + place);
+  const start = 2 + 64 * (at + 1);
+  const length = 2 * sizeAt(data, at);
+  const digits = data.slice(start, start + length);
+  if (digits.length < length) throw new RangeError("the data ends before its bytes");
+  return `0x${digits}`;
+}
+
+/** As `bytesAt`, for a list of bytes. */
+export function bytesListAt(data: Hex, place: number): Hex[] {
+  const at = wordsAt(data, place);
+  const count = sizeAt(data, at);
+  if (count * 64 > data.length) throw new RangeError("the data ends before its list");
+  return Array.from({ length: count }, (_, index) => bytesAt(data, index, at + 1));
+}
+
+/** A number of bytes or of items. */
+const sizeAt = (data: Hex, place: number): number => {
+  const size = BigInt(wordAt(data, place));
+  if (size > BigInt(data.length)) throw new RangeError("the data ends before what it announces");
+  return Number(size);
+};
+
+/** An offset, which Solidity makes of whole words. */
+const wordsAt = (data: Hex, place: number): number => {
+  const offset = sizeAt(data, place);
+  if (offset % 32 !== 0) throw new RangeError("an offset is within a word");
+  return offset / 32;
+};
