@@ -48,7 +48,6 @@ export function createDrafter(deps: {
 
   return async (ways, fromBlock, toBlock) => {
     for (const endpoint of deps.endpoints()) {
-      // Also what a killed process left behind.
       store.dropDrafts(origin);
       const found = await draftFrom(endpoint, ways, fromBlock, toBlock).catch((error: unknown) => {
         log.debug({ err: error }, "endpoint gave no logs");

@@ -68,7 +68,9 @@ const schema = `
     origin TEXT NOT NULL, destination TEXT NOT NULL, nonce INTEGER NOT NULL, accumulator TEXT NOT NULL,
     PRIMARY KEY (origin, destination, nonce)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS drafts (
+  DROP TABLE IF EXISTS main.drafts; -- where earlier versions had them
+  -- What a look sets aside is of no use after it, so it is not worth a wait for the disk.
+  CREATE TEMP TABLE drafts (
     origin TEXT NOT NULL, destination TEXT NOT NULL, nonce INTEGER NOT NULL, accumulator TEXT NOT NULL,
     PRIMARY KEY (origin, destination, nonce)
   ) STRICT, WITHOUT ROWID;
@@ -235,7 +237,9 @@ export function createSigningStore(file: string): SigningStore {
 function openExclusively(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 1_000 });
   try {
-    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    db.exec(
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = FILE;",
+    );
     db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
     return db;
   } catch (error) {
