@@ -31,6 +31,8 @@ export type GatewayReader = {
   isDeferred(originChainId: number, onchainId: Hex): Promise<boolean>;
   /** Whether the message failed, or was left out, and may run. */
   isRetryable(originChainId: number, onchainId: Hex, at?: bigint): Promise<boolean>;
+  /** Whether nothing comes from or goes to the chain. */
+  isPaused(chainId: number): Promise<boolean>;
   /** What sending to another chain costs; a gas price of zero is free. */
   priceOf(destinationChainId: number): Promise<{ gasPrice: bigint; exchangeRate: bigint }>;
 };
@@ -54,6 +56,7 @@ export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway:
     },
     isDeferred: async (origin, id) => (await read("deferredAt", [id])) === BigInt(origin),
     isRetryable: async (origin, id, at) => read("isRetryable", [BigInt(origin), id], at) as Promise<boolean>,
+    isPaused: async (chainId) => read("isPaused", [BigInt(chainId)]) as Promise<boolean>,
     async priceOf(destination) {
       const price = await read("priceOf", [BigInt(destination)]);
       return price as unknown as { gasPrice: bigint; exchangeRate: bigint };

@@ -15,6 +15,9 @@ import { createRelayRoutes } from "./api.ts";
 import { createAskHeader, createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
+import { createBridgeRoutes } from "./bridges/routes.ts";
+import { bridgeConcerns, bridgeMigrations } from "./bridges/states.ts";
+import { createBridgeWatch } from "./bridges/watch.ts";
 import { createCheckpointAuthority } from "./checkpointAuthority.ts";
 import { createCollector } from "./collect.ts";
 import { allOf, createCompletenessCheck } from "./completeness.ts";
@@ -82,6 +85,7 @@ export const relayMigrations: readonly Migration[] = [
   ...olderFailureMigrations,
   ...failedThereMigrations,
   ...findingMigrations,
+  ...bridgeMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 
@@ -164,6 +168,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const retries = retryFailed
     ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions, policy }), log })
     : undefined;
+  const bridges = createBridgeWatch({ ...deps, chains, bridges: config.bridges, lookMs: config.bridgeLookMs, log });
   const sweep = createSettleSweep({ db, actions });
   const scheduler = createLaneScheduler({ db, lanes, runner, retries, sweep, clock, log });
   let delivering = false;
@@ -178,6 +183,17 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const heard = (lane: LaneEnds | undefined) => {
     if (lane && delivering && driver.heard(lane)) runner.wake(lane);
   };
+
+  const messageRoutes = createRelayRoutes({
+    requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
+    actions,
+    queries: createRelayQueries({ ...deps, lanes, book, retryFailed }),
+    async receive(attestation) {
+      const lane = await attestations.receive(attestation);
+      if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
+    },
+  });
+  const bridgeRoutes = createBridgeRoutes({ db, bridges: config.bridges });
 
   return {
     observer: withSetFacts(
@@ -201,28 +217,25 @@ export function createRelay(deps: RelayDeps): RelayContext {
         await actions.settle(message, intent);
       },
     },
-    plugin: createRelayRoutes({
-      requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
-      actions,
-      queries: createRelayQueries({ ...deps, lanes, book, retryFailed }),
-      async receive(attestation) {
-        const lane = await attestations.receive(attestation);
-        if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
-      },
-    }),
+    async plugin(app) {
+      await messageRoutes(app);
+      await bridgeRoutes(app);
+    },
     unfinished: countUnfinished,
     async concerns() {
       const found = await laneFindings(db);
-      return lanes.all.flatMap((lane) => {
+      const ofLanes = lanes.all.flatMap((lane) => {
         const finding = found.get(laneName(lane));
         return finding ? [`${finding.code}: ${laneName(lane)}: ${finding.detail}`] : [];
       });
+      return [...ofLanes, ...(await bridgeConcerns(db, config.bridges))];
     },
     onLanesAdded: (tell) => watchAdded(lanes, tell),
     start() {
       if (delivering) return;
       delivering = true;
       scheduler.start();
+      bridges.start();
       forget = lanes.onChange(() => {
         for (const lane of lanes.all) if (!lane.hold) runner.wake(lane);
       });
@@ -234,7 +247,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       delivering = false;
       forget();
       await scheduler.stop();
-      await Promise.all([reporter.stop(), runner.stop(), retries?.stop()]);
+      await Promise.all([reporter.stop(), bridges.stop(), runner.stop(), retries?.stop()]);
       await (await unlisten?.catch(() => undefined))?.();
     },
   };

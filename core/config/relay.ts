@@ -41,6 +41,17 @@ const policy = z.strictObject({
   minProfitPercent: z.number().int().min(-100).max(10_000).optional(),
 });
 
+/** A fungible token that is locked on one chain and minted on another over a lane. */
+const bridge = z.strictObject({
+  name,
+  /** `bridge` holds what is locked. */
+  home: z.strictObject({ chain: name, token: address, bridge: address }),
+  /** A token that nothing but the bridge mints. */
+  remote: z.strictObject({ chain: name, token: address }),
+  /** Managed account with the guardian role at both gateways: it pauses the lane when more is minted than locked. */
+  guardianAccount: name.optional(),
+});
+
 /** What the relayer of messages needs to know besides the chains. */
 export const relayConfigSchema = z
   .strictObject({
@@ -76,6 +87,13 @@ export const relayConfigSchema = z
     /** Whether messages that failed at their recipients are executed again without being asked. */
     retryFailed: z.boolean().default(true),
     policy: policy.prefault({}),
+    /** Bridges whose tokens are watched. */
+    bridges: z
+      .array(bridge)
+      .refine((all) => new Set(all.map((each) => each.name)).size === all.length, "expected names that differ")
+      .default([]),
+    /** Milliseconds between two looks at the bridges. */
+    bridgeLookMs: z.number().int().positive().default(5_000),
   })
   .readonly();
 

@@ -121,6 +121,7 @@ type Options = {
   /** Where validators listen; their own ports when left out. */
   readonly ports?: readonly number[];
   readonly policy?: z.input<typeof relayConfigSchema>["policy"];
+  readonly bridges?: z.input<typeof relayConfigSchema>["bridges"];
   /** Where the service finds a chain instead of at its own address. */
   readonly urls?: Partial<Record<Name, string>>;
   /** The service's clock, if not the machine's. */
@@ -158,7 +159,12 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   const ports = options.ports ?? (await Promise.all(validatorNames.map(freePort)));
   const relayConfig = relayConfigSchema.parse({
     ...{ account: options.account ?? "relayer", senderAccount: "alice", maxBatch: options.maxBatch ?? 50 },
-    ...{ retryFailed: options.retryFailed ?? false, policy: options.policy },
+    ...{
+      retryFailed: options.retryFailed ?? false,
+      policy: options.policy,
+      bridges: options.bridges,
+      bridgeLookMs: 50,
+    },
     reportEquivocation: options.reportEquivocation ?? true,
     lanes: [
       { origin: "alpha", destination: "beta", delivery: options.byProof ? "proof" : "checkpoint" },

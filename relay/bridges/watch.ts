@@ -1,0 +1,107 @@
+import { encodeFunctionData } from "viem";
+import { gatewayAbi } from "#core/abi/gateway.ts";
+import type { KeyStore } from "#core/chain/keys.ts";
+import type { RelayConfig } from "#core/config/relay.ts";
+import type { Db } from "#core/db/db.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Live } from "#core/kernel/live.ts";
+import { type Loop, startLoop } from "#core/kernel/loop.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { Sender } from "#core/sender/sender.ts";
+import { createGatewayReader } from "../gateway.ts";
+import { failureOf } from "../intents.ts";
+import type { RelayChain } from "../lane.ts";
+import { type Bridge, readBacking } from "./backing.ts";
+import { isBacked, saveBridgeState } from "./states.ts";
+
+type Watched = RelayConfig["bridges"][number];
+
+/** Compares what bridges have minted with what they hold, and pauses the lanes of one that has minted more. */
+export type BridgeWatch = { start(): void; stop(): Promise<void> };
+
+const pauseKind = "relay.pause";
+/** One word of storage, one event, the check of the role. */
+const pauseGas = 150_000n;
+
+/** Throws `config-invalid` when a bridge names an account that is not there; chains may come later. */
+export function createBridgeWatch(deps: {
+  db: Db;
+  sender: Sender;
+  keyStore: Pick<KeyStore, "names">;
+  chains: Live<RelayChain>;
+  bridges: readonly Watched[];
+  lookMs: number;
+  clock: Clock;
+  log: Log;
+}): BridgeWatch {
+  const { db, sender, chains, bridges, clock } = deps;
+  const log = deps.log.child({ module: "bridges" });
+  let loop: Loop | undefined;
+  for (const { name, guardianAccount: account } of bridges) {
+    if (account === undefined || deps.keyStore.names().includes(account)) continue;
+    const message = `relay.bridges: there is no managed account "${account}" to guard the bridge ${name}`;
+    throw new LockstepError("config-invalid", message, { details: { field: "relay.bridges" } });
+  }
+
+  /** Undefined while one of its chains is not served. */
+  function bridgeOf({ name, home, remote }: Watched): Bridge | undefined {
+    const [homeChain, remoteChain] = [chains.get(home.chain), chains.get(remote.chain)];
+    if (!homeChain || !remoteChain) return undefined;
+    return { name, home: { ...home, at: homeChain }, remote: { ...remote, at: remoteChain } };
+  }
+
+  async function look(watched: Watched): Promise<void> {
+    const bridge = bridgeOf(watched);
+    const backing = bridge && (await readBacking(bridge));
+    if (!bridge || !backing) return;
+    await saveBridgeState(db, { name: watched.name, at: new Date(clock.now()), ...backing });
+    if (isBacked(backing)) return;
+    log.error({ bridge: watched.name, ...backing }, "a bridge has minted more than it holds");
+    if (watched.guardianAccount === undefined) return;
+    await pause(watched, bridge.home.at, bridge.remote.at, watched.guardianAccount);
+    await pause(watched, bridge.remote.at, bridge.home.at, watched.guardianAccount);
+  }
+
+  /** Pauses at one chain what comes from and goes to the other; where it is not paused, and no transaction is under way. */
+  async function pause({ name }: Watched, at: RelayChain, other: RelayChain, account: string): Promise<void> {
+    if (await createGatewayReader(at).isPaused(other.chain.chainId)) return;
+    for (let attempt = 1; ; attempt++) {
+      const id = `bridge-${name}-pause-${at.chain.name}-${attempt}`;
+      const status = await sender.find(db, id);
+      const ended = status?.state === "finalized" || status?.state === "included" || failureOf(status) !== undefined;
+      if (ended) continue;
+      if (status) return;
+      const data = encodeFunctionData({
+        ...{ abi: gatewayAbi, functionName: "pause" },
+        args: [BigInt(other.chain.chainId)],
+      });
+      const call = { to: at.gateway, data, value: 0n };
+      const intent = { id, chain: at.chain.name, account, kind: pauseKind, subject: `bridge-${name}`, call };
+      return db.tx((tx) => sender.submit(tx, [{ ...intent, gas: pauseGas, dryRun: true }]));
+    }
+  }
+
+  const step = async () => {
+    for (const watched of bridges) {
+      try {
+        await look(watched);
+      } catch (error) {
+        // Of one bridge: the others are looked at all the same.
+        log.warn({ err: error, bridge: watched.name }, "a bridge cannot be looked at");
+      }
+    }
+    return "idle" as const;
+  };
+
+  return {
+    start() {
+      if (bridges.length === 0) return;
+      loop ??= startLoop({
+        ...{ step, clock, idleMs: deps.lookMs },
+        onError: (error) => log.warn({ err: error }, "looking at bridges failed"),
+      });
+    },
+    stop: async () => loop?.stop(),
+  };
+}
