@@ -70,6 +70,17 @@ export async function laneFigures(from: Queryable, lane: Lane): Promise<LaneFigu
   };
 }
 
+/** The intent that the lane's first message without an outcome was last sent with, if there is one. */
+export async function headIntent(from: Queryable, { origin, destination }: Lane): Promise<string | undefined> {
+  const [row] = await from.query<{ intent: string | null }>(
+    `SELECT delivery_intent AS intent FROM relay_messages
+      WHERE origin = $1 AND destination = $2 AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL
+      ORDER BY nonce LIMIT 1`,
+    [origin, destination],
+  );
+  return row?.intent ?? undefined;
+}
+
 /** Which of the lanes have final messages without an outcome. */
 export async function lanesWithBacklog<L extends Lane>(from: Queryable, lanes: readonly L[]): Promise<L[]> {
   const rows = await from.query<{ place: number }>(

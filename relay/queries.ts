@@ -9,12 +9,12 @@ import { destinationFacts } from "./destination.ts";
 import { laneFindings } from "./findings.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
-import { laneFigures, troubles } from "./laneState.ts";
+import { headIntent, laneFigures, troubles } from "./laneState.ts";
 import { findMessageId, type ListFilter, listRows } from "./readModel.ts";
 import type { LaneView, MessageView, ValidatorView } from "./schemas.ts";
 import { excludedNames, type ValidatorBook } from "./validators.ts";
 import { validatorViews } from "./validatorViews.ts";
-import { type LaneContext, reasonOfTrouble, viewOf } from "./view.ts";
+import { type LaneContext, reasonOfTrouble, stalled, viewOf } from "./view.ts";
 
 /** What the API answers, read from the read models and streams alone. */
 export type RelayQueries = {
@@ -44,7 +44,9 @@ export function createRelayQueries(deps: {
       const name = laneName(lane);
       const own = heads.filter((head) => head.lane === name);
       const trouble = held.get(name);
-      const hold = lanes.find(lane)?.hold;
+      const served = lanes.find(lane);
+      const removed = { code: "lane-removed", detail: `the lane ${name} is not served here` } as const;
+      const hold = served ? served.hold : removed;
       const finding = found.get(name);
       const byValidator = new Map<Hex, bigint>(own.map(({ validator, nonce }) => [validator, nonce]));
       const known = { book: validators.newest(lane), retryFailed, intents, heads: byValidator };
@@ -70,8 +72,14 @@ export function createRelayQueries(deps: {
       return { messages, ...(last && { next: last.position.toString() }) };
     },
     async lanes() {
-      const asked = [troubles(db), laneFindings(db), destinationFacts(db), book.read()] as const;
-      const [held, found, destinations, validators] = await Promise.all(asked);
+      const asked = [
+        troubles(db),
+        laneFindings(db),
+        destinationFacts(db),
+        book.read(),
+        deps.sender.waiting?.(),
+      ] as const;
+      const [held, found, destinations, validators, intents] = await Promise.all(asked);
       return Promise.all(
         lanes.all.map(async ({ origin, destination, delivery, source, state, revision, hold }): Promise<LaneView> => {
           const lane = laneName({ origin, destination });
@@ -80,7 +88,9 @@ export function createRelayQueries(deps: {
           const standing = hold ?? found.get(lane);
           const reason = standing
             ? { code: standing.code, message: standing.detail }
-            : trouble && reasonOfTrouble(trouble);
+            : trouble
+              ? reasonOfTrouble(trouble)
+              : intents && stalled({ intents }, await headIntent(db, { origin, destination }));
           const setting = { source, state: state === "paused" ? ("paused" as const) : ("active" as const), revision };
           const there = destinations.get(lane);
           return {

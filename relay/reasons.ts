@@ -24,6 +24,7 @@ export const reasonTable = {
     "The lane is older than the block from which its chain is read; `startBlock` has to be lowered",
   "lane-paused": "The lane is paused in this service",
   "chain-paused": "A chain of the lane is paused in this service",
+  "lane-removed": "The lane, or a chain of it, was removed from this service; its messages wait until it is back",
   ended: "Nothing is left to do",
   "endpoint-down": "The endpoints of the destination do not answer, or not usefully",
   "validator-set-mismatch": "The destination knows other validators than the configuration, or their epoch is over",

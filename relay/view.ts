@@ -30,8 +30,8 @@ export type LaneContext = {
   /** The newest nonce of the lane that each validator signed. */
   readonly heads: ReadonlyMap<Hex, bigint>;
   readonly trouble?: LaneTrouble;
-  /** The lane is paused, or its destination. */
-  readonly hold?: LaneHold;
+  /** The lane is paused, or its destination, or it is not served. */
+  readonly hold?: { readonly code: LaneHold["code"] | "lane-removed"; readonly detail: string };
   /** What is wrong with the lane until somebody mends it. */
   readonly finding?: Finding;
   /** Why intents wait that are in no block, of those that something is known of. */
@@ -96,11 +96,7 @@ function reasonOf(message: Message, context: LaneContext): Reason {
     case "attested":
       return waiting(message, context);
     case "delivering":
-      return (
-        stalled(context, intentOf(message)) ?? {
-          ...{ code: "delivery-in-progress", message: "the transaction that delivers it is on the way" },
-        }
-      );
+      return delivering(message, context);
     case "delivered":
       return hasEnded(progress)
         ? { code: "ended", message: "nothing is left to do" }
@@ -113,6 +109,17 @@ function reasonOf(message: Message, context: LaneContext): Reason {
         : { code: "reorged-out", message: "its block was reorganised out, and nobody has sent it again" };
   }
 }
+
+/** A message with a transaction of its own or its batch's; one that is not sent for a hold says for which. */
+function delivering(message: Message, context: LaneContext): Reason {
+  const wait = stalled(context, intentOf(message));
+  if (wait?.code === "chain-paused" && context.hold) return held(context.hold);
+  return wait ?? { code: "delivery-in-progress", message: "the transaction that delivers it is on the way" };
+}
+
+const held = ({ code, detail }: NonNullable<LaneContext["hold"]>): Reason => ({
+  ...{ code, message: `${detail}; it is delivered when that is over` },
+});
 
 /** A message that its destination recorded as failed: what for, and whether and when it is executed again. */
 function failed(message: Message, { retryFailed }: LaneContext): Reason {
@@ -142,7 +149,7 @@ const intentOf = ({ id, progress: { retry, delivery } }: Message): string | unde
   retry?.running ? retryIntentId(id, retry.attempt) : delivery?.intentId;
 
 /** What the transaction that is on its way waits for, where the sender knows. */
-function stalled({ intents }: LaneContext, intentId: string | undefined): Reason | undefined {
+export function stalled({ intents }: Pick<LaneContext, "intents">, intentId: string | undefined): Reason | undefined {
   const waiting = intents?.get(intentId ?? "");
   return waiting && { code: waiting.code, message: `its transaction waits: ${waiting.detail}` };
 }
@@ -156,7 +163,7 @@ function nextAttempt(at: bigint, misses: number, code: ReasonCode) {
 /** What a final message waits for that is not on its way: itself, its lane, or validators. */
 function waiting({ progress, failure, attempts }: Message, context: LaneContext): Reason {
   const { book, heads, trouble, hold, finding } = context;
-  if (hold) return { code: hold.code, message: `${hold.detail}; it is delivered when that is over` };
+  if (hold) return held(hold);
   const { delivery, sent } = progress;
   const { quorum, reached } = quorumFor(book, heads, sent?.nonce ?? 0n);
   if (attempts.dead) {

@@ -29,7 +29,10 @@ export type RegistryChanges = {
    * and `not-found` when the file has no such chain.
    */
   restoreChain(name: string): Promise<void>;
-  /** Throws `chain-in-use` while something unfinished needs it; `force` passes over messages alone. */
+  /**
+   * Throws `chain-in-use` while something unfinished needs it; `force` passes over messages alone, and over what the
+   * pause of the chain keeps from being sent for them.
+   */
   removeChain(name: string, force: boolean): Promise<void>;
   /** Throws `chain-unknown`, `lane-exists`, `contract-mismatch`. */
   addLane(lane: Lane & { readonly delivery: WayOfDelivery }): Promise<void>;
@@ -138,7 +141,11 @@ export function createRegistryChanges({ db, sealer, registry, connect, usage }: 
       const settings = spell(entry.settings);
       await say(basis, { ...saidOf(entry), settings, state: "removed" }, async (tx) => {
         await takeChain(tx, name);
-        assertFree("chain-in-use", `chain ${name}`, await usage.ofChain(tx, name), force);
+        const { queued, ...used } = await usage.ofChain(tx, name);
+        // A paused chain's sender takes none of them up; what is delivered by them waits as its messages do.
+        const [passing, intents] = entry.state === "paused" ? [queued, 0] : [0, queued];
+        const both = { ...used, queued: passing, intents: used.intents + intents };
+        assertFree("chain-in-use", `chain ${name}`, both, force);
       });
     },
     async addLane(lane) {
@@ -208,15 +215,17 @@ function assertSame(name: string, settings: ChainConfig, all: readonly ChainEntr
 }
 
 function assertFree(code: "chain-in-use" | "lane-in-use", what: string, usage: Usage, force: boolean): void {
-  const { messages, swaps, intents } = usage;
-  if (swaps === 0 && intents === 0 && (messages === 0 || force)) return;
+  const { messages, swaps, intents, queued } = usage;
+  const forcible = swaps === 0 && intents === 0;
+  if (forcible && (messages + queued === 0 || force)) return;
   const parts = [
     [messages, "messages without a final outcome"],
     [swaps, "open swaps"],
     [intents, "transactions under way"],
+    [queued, "transactions that are not sent while it is paused"],
   ] as const;
   const words = parts.filter(([count]) => count > 0).map(([count, name]) => `${count} ${name}`);
   throw new LockstepError(code, `the ${what} is needed by ${words.join(", ")}`, {
-    details: { messages, swaps, intents, forcible: swaps === 0 && intents === 0 },
+    details: { messages, swaps, intents, queued, forcible },
   });
 }

@@ -77,7 +77,10 @@ export function createAdmission(
         : "its time had passed before it was signed";
       return { reason: "expired", detail };
     }
-    if (settings.holds(intent.kind)) return "later";
+    if (settings.holds(intent.kind)) {
+      waits.note(intent.id, { code: "chain-paused", detail: `the chain ${chain.name} is paused` });
+      return "later";
+    }
     if (isTooDear(fresh, settings.feeCeiling(intent.kind))) return "dear";
     if (!isPayable) return "short";
     if (!intent.dryRun || moved || "builder" in intent.call) return "ready";

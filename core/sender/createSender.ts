@@ -15,7 +15,7 @@ import { defaultFeeCeiling } from "./fees.ts";
 import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
 import { createPools } from "./pools.ts";
-import { countOpenIntents, findIntent, findIntentsByTransactions, findWaiting } from "./queries.ts";
+import { countOpenIntents, findIntent, findIntentsByTransactions, findWaiting, type OpenIntents } from "./queries.ts";
 import { senderChannel as channel, insertIntents } from "./rows.ts";
 import type { CallBuilder, IntentGuard, IntentRequest, Sender, Waiting } from "./sender.ts";
 import { createWaits } from "./waits.ts";
@@ -77,7 +77,7 @@ export type RunningSender = Sender & {
   /** Accounts whose oldest intent in no block is older than the chain's bound, and why. */
   stuck(): Promise<readonly StuckAccount[]>;
   /** How many intents of a chain have not ended. */
-  unfinished(from: Queryable, chain: string): Promise<number>;
+  unfinished(from: Queryable, chain: string): Promise<OpenIntents>;
 };
 
 /** The accounts of one chain. */

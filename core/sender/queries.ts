@@ -80,14 +80,17 @@ export async function findWaiting(from: Queryable): Promise<ReadonlyMap<string, 
   );
 }
 
-/** Intents of a chain that have not ended: queued, under way, or in a block that is not final. */
-export async function countOpenIntents(from: Queryable, chain: string): Promise<number> {
-  const [row] = await from.query<{ count: number }>(
-    `SELECT count(*)::integer AS count FROM sender_intent
-      WHERE chain = $1 AND state IN ('queued', 'signed', 'included')`,
+/** Intents of a chain that have not ended: those that have no nonce yet, and those under way or in a block not final. */
+export type OpenIntents = { readonly queued: number; readonly signed: number };
+
+export async function countOpenIntents(from: Queryable, chain: string): Promise<OpenIntents> {
+  const [row] = await from.query<OpenIntents>(
+    `SELECT (count(*) FILTER (WHERE state = 'queued'))::integer AS queued,
+            (count(*) FILTER (WHERE state <> 'queued'))::integer AS signed
+     FROM sender_intent WHERE chain = $1 AND state IN ('queued', 'signed', 'included')`,
     [chain],
   );
-  return row?.count ?? 0;
+  return row ?? { queued: 0, signed: 0 };
 }
 
 /** Which intents transactions were signed for; those of others are absent. Hashes are in lower case. */

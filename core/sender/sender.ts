@@ -59,6 +59,8 @@ export const waitCodes = [
   "guard-undecided",
   "dry-run-undecided",
   "signing-failed",
+  /** Its chain is paused, and it has no nonce yet. */
+  "chain-paused",
 ] as const;
 export type WaitCode = (typeof waitCodes)[number];
 export type Waiting = { readonly code: WaitCode; readonly detail: string };

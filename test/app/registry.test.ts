@@ -57,7 +57,7 @@ function connect(name: string, { chainId, endpoints }: ChainConfig): ChainAccess
   return told as unknown as ChainAccess;
 }
 
-const free = { messages: 0, swaps: 0, intents: 0 };
+const free = { messages: 0, swaps: 0, intents: 0, queued: 0 };
 
 await onDatabase("the registry", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
@@ -205,7 +205,7 @@ await onDatabase("the registry", (backend) => {
     "removes nothing that is in use, and passes over messages alone",
     inWorld(async ({ one, used }) => {
       Object.assign(used, { messages: 2, swaps: 1 });
-      const details = { messages: 2, swaps: 1, intents: 0, forcible: false };
+      const details = { messages: 2, swaps: 1, intents: 0, queued: 0, forcible: false };
       for (const force of [false, true]) {
         await assert.rejects(one.changes.removeChain("beta", force), { code: "chain-in-use", details });
       }
@@ -214,6 +214,21 @@ await onDatabase("the registry", (backend) => {
       await one.changes.removeChain("beta", true);
       assert.deepEqual([one.lanes(), one.registry.chains.get("beta")?.state], [[], "removed"]);
       await assert.rejects(one.changes.setChain("beta", "active"), { code: "not-found" });
+    }),
+  );
+
+  it(
+    "passes over transactions that a pause holds back, and waits for them without one",
+    inWorld(async ({ one, used }) => {
+      Object.assign(used, { messages: 1, queued: 1 });
+      await assert.rejects(one.changes.removeChain("beta", true), {
+        details: { messages: 1, swaps: 0, intents: 1, queued: 0, forcible: false },
+      });
+      await one.changes.setChain("beta", "paused");
+      const details = { messages: 1, swaps: 0, intents: 0, queued: 1, forcible: true };
+      await assert.rejects(one.changes.removeChain("beta", false), { code: "chain-in-use", details });
+      await one.changes.removeChain("beta", true);
+      assert.equal(one.registry.chains.get("beta")?.state, "removed");
     }),
   );
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createHttpServer } from "#core/http/server.ts";
-import { waitCodes } from "#core/sender/sender.ts";
+import { type Waiting, waitCodes } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "#relay/api.ts";
 import type { MessageEvent } from "#relay/events.ts";
 import { createRelayQueries } from "#relay/queries.ts";
@@ -20,9 +20,10 @@ type View = {
 type LaneAnswer = { lane: string; pausedThere?: boolean; generation?: number; reason?: View["reason"] };
 
 /** The API over a scene. */
-async function serve(o: Scene) {
+async function serve(o: Scene, waiting: () => ReadonlyMap<string, Waiting> = () => new Map()) {
   const { db, store, sender, lanes, clock } = o;
-  const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed: true });
+  const waits = { waiting: async () => waiting() };
+  const queries = createRelayQueries({ db, store, lanes, book, clock, sender: waits, retryFailed: true });
   const parts = { db, store, sender, lanes, clock, log: quietLog, account: "relayer", retryFailed: true };
   const actions = createMessageActions({ ...parts, policy: openPolicy, random: () => 0.5 });
   const http = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "" });
@@ -81,6 +82,18 @@ await onDatabase("a message that waits", (backend) => {
       rules,
     );
   }
+
+  each("says what its transaction waits for, and so does its lane", 1, async (o) => {
+    const detail = "the account cannot pay it now";
+    const waiting = () =>
+      new Map(o.scene.submitted.map(({ id }) => [id, { code: "balance-insufficient", detail } as const]));
+    const api = await serve(o, waiting);
+    await o.drive();
+    assert.deepEqual(
+      [(await api.message()).reason.code, (await api.lane()).reason?.code],
+      Array(2).fill("balance-insufficient"),
+    );
+  });
 
   each("says so when it is given up, and when it is on its way", 1, async (o) => {
     const api = await serve(o);
@@ -142,6 +155,22 @@ describe("a message's story", () => {
       assert.equal(view?.reason.code, code);
     });
   }
+
+  it("says of a lane that is not served that its messages wait, also those whose transaction was not sent", () => {
+    const hold = { code: "lane-removed", detail: "the lane alpha→beta is not served here" } as const;
+    const started = e.started();
+    const intents = new Map([["lane-x-1", { code: "chain-paused", detail: "beta is paused" } as const]]);
+    const context = { book: epoch, heads: new Map(), hold, retryFailed: true };
+    const reason = (last: readonly MessageEvent[], more = {}) => {
+      const story = [e.sent(), e.finalized(), e.attested(), ...last];
+      return viewOf(stored(story), () => ({ ...context, ...more }))?.reason.code;
+    };
+    assert.deepEqual(
+      [reason([]), reason([started]), reason([started], { intents })],
+      ["lane-removed", "delivery-in-progress", "lane-removed"],
+    );
+    seen.add("lane-removed");
+  });
 
   it("leaves no code of the table out", () => {
     for (const [code] of stories) seen.add(code);

@@ -76,6 +76,23 @@ await onDatabase("why intents wait", (backend) => {
     },
   );
 
+  let isPaused = false;
+  scene(
+    "is told of what a pause of the chain holds back, until it is over",
+    { holds: () => isPaused },
+    async (stage) => {
+      isPaused = true;
+      await stage.submit(alone(1));
+      await stage.pass();
+      assert.equal((await reasonOf(stage, "want-1"))?.code, "chain-paused");
+      assert.deepEqual(await stage.sender.unfinished(stage.database.db, "alpha"), { queued: 1, signed: 0 });
+      isPaused = false;
+      await stage.pass(2_000);
+      assert.equal(await reasonOf(stage, "want-1"), undefined);
+      await stage.finish();
+    },
+  );
+
   const prices = async ({ database }: Stage) => {
     const rows = await database.db.query<{ fee: string }>("SELECT max_fee AS fee FROM sender_attempt ORDER BY place");
     return rows.map(({ fee }) => BigInt(fee));
