@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { chainName } from "#core/config/service.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { RetryFilter } from "./failedMessages.ts";
@@ -26,11 +27,14 @@ type Deps = {
 };
 
 const idParams = z.object({
-  id: z.string().min(1).max(80).meta({ description: "The message's id, here or on its chains" }),
+  id: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,80}$/, "expected an id of printable characters")
+    .meta({ description: "The message's id, here or on its chains" }),
 });
 const listQuery = z.strictObject({
-  origin: z.string().optional(),
-  destination: z.string().optional(),
+  origin: chainName.optional(),
+  destination: chainName.optional(),
   status: z.enum(messageStatuses).optional(),
   deadLettered: z
     .enum(["true", "false"])

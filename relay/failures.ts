@@ -163,7 +163,6 @@ export async function dueRetries(
 export type FailureFilter = {
   readonly origin?: string | undefined;
   readonly destination?: string | undefined;
-  readonly code?: string | undefined;
   /** When it failed, Unix milliseconds, both ends included. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
@@ -184,12 +183,11 @@ export async function failedPlaces(
       WHERE (m.status = 'failed' OR f.dead AND m.executed_block IS NULL AND NOT m.retry_running)
         AND m.status <> 'dropped'
         AND ($1::text IS NULL OR f.origin = $1) AND ($2::text IS NULL OR f.destination = $2)
-        AND ($3::text IS NULL OR f.code = $3) AND ($4::bigint IS NULL OR f.failed_at >= $4)
-        AND ($5::bigint IS NULL OR f.failed_at <= $5)
-        AND ($7::bigint IS NULL OR (f.failed_at, f.id) > ($7, $8::text))
-      ORDER BY f.failed_at, f.id LIMIT $6`,
+        AND ($3::bigint IS NULL OR f.failed_at >= $3) AND ($4::bigint IS NULL OR f.failed_at <= $4)
+        AND ($6::bigint IS NULL OR (f.failed_at, f.id) > ($6, $7::text))
+      ORDER BY f.failed_at, f.id LIMIT $5`,
     [
-      ...[filter.origin ?? null, filter.destination ?? null, filter.code ?? null],
+      ...[filter.origin ?? null, filter.destination ?? null],
       ...[filter.from ?? null, filter.to ?? null, limit],
       ...[after?.failedAt ?? null, after?.id ?? null],
     ],

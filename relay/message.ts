@@ -1,9 +1,10 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { type Attempts, evolveAttempts, noAttempts } from "./attempts.ts";
+import { type Attempts, evolveAttempts, isDeferral, noAttempts } from "./attempts.ts";
 import { type MessageEvent, messageIdOf } from "./events.ts";
 import { evolveProgress, type Progress } from "./progress.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
+import type { ReasonCode } from "./reasons.ts";
 
 /** What was asked for through the API. */
 type MessageRequested = Extract<MessageEvent, { type: "MessageSubmitted" }>["data"];
@@ -30,6 +31,15 @@ export type Message = {
 /** True when no retry can succeed any more: it is of a generation before its lane's, and governance did not name it. */
 export const neverRuns = ({ skipped, progress }: Pick<Message, "skipped" | "progress">): boolean =>
   skipped?.retryable === false && progress.failed !== undefined;
+
+/** Why a message that failed at its destination is where it is. */
+export function codeOfFailed({ skipped, progress, attempts, reason }: Message): ReasonCode {
+  if (neverRuns({ skipped, progress })) return "lane-realigned";
+  if (attempts.abandoned) return "abandoned";
+  if (attempts.dead) return "dead-lettered";
+  if (reason === undefined) return skipped ? "lane-realigned" : "execution-failed";
+  return isDeferral(reason) ? "deferred" : "execution-failed";
+}
 
 /** The message after its events; undefined before the first. */
 export function foldMessage(events: readonly StoredEvent<MessageEvent>[]): Message | undefined {

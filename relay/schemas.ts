@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { chainName } from "#core/config/service.ts";
 import { address, hash, hex, uint } from "#core/kernel/codec.ts";
 import { parseLaneName } from "./lane.ts";
 import { misbehaviours } from "./misbehaviour.ts";
@@ -126,17 +127,22 @@ export const validatorViewSchema = z
   .meta({ id: "Validator" });
 export type ValidatorView = z.output<typeof validatorViewSchema>;
 
+const time = { offset: true, error: "expected a time such as 2026-01-31T12:00:00Z" } as const;
+const isLaneName = (text: string): boolean => {
+  const lane = parseLaneName(text);
+  return lane !== undefined && Object.values(lane).every((name) => chainName.safeParse(name).success);
+};
+
 /** Body of `POST /v1/messages/retry`: what has to fit, all of it. */
 export const retryRequestSchema = z
   .strictObject({
-    lane: z
-      .string()
-      .refine((text) => parseLaneName(text) !== undefined, "expected a lane such as alpha→beta")
-      .optional(),
+    lane: z.string().refine(isLaneName, "expected a lane such as alpha→beta").optional(),
     recipient: address.optional(),
-    from: z.iso.datetime().optional().meta({ description: "Failed at this time or later, ISO 8601" }),
-    to: z.iso.datetime().optional().meta({ description: "Failed at this time or earlier, ISO 8601" }),
-    code: reasonCodeSchema.optional().meta({ description: "What failed last" }),
+    from: z.iso.datetime(time).optional().meta({ description: "Failed at this time or later, ISO 8601" }),
+    to: z.iso.datetime(time).optional().meta({ description: "Failed at this time or earlier, ISO 8601" }),
+    code: reasonCodeSchema
+      .optional()
+      .meta({ description: "The message's reason, or what its last attempt failed with" }),
   })
   .refine((body) => Object.values(body).some((value) => value !== undefined), "expected at least one field")
   .meta({ id: "RetryRequest" });

@@ -1,13 +1,12 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Waiting } from "#core/sender/sender.ts";
-import { isDeferral } from "./attempts.ts";
 import type { MessageEvent } from "./events.ts";
 import { describeReason } from "./failure.ts";
 import type { Finding } from "./findings.ts";
 import { retryIntentId } from "./intents.ts";
 import { type LaneHold, laneName } from "./lane.ts";
-import { foldMessage, type Message, neverRuns } from "./message.ts";
+import { codeOfFailed, foldMessage, type Message, neverRuns } from "./message.ts";
 import { hasEnded, statusOf } from "./progress.ts";
 import { evaluateQuorum } from "./protocol/quorum.ts";
 import { attemptsOf } from "./ramp.ts";
@@ -128,18 +127,18 @@ function failed(message: Message, { retryFailed }: LaneContext): Reason {
   const isSkipped = skipped !== undefined && reason === undefined;
   const realigned = `governance has realigned its lane past it (generation ${skipped?.generation})`;
   const words = isSkipped ? realigned : describeReason(reason ?? "0x");
+  const code = codeOfFailed(message);
   if (neverRuns(message)) {
     const both = isSkipped ? words : `${words}; since then ${realigned}`;
-    return { code: "lane-realigned", message: `${both}; it does not run any more` };
+    return { code, message: `${both}; it does not run any more` };
   }
-  if (attempts.abandoned) return { code: "abandoned", message: `${words}${last}; it was abandoned here` };
+  if (attempts.abandoned) return { code, message: `${words}${last}; it was abandoned here` };
   if (attempts.dead) {
     const given = `given up after ${attempts.dead.attempts} attempts, it can be retried`;
-    return { code: "dead-lettered", message: `${words}; ${given}; the last: ${attempts.dead.detail}` };
+    return { code, message: `${words}; ${given}; the last: ${attempts.dead.detail}` };
   }
   const both = `${words}; it can be retried${last}`;
-  if (reason && isDeferral(reason)) return { code: "deferred", message: both };
-  const code: ReasonCode = isSkipped ? "lane-realigned" : "execution-failed";
+  if (code === "deferred") return { code, message: both };
   if (attempts.retryAt === undefined || !retryFailed) return { code, message: both };
   return { code, message: both, ...nextAttempt(attempts.retryAt, attempts.misses, "retry-reverts") };
 }

@@ -11,7 +11,7 @@ const params = z.object({ name: z.string(), address });
 const slotParams = params.extend({ slot: hash.meta({ description: "The slot as 32 bytes" }) });
 const query = z.strictObject({
   block: z
-    .union([z.literal("final"), uint])
+    .union([z.literal("final"), uint], "expected `final` or the number of a block")
     .default("final")
     .meta({ description: "`final`, or the number of a final block; nodes may not keep the state of old ones" }),
 });

@@ -4,10 +4,10 @@ import { address, uint } from "../kernel/codec.ts";
 const seconds = z.number().nonnegative();
 
 /** A balance in wei, or enough for so many transactions at present prices. */
-const balanceAlarm = z.union([
-  z.strictObject({ wei: uint }),
-  z.strictObject({ transactions: z.number().int().positive() }),
-]);
+const balanceAlarm = z.union(
+  [z.strictObject({ wei: uint }), z.strictObject({ transactions: z.number().int().positive() })],
+  'expected { "wei": "…" } or { "transactions": n }',
+);
 
 const httpUrl = z.url({ protocol: /^https?$/ });
 
@@ -27,6 +27,12 @@ const endpointSchema = z.strictObject({
 
 export type EndpointConfig = z.output<typeof endpointSchema>;
 
+/** The spelling under which an endpoint is the same as another. */
+const addressOf = (endpoint: string | EndpointConfig): string => {
+  const url = typeof endpoint === "string" ? endpoint : endpoint.url;
+  return URL.canParse(url) ? new URL(url).href : url;
+};
+
 /**
  * One chain as the configuration file names it. Every bound that deadlines are computed from is here, so that they can
  * be read off in one place.
@@ -41,11 +47,10 @@ export const chainConfigSchema = z
     /** Blocks that an endpoint may be behind the best before others are preferred. */
     maxLag: z.number().int().nonnegative().default(5),
     /** When a block counts as final: with that many blocks on top, or by the chain's own tag. */
-    finality: z.union([
-      z.strictObject({ blocks: z.number().int().min(0).max(100_000) }),
-      z.literal("safe"),
-      z.literal("finalized"),
-    ]),
+    finality: z.union(
+      [z.strictObject({ blocks: z.number().int().min(0).max(100_000) }), z.literal("safe"), z.literal("finalized")],
+      'expected { "blocks": n }, "safe" or "finalized"',
+    ),
     /** Milliseconds between two looks at the head while no node tells about new ones. */
     pollMs: z.number().int().positive().default(50),
     /** First block whose logs matter; usually the one the contracts were deployed in. */
@@ -68,6 +73,10 @@ export const chainConfigSchema = z
     feeCeilings: z.record(z.string().min(1), uint).default({}),
     /** Balances under which an account raises an alarm, by account, or `default`. */
     balanceAlarms: z.record(z.string().min(1), balanceAlarm).default({}),
+  })
+  .refine(({ endpoints }) => new Set(endpoints.map(addressOf)).size === endpoints.length, {
+    path: ["endpoints"],
+    message: "an endpoint is named twice: it would agree with itself",
   })
   .refine(({ endpoints, agreement = 1 }) => agreement <= endpoints.length, {
     path: ["agreement"],

@@ -90,6 +90,15 @@ describe("a request that cannot be carried out", () => {
     assert.deepEqual(messages, []);
   });
 
+  it("is refused for text that no database takes, and names the field", async () => {
+    const paths = { "/v1/messages/%00": "id", "/v1/messages?origin=%00": "origin", "/v1/swaps/%00": "id" };
+    for (const [path, field] of Object.entries(paths)) {
+      const problem = (await (await fetch(`${test.network.api}${path}`)).json()) as Problem;
+      assert.deepEqual([problem.code, problem.field], ["request-invalid", field], path);
+    }
+    assert.equal((await refused("/v1/messages/retry", { lane: "\u0000→beta" })).field, "lane");
+  });
+
   it("is refused for ids that do not exist", async () => {
     for (const path of ["/v1/swaps/nothing/claim", "/v1/swaps/nothing/refund", "/v1/messages/nothing/retry"]) {
       assert.equal((await refused(path, {})).code, "not-found");

@@ -12,6 +12,7 @@ import { fixed } from "#core/kernel/live.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayEvents, relayMigrations, relayProjections } from "#relay";
 import { type MessageEvent, messageStream } from "#relay/events.ts";
+import { failedMessages } from "#relay/failedMessages.ts";
 import { failedPlaces } from "#relay/failures.ts";
 import { createLanes } from "#relay/lane.ts";
 import { createRelayQueries } from "#relay/queries.ts";
@@ -81,7 +82,16 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
     await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
   }
   return {
-    ...{ scene, intents, actions, queries, sweep: createSettleSweep({ db, actions }), close: database.close },
+    ...{
+      db,
+      store,
+      scene,
+      intents,
+      actions,
+      queries,
+      sweep: createSettleSweep({ db, actions }),
+      close: database.close,
+    },
     /** Takes what is due after so many milliseconds. */
     async pass(ms: number) {
       scene.now += ms;
@@ -254,6 +264,19 @@ await onDatabase("a message that failed", (backend) => {
       assert.deepEqual(await o.actions.retryAll({ to: o.scene.now }, 10), []);
     },
   );
+
+  each("is found by the reason that it shows, and by what its last retry failed with", { 1: failed() }, async (o) => {
+    await o.pass(5_000);
+    assert.equal((await o.reason()).code, "execution-failed");
+    for (const code of ["execution-failed", "retry-reverts"]) {
+      const found = failedMessages(o, { code });
+      assert.equal((await found.next()).value?.id, "1", code);
+    }
+    assert.deepEqual(await o.actions.retryAll({ code: "abandoned" }, 10), []);
+    await o.actions.abandon("1");
+    assert.deepEqual(await o.actions.retryAll({ code: "execution-failed" }, 10), []);
+    assert.deepEqual(await o.actions.retryAll({ code: "abandoned" }, 10), ["1"]);
+  });
 
   each(
     "is found behind any number that do not fit, and those of lanes that are not served are passed over",

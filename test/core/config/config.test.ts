@@ -62,6 +62,7 @@ describe("the configuration", () => {
         "chains.alpha.endpoints.0.webSocket",
       ],
       [{ ...good, chains: { alpha: { ...chain, agreement: 2 } } }, "chains.alpha.agreement"],
+      [{ ...good, chains: { alpha: { ...chain, endpoints: [...four, `${four[0]}/`] } } }, "chains.alpha.endpoints"],
       [{ ...good, chains: { alpha: { ...chain, endpoints: four, agreement: 2 } } }, "chains.alpha.agreement"],
       [{ ...good, chains: { alpha: { ...chain, finality: { blocks: -1 } } } }, "chains.alpha.finality.blocks"],
       [{ ...good, accounts: { alice: { key: `0x${"44".repeat(32)}` } } }, "accounts.alice"],
