@@ -62,7 +62,13 @@ try {
     return [stage, { process: round(own), database: round(its) }] as const;
   });
   if (process.argv.includes("--json")) console.log(JSON.stringify(Object.fromEntries(perMessage)));
-  else console.table(Object.fromEntries(perMessage));
+  else {
+    const words = "CPU ms a message";
+    const rows = perMessage.map(([stage, { process: own, database: its }]) => {
+      return [stage, { [`${words}: process`]: own, [`${words}: PostgreSQL`]: its }] as const;
+    });
+    console.table(Object.fromEntries(rows));
+  }
 } finally {
   await db.close();
   await onServer(`DROP DATABASE ${database} WITH (FORCE)`);

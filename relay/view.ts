@@ -75,7 +75,7 @@ export function reasonOfTrouble({ code: text, detail, dueAt, misses }: LaneTroub
   const attempts = attemptsOf(code);
   return {
     ...{ code, message: detail },
-    ...(code !== "dead-lettered" && { nextAttemptAt: dueAt.toISOString(), attempt: misses }),
+    ...(code !== "dead-lettered" && { nextAttemptAt: dueAt.toISOString(), attempt: misses + 1 }),
     ...(attempts !== undefined && code !== "dead-lettered" && { attempts }),
   };
 }

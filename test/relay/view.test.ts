@@ -35,7 +35,7 @@ describe("view of a message", () => {
       threshold: "more than half of weight 3",
       ...{ weight: 1n, totalWeight: 3n, answered: ["one"], missing: ["two", "three"] },
     });
-    assert.equal(reason.nextAttemptAt, new Date(9_000).toISOString());
+    assert.deepEqual([reason.nextAttemptAt, reason.attempt], [new Date(9_000).toISOString(), 3]);
     assert.match(reason.message, /two, three missing/);
   });
 
