@@ -41,9 +41,8 @@ export function revertError(chain: string, error: WireError, errorsAbi: Abi): Lo
       details: { chain, selector },
     });
   }
-  return new LockstepError("call-reverted", `the call reverts with ${named.error}(${named.args.join(", ")})`, {
-    details: { chain, ...named },
-  });
+  const { words, ...details } = named;
+  return new LockstepError("call-reverted", `the call reverts with ${words}`, { details: { chain, ...details } });
 }
 
 /** A node's text fit for logs: short, and without anything long in hex, which could be calldata. */
@@ -51,17 +50,27 @@ export function printable(text: string): string {
   return text.replace(/(0x)?[0-9a-fA-F]{10,}/g, "0x…").slice(0, longestText);
 }
 
-function decodeNamed(data: Hex, abi: Abi): { error: string; args: readonly string[] } | undefined {
+type Named = { readonly error: string; readonly args: readonly string[]; readonly words: string };
+
+/** An error by name; one that passes another one on says which. */
+function decodeNamed(data: Hex, abi: Abi): Named | undefined {
   try {
-    const { errorName, args } = decodeErrorResult({ abi, data });
-    const shown = (args ?? []).map((arg) =>
-      (typeof arg === "object" ? toJson(arg) : String(arg)).slice(0, longestText),
-    );
-    return { error: errorName, args: shown };
+    const { errorName, args = [] } = decodeErrorResult({ abi, data });
+    const shown = args.map((arg) => (typeof arg === "object" ? toJson(arg) : String(arg)));
+    const words = shown.map((arg) => decodeInner(arg, abi)?.words ?? arg.slice(0, longestText));
+    return {
+      error: errorName,
+      args: shown.map((arg) => arg.slice(0, longestText)),
+      words: `${errorName}(${words.join(", ")})`,
+    };
   } catch {
     return undefined;
   }
 }
+
+/** Only bytes that are a selector and whole words can be an error. */
+const decodeInner = (arg: string, abi: Abi): Named | undefined =>
+  /^0x[0-9a-f]{8}([0-9a-f]{64})*$/.test(arg) ? decodeNamed(arg as Hex, abi) : undefined;
 
 /** Nodes put the returned bytes in `data`, or one level deeper. */
 function revertData(data: unknown): Hex | undefined {

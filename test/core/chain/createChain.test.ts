@@ -15,7 +15,7 @@ import { answering, failing, finalityLag, type RpcProxy, startRpcProxy } from ".
 import { deployReverter, deployRinger } from "../../support/tinyContracts.ts";
 
 const chainId = 991_001;
-const errorsAbi = parseAbi(["error TooSmall(uint256 wanted, address who)"]);
+const errorsAbi = parseAbi(["error TooSmall(uint256 wanted, address who)", "error Passed(bytes32 id, bytes reason)"]);
 const nobody: Hex = "0x000000000000000000000000000000000000bEEF";
 const log = createLog({ level: "silent", name: "test" });
 
@@ -89,6 +89,17 @@ describe("a chain over JSON-RPC", () => {
       assert.deepEqual(error.details.args, ["7", nobody]);
       return true;
     });
+    const id = numberToHex(1, { size: 32 });
+    for (const [inner, words] of [
+      [known, `TooSmall(7, ${nobody})`],
+      [encodeErrorResult({ abi: parseAbi(["error Error(string)"]), errorName: "Error", args: ["no"] }), "Error(no)"],
+      ["0xdeadbeef", "0xdeadbeef"],
+    ] as const) {
+      const passing = encodeErrorResult({ abi: errorsAbi, errorName: "Passed", args: [id, inner] });
+      await assert.rejects(chain.call({ to: await deployReverter(local, passing) }), {
+        message: `the call reverts with Passed(${id}, ${words})`,
+      });
+    }
     const strange = await deployReverter(local, "0xdeadbeef");
     await assert.rejects(chain.call({ to: strange }, "pending"), (error) => {
       return isLockstepError(error, "call-reverted") && error.details.selector === "0xdeadbeef";
