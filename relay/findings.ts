@@ -17,30 +17,29 @@ export const findingMigrations: readonly Migration[] = [
   },
 ];
 
-/** Keeps what was found of lanes; `undefined` where all is well. What has not changed costs nothing. */
+/** Keeps what was found of lanes; `undefined` where all is well. */
 export type Findings = {
   /** Answers whether it is news. */
   set(lane: Lane, chain: string, code: ReasonCode, detail: string | undefined): Promise<boolean>;
 };
 
+/** Nothing is kept in memory: processes take turns at reading a chain. */
 export function createFindings(db: Db): Findings {
-  const saved = new Map<string, string | undefined>();
   return {
     async set(lane, chain, code, detail) {
       const place = [laneName(lane), chain, code];
-      const key = place.join(" ");
-      if (saved.has(key) && saved.get(key) === detail) return false;
-      if (detail === undefined) {
-        await db.query("DELETE FROM relay_lane_findings WHERE lane = $1 AND chain = $2 AND code = $3", place);
-      } else {
-        await db.query(
-          `INSERT INTO relay_lane_findings VALUES ($1, $2, $3, $4)
-           ON CONFLICT (lane, chain, code) DO UPDATE SET detail = $4`,
-          [...place, detail],
-        );
-      }
-      saved.set(key, detail);
-      return true;
+      const changed =
+        detail === undefined
+          ? await db.query(
+              "DELETE FROM relay_lane_findings WHERE lane = $1 AND chain = $2 AND code = $3 RETURNING 1",
+              place,
+            )
+          : await db.query(
+              `INSERT INTO relay_lane_findings AS known VALUES ($1, $2, $3, $4)
+               ON CONFLICT (lane, chain, code) DO UPDATE SET detail = $4 WHERE known.detail <> $4 RETURNING 1`,
+              [...place, detail],
+            );
+      return changed.length > 0;
     },
   };
 }

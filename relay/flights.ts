@@ -1,5 +1,17 @@
-import type { Queryable } from "#core/db/db.ts";
+import type { Migration, Queryable } from "#core/db/db.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+
+export const flightMigrations: readonly Migration[] = [
+  {
+    id: "relay/022-flights",
+    sql: `
+      -- A lane has few flights, however long its backlog and its history are: every look at it reads them all.
+      CREATE INDEX relay_messages_flying ON relay_messages (origin, destination, nonce)
+        WHERE delivery_intent IS NOT NULL AND delivery_retry_at IS NULL
+          AND nonce IS NOT NULL AND executed_block IS NULL AND failed_block IS NULL;
+    `,
+  },
+];
 
 /** A delivery that was started and has no outcome yet, and the part of the lane that it brings. */
 export type Flight = {

@@ -28,6 +28,7 @@ import { createDryRun } from "./dryRun.ts";
 import { evidenceMigrations } from "./evidence.ts";
 import { failedThereMigrations, failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
 import { createFindings, findingMigrations, laneFindings } from "./findings.ts";
+import { flightMigrations } from "./flights.ts";
 import { deliverJob, jobsOf, settleJob } from "./jobs.ts";
 import {
   configuredLanes,
@@ -86,6 +87,7 @@ export const relayMigrations: readonly Migration[] = [
   ...failedThereMigrations,
   ...findingMigrations,
   ...bridgeMigrations,
+  ...flightMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 

@@ -36,7 +36,8 @@ type Realignment = Omit<Extract<MessageEvent, { type: "MessageSkipped" }>["data"
 export async function appendsOfRealigned(tx: Tx, chain: string, facts: readonly RealignedFact[]): Promise<Append[]> {
   if (facts.length === 0) return [];
   await lockOrphans(tx, "exclusive");
-  const appends: Append[] = [];
+  /** By message: two realignments may be shown at once, and jump over the same ones. */
+  const told = new Map<string, Append & { events: MessageEvent[] }>();
   for (const fact of facts) {
     const { transactionHash, blockNumber, blockHash } = fact.log;
     const [isNew] = await tx.query(
@@ -56,11 +57,13 @@ export async function appendsOfRealigned(tx: Tx, chain: string, facts: readonly 
       retryableIds: new Set(fact.retryableIds),
     };
     for (const { id, version, progress } of await unexecutedRowsUpTo(tx, fact.lane, fact.nonce)) {
-      const events = progress.sent ? [skippedEvent(fact.lane, progress.sent.onchainId, skip)] : [];
-      appends.push({ stream: messageStream(id), expected: version, events });
+      if (!progress.sent) continue;
+      const append = told.get(id) ?? { stream: messageStream(id), expected: version, events: [] };
+      append.events.push(skippedEvent(fact.lane, progress.sent.onchainId, skip));
+      told.set(id, append);
     }
   }
-  return appends;
+  return [...told.values()];
 }
 
 type Skip = Extract<MessageEvent, { type: "MessageSkipped" }>;

@@ -12,6 +12,8 @@ const strikesToOpen = 5;
 /** Milliseconds until an endpoint that was left alone is tried with one request, at first and at most. */
 const firstRestMs = 250;
 const longestRestMs = 3_000;
+/** How often an endpoint is asked again for what it did not answer, while it is asked for nothing else. */
+const mostDemands = 8;
 /** Weight of the newest of all latencies in the average. */
 const newest = 0.2;
 
@@ -92,7 +94,10 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const circuit = circuitOf(health);
   /** The failure that was counted last: requests that failed together count once. */
   let counted: unknown;
-  /** Asks once more what it failed to answer: it may answer probes, and is not well before it answers a read. */
+  /**
+   * Asks once more what it failed to answer: it may answer probes, and is not well before it answers a read. Given up
+   * after `mostDemands`, since the question itself may be at fault (a range of logs that is too much for any node).
+   */
   let owed: (() => Promise<unknown>) | undefined;
 
   const fail = (code: "chain-unreachable" | "chain-answer-invalid", reason: string, method: string, at = "") => {
@@ -155,7 +160,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     }
   }
 
-  async function readAt<T>(question: Question<T>, send: typeof transport.request): Promise<Answer<T>> {
+  async function readAt<T>(question: Question<T>, send: typeof transport.request, demands = 0): Promise<Answer<T>> {
     try {
       const answer = await exchange(question, send);
       owed = undefined;
@@ -163,7 +168,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
       return answer;
     } catch (error) {
       // In an HTTP request of its own, or others would hang with it.
-      if (isFault(error)) owed = () => readAt(question, transport.requestNow);
+      const again = () => readAt(question, transport.requestNow, demands + 1);
+      if (isFault(error)) owed = demands < mostDemands ? again : undefined;
       throw error;
     }
   }

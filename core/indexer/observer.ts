@@ -13,7 +13,7 @@ export type ChainObserver = {
   addresses(chain: string): readonly Hex[];
   /**
    * The events, by selector, that the second look behind finality is for; all where this is left out. Those that are not
-   * among them are such as `check` would miss.
+   * among them are such as `check` would miss; they are looked for all the same where it cannot be made.
    */
   secondLook?: readonly Hex[];
   /**

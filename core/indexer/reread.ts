@@ -27,7 +27,7 @@ export async function reread(parts: Rereading, state: IndexState, from: bigint):
   for (let above = from - 1n; above < tip; ) {
     const end = above + BigInt(parts.logWindow);
     const upTo = end < tip ? end : tip;
-    const next = await show(parts, now, { above, upTo, all: true }, now.checked);
+    const next = await show(parts, now, { above, upTo, all: true }, { checked: now.checked });
     if (next === undefined) return false;
     now = next;
     above = upTo;
@@ -36,25 +36,26 @@ export async function reread(parts: Rereading, state: IndexState, from: bigint):
 }
 
 /**
- * A second look at final blocks that had only one, a window at a time. Does nothing when there are none. The state after
- * it; the same one when the chain is not the recorded one any more, which is for the next look at its head to find out.
+ * A second look at final blocks that had only one, a window at a time, for all events or for those that observers name
+ * (`secondLook`), where their checks work. Does nothing when there are none. The state after it; the same one when the
+ * chain is not the recorded one any more, which is for the next look at its head to find out.
  */
-export async function lookTwice(parts: Rereading, state: IndexState): Promise<IndexState> {
+export async function lookTwice(parts: Rereading, state: IndexState, only: "named" | "all"): Promise<IndexState> {
   if (state.checked >= state.final) return state;
   const end = state.checked + BigInt(parts.logWindow);
   const upTo = end < state.final ? end : state.final;
-  return (await show(parts, state, { above: state.checked, upTo, all: false }, upTo)) ?? state;
+  const events = only === "named" ? secondLook(parts.observers) : undefined;
+  return (await show(parts, state, { above: state.checked, upTo, all: false }, { checked: upTo, events })) ?? state;
 }
 
 async function show(
   parts: Rereading,
   state: IndexState,
   range: { readonly above: bigint; readonly upTo: bigint; readonly all: boolean },
-  checked: bigint,
+  { checked, events }: { readonly checked: bigint; readonly events?: readonly Hex[] | undefined },
 ): Promise<IndexState | undefined> {
   const { chain, reader, observers, log } = parts;
   const addresses = allAddresses(chain.name, observers);
-  const events = range.all ? undefined : secondLook(observers);
   const found = await recheck({ chain, reader, known: state.known, range, addresses, events });
   if (found === undefined) return undefined;
   for (const block of found.incomplete) {

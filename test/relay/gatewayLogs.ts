@@ -94,9 +94,14 @@ export function sentLogs(sample: Sample, place: Place, sender = addressOf(1)): C
 }
 
 /** The log of a lane that was realigned to continue after a message. */
-export function realignedLog(last: Sample, place: Place, retryableIds: readonly Hex[] = []): ChainLog {
+export function realignedLog(last: Sample, place: Place, retryableIds: readonly Hex[] = [], generation = 1): ChainLog {
   const topics = encodeEventTopics({ abi: gatewayAbi, eventName: "LaneRealigned", args: { origin: 1n } });
-  const data = encodeAbiParameters(unindexed.LaneRealigned, [1, last.nonce, last.accumulator, [...retryableIds]]);
+  const data = encodeAbiParameters(unindexed.LaneRealigned, [
+    generation,
+    last.nonce,
+    last.accumulator,
+    [...retryableIds],
+  ]);
   return logAt(place, sites.beta.gateway, topics, data);
 }
 

@@ -63,13 +63,16 @@ const failing = (height: bigint, sample: Sample): IndexedBlock => ({
   block: block(height),
   logs: [attemptLog(sample, { at: block(height), transaction: transactionOf("f"), index: 0 }, "MessageFailed")],
 });
-const realigned = (height: bigint, last: Sample, ...retryable: Sample[]): IndexedBlock => ({
+const realigned = (height: bigint, last: Sample, ...retryable: Sample[]): IndexedBlock =>
+  realignedTo(1, height, last, ...retryable);
+const realignedTo = (generation: number, height: bigint, last: Sample, ...retryable: Sample[]): IndexedBlock => ({
   block: block(height),
   logs: [
     realignedLog(
       last,
-      { at: block(height), transaction: transactionOf("realign"), index: 0 },
+      { at: block(height), transaction: transactionOf(`realign ${generation}`), index: 0 },
       retryable.map(({ id }) => id),
+      generation,
     ),
   ],
 });
@@ -177,5 +180,12 @@ await onDatabase("after a reorganisation deeper than finality", (backend) => {
     await o.included("alpha", sendingBlock(block(5n), [a, b, c]));
     assert.deepEqual(await o.statuses(), ["1 failed", "2 failed", "3 delivered"]);
     assert.deepEqual(await skips(o), [false, true]);
+  });
+
+  each("realignments that are shown at once are told one after the other, and the newest one counts", async (o) => {
+    await o.included("alpha", sendingBlock(block(5n), [a, b, c]));
+    await o.included("beta", failing(9n, a), realigned(12n, b, a), realignedTo(2, 13n, c, b));
+    assert.deepEqual(await o.statuses(), ["1 failed", "2 failed", "3 failed"]);
+    assert.deepEqual(await skips(o), [true, false, false, true, false]);
   });
 });

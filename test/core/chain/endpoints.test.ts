@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { numberToHex } from "viem";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import type { EndpointEvent } from "#core/chain/endpoint.ts";
@@ -77,6 +78,23 @@ describe("a chain with several endpoints", () => {
     ["refuses everything", () => Promise.resolve({ error: { code: -32000, message: "no" } }), ["failing"], "refused"],
     ["serves another chain", lyingAboutId(5), ["excluded"], "wrong-chain"],
   ];
+  it("takes back an endpoint that is well, but never answers the one question that it owes", async () => {
+    const hangingOnLogs: RpcRule = ({ method }) => (method === "eth_getLogs" ? Promise.resolve("hang") : undefined);
+    one.use(hangingOnLogs);
+    two.use(hangingOnLogs);
+    const chain = open([one, two], { timeoutMs: 200, retries: 1 });
+    await chain.block("latest");
+    const tooMuch = chain.logs({ fromBlock: 0n, toBlock: 20n, addresses: [numberToHex(1, { size: 20 })] });
+    await assert.rejects(tooMuch, (error) => isLockstepError(error, "chain-unreachable"));
+    /** Whichever is not asked anything that it could answer. */
+    const idle = await until(async () => {
+      await chain.block("latest");
+      return [one, two].find((proxy) => statusOf(chain, proxy)?.state === "open");
+    }, "one of them is left alone");
+    await readsUntil(chain, idle, "healthy");
+    for (const proxy of [one, two]) assert.equal(statusOf(chain, proxy)?.state, "healthy");
+  });
+
   for (const [how, rule, states, reason] of faults) {
     it(`goes on when the first endpoint ${how}, names it, and takes it back when it is well`, async () => {
       one.use(rule);

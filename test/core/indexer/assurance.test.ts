@@ -1,45 +1,54 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { zeroHash } from "viem";
+import type { LogFilter } from "#core/chain/chain.ts";
 import { createAssurance } from "#core/indexer/assurance.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import { createSpanReader } from "#core/indexer/spans.ts";
 import type { IndexState } from "#core/indexer/tables.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { quietLog } from "../../support/databases.ts";
 import { address, createModelChain } from "./modelChain.ts";
 
+const named: Hex = `0x${"ab".repeat(32)}`;
 const missing = new LockstepError("logs-missing", "one is missing", { details: { after: 3n } });
 
 function open(check: NonNullable<ChainObserver["check"]>) {
   const clock: Clock & { ms: number } = { ms: 0, now: () => clock.ms, sleep: async () => undefined };
   const { chain } = createModelChain([], 0);
   const asked: bigint[] = [];
+  const events: (readonly Hex[] | undefined)[] = [];
   const watched = {
     ...chain,
-    logs: async ({ fromBlock }: { fromBlock: bigint }) => {
-      asked.push(fromBlock);
+    logs: async (filter: LogFilter) => {
+      asked.push(filter.fromBlock);
+      events.push(filter.events);
       return [];
     },
   };
   const reader = createSpanReader({ chain: watched, logWindow: 100, pauseMs: 1, clock, log: quietLog });
   const nothing = async () => undefined;
-  const observer = { addresses: () => [address], included: nothing, reorged: nothing, finalized: nothing, check };
+  const observer = {
+    ...{ addresses: () => [address], included: nothing, reorged: nothing, finalized: nothing, check },
+    secondLook: [named],
+  };
   const assurance = createAssurance({
     ...{ chain: watched, reader, observers: [observer], log: quietLog, logWindow: 100, clock },
     ...{ everyMs: 1_000, startBlock: 0n, commit: async (_from, to) => to },
   });
-  const state = (final: bigint): IndexState => ({
-    ...{ genesis: zeroHash, final, checked: final, revision: 1n, known: [{ number: final, hash: zeroHash, logs: [] }] },
+  const state = (final: bigint, checked = final): IndexState => ({
+    ...{ genesis: zeroHash, final, checked, revision: 1n, known: [{ number: final, hash: zeroHash, logs: [] }] },
   });
   return {
     assurance,
     asked,
+    events,
     /** So many milliseconds later. */
-    async look(ms: number, final: bigint, caughtUp = true) {
+    async look(ms: number, final: bigint, caughtUp = true, checked = final) {
       clock.ms += ms;
-      await assurance.look(state(final), caughtUp);
+      await assurance.look(state(final, checked), caughtUp);
     },
   };
 }
@@ -109,6 +118,25 @@ describe("assurance", () => {
     lowered = true;
     await look(12_000, 5n);
     assert.deepEqual([assurance.trouble(), assurance.verified()], [undefined, 5n]);
+  });
+
+  it("looks a second time for everything but where checks work", async () => {
+    let answers = false;
+    const { look, events } = open(async () => {
+      if (!answers) throw new LockstepError("chain-request-refused", "missing trie node");
+      return true;
+    });
+    await look(1_000, 5n, true, 4n);
+    await look(1_000, 6n, true, 5n);
+    assert.deepEqual(events, [undefined, undefined]);
+    answers = true;
+    await look(1_000, 6n);
+    await look(1_000, 7n, true, 6n);
+    assert.deepEqual(events.slice(2), [[named]]);
+    answers = false;
+    await look(1_000, 8n);
+    await look(1_000, 9n, true, 8n);
+    assert.deepEqual(events.slice(3), [undefined]);
   });
 
   it("goes on when the chain does not answer for that block, or its endpoints do not agree about it", async () => {
