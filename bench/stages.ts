@@ -2,6 +2,7 @@ import { numberToHex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { z } from "zod";
 import type { ChainLog } from "#core/chain/chain.ts";
+import { createKeyStore } from "#core/chain/keys.ts";
 import { wireLog } from "#core/chain/wire.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createDb } from "#core/db/postgres.ts";
@@ -9,6 +10,7 @@ import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { fixed } from "#core/kernel/live.ts";
+import { redact } from "#core/kernel/redacted.ts";
 import { createLog } from "#core/observe/log.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { createRecentContents } from "#relay/contents.ts";
@@ -21,6 +23,7 @@ import { encodeDeliver } from "#relay/protocol/calls.ts";
 import { checkpointTypedData, recoverCheckpointSigner } from "#relay/protocol/checkpoint.ts";
 import { waitingRows } from "#relay/readModel.ts";
 import { appendedInWindows, emptyHead, linksBehind } from "#relay/validator/links.ts";
+import { openStage } from "#test/core/sender/stage.ts";
 import { attemptLog, block, laneOf, sendingBlock, sites, transactionOf } from "#test/relay/gatewayLogs.ts";
 import { epoch } from "#test/relay/samples.ts";
 import { onServer, postgresServer } from "#test/support/databases.ts";
@@ -52,7 +55,8 @@ async function staged<T>(stage: string, work: () => Promise<T> | T): Promise<T> 
 }
 
 await onServer(`CREATE DATABASE ${database}`);
-const db = createDb({ connectionString: new URL(database, postgresServer).href, log });
+const connectionString = new URL(database, postgresServer).href;
+const db = createDb({ connectionString, log });
 try {
   await migrate(db, [...eventMigrations, ...relayMigrations]);
   await run();
@@ -91,7 +95,12 @@ async function run(): Promise<void> {
   const delivery = createDeliveryWriter({
     ...{ db, store, sender, log, account: "relayer", contents },
   });
-  const account = privateKeyToAccount(generatePrivateKey());
+  const secretKey = generatePrivateKey();
+  const account = privateKeyToAccount(secretKey);
+  const keys = createKeyStore({ relayer: redact(secretKey) });
+  // Everything that the sender does but signing, on a chain in memory.
+  const here = { db, another: () => db, connectionString, schema: "public", close: async () => undefined };
+  const stage = await openStage({ name: "postgres", open: async () => here });
   const samples = laneOf(Array.from({ length: batch * batches }, (_, n) => numberToHex(n + 1, { size: 32 })));
   let seen = 0n;
   let link = emptyHead;
@@ -135,15 +144,27 @@ async function run(): Promise<void> {
         shape: { validators: 3, signatures: 3, laterIds: 0 },
       }),
     };
-    await staged("plan", async () => {
+    const intent = await staged("plan", async () => {
       const rows = (await waitingRows(db, lane, seen, batch)).flatMap(withPlace);
       const brought = await delivery.contents(rows);
       const planned = { lane, generation: 0, batch: rows, contents: brought, authority };
-      await delivery.start({ ...planned, intent: delivery.intentOf(planned) });
+      const made = delivery.intentOf(planned);
+      await delivery.start({ ...planned, intent: made });
+      return made;
     });
-    const transaction = transactionOf(`deliver ${n}`);
+    if (!("data" in intent.call)) throw new TypeError("a delivery carries its data");
+    const { data } = intent.call;
+    const transaction = { chainId: 2, nonce: n, gas: intent.gas, maxFeePerGas: 2n, maxPriorityFeePerGas: 1n };
+    await staged("send: sign", () =>
+      keys.signTransaction("relayer", { ...transaction, to: destination.gateway, data }),
+    );
+    await staged("send", async () => {
+      await stage.submit({ ...intent, id: `send-${n}`, chain: "alpha", account: "alice" });
+      await stage.finish();
+    });
+    const delivering = transactionOf(`deliver ${n}`);
     const logs = own.map((sample, index) =>
-      attemptLog(sample, { at: block(height), transaction, index }, "MessageExecuted"),
+      attemptLog(sample, { at: block(height), transaction: delivering, index }, "MessageExecuted"),
     );
     await staged("settle", () =>
       db.tx(async (tx) => {
@@ -153,6 +174,7 @@ async function run(): Promise<void> {
     );
     seen = last.nonce;
   }
+  await stage.close();
 }
 
 function onWire(entry: ChainLog) {

@@ -5,7 +5,7 @@ import type { Backing } from "./backing.ts";
 
 export const bridgeMigrations: readonly Migration[] = [
   {
-    id: "relay/022-bridges",
+    id: "relay/023-bridges",
     sql: `
       -- What the last comparison of a bridge has shown: for people, not derived from events.
       CREATE TABLE relay_bridges (
