@@ -103,13 +103,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const fail = (code: "chain-unreachable" | "chain-answer-invalid", reason: string, method: string, at = "") => {
     const words = code === "chain-unreachable" ? `did not answer for ${chain}` : `gave no valid answer to ${method}`;
     const details = { chain, endpoint: name, method, reason, ...(at !== "" && { at }) };
-    onEvent({
-      kind: "request",
-      chain,
-      endpoint: name,
-      method,
-      outcome: code === "chain-unreachable" ? reason : "invalid",
-    });
+    const outcome = code === "chain-unreachable" ? reason : "invalid";
+    onEvent({ kind: "request", chain, endpoint: name, method, outcome });
     return new LockstepError(code, `${name} ${words}`, { details });
   };
 
