@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, it } from "node:test";
+import { it } from "node:test";
 import type { MessageAnswer } from "#app/demo/api.ts";
 import { checkBalances } from "#app/demo/balances.ts";
 import { scenarios } from "#app/demo/swaps.ts";
-import { forEachHome, openNetwork, type TestNetwork } from "#test/support/network.ts";
+import { forEachHome, shareNetwork } from "#test/support/network.ts";
 import { chainFacts } from "./chainFacts.ts";
 import { messageRequest, type SwapAnswer, swapRequest } from "./requests.ts";
 
@@ -23,15 +23,11 @@ const furtherMarks = {
 const timeoutMs = 60_000;
 
 await forEachHome("a service killed in the middle", (home) => {
-  let test: TestNetwork;
-  before(async () => {
-    test = await openNetwork(home);
-  });
-  after(() => test?.close());
+  const open = shareNetwork(home);
 
   /** Starts the service so that it dies at the mark, waits for that, and starts it as it should be. */
   async function dyingAt<T>(mark: string, work: () => Promise<T>): Promise<T> {
-    const { service } = test.network;
+    const { service } = open().network;
     await service.stop();
     await service.start({ LOCKSTEP_CRASH_AT: mark });
     const result = await work();
@@ -44,7 +40,7 @@ await forEachHome("a service killed in the middle", (home) => {
 
   for (const mark of [...marks.swap, ...further.swap]) {
     it(`finishes a swap exactly once after dying at ${mark}`, async () => {
-      const { network, api, ledger } = test;
+      const { network, api, ledger } = open();
       const before = await ledger.holdings(["alice", "bob"]);
       const { id } = await dyingAt(mark, () => api.post<SwapAnswer>("/v1/swaps", swapRequest(network)));
       const ended = ({ status }: SwapAnswer) => ["completed", "refunded", "failed"].includes(status);
@@ -59,7 +55,7 @@ await forEachHome("a service killed in the middle", (home) => {
 
   for (const mark of [...marks.message, ...further.message]) {
     it(`delivers a message exactly once after dying at ${mark}`, async () => {
-      const { network, api } = test;
+      const { network, api } = open();
       const recorded = chainFacts(network, "beta").recorded;
       const before = await recorded();
       const { id } = await dyingAt(mark, () => api.post<MessageAnswer>("/v1/messages", messageRequest(network)));

@@ -21,8 +21,8 @@ const timeoutMs = 60_000;
 function behindProxies(home: Home, proxies: Map<string, TcpProxy>): Home {
   return {
     name: home.name,
-    async open() {
-      const stores = await home.open();
+    async open(dataDir) {
+      const stores = await home.open(dataDir);
       const env = { ...stores.env };
       for (const [name, address] of Object.entries(env).filter(([, value]) => value !== "")) {
         const url = new URL(address);

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { decodeFunctionData, type Hex } from "viem";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { stateOracleAbi } from "#core/abi/stateOracle.ts";
-import { embeddedDatabase } from "../support/databases.ts";
+import { openBackend } from "../support/databases.ts";
 import { until } from "../support/until.ts";
 import { type Harness, openHarness, openSites, type Sites, validatorNames, type WireMessage } from "./harness.ts";
 
@@ -12,7 +12,7 @@ describe("delivery by proof", () => {
   let h: Harness;
   before(async () => {
     sites = await openSites();
-    h = await openHarness(embeddedDatabase, sites, { byProof: true, maxBatch: 2 });
+    h = await openHarness(await openBackend(), sites, { byProof: true, maxBatch: 2 });
   });
   after(async () => {
     await h?.close();

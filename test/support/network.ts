@@ -1,27 +1,43 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { createApiClient } from "#app/demo/api.ts";
 import { createLedger, type Ledger } from "#app/demo/ledger.ts";
 import { type Network, type NetworkOptions, startNetwork } from "#app/network/network.ts";
-import { onServer, postgresAnswers, postgresServer } from "./databases.ts";
+import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { onServer, postgresAnswers, postgresServer, quietLog } from "./databases.ts";
 import { redisAnswers, redisUrl } from "./queues.ts";
 
 type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
 
 /** What a service keeps its data and its jobs in. */
-export type Home = { readonly name: string; open(): Promise<Stores> };
+export type Home = { readonly name: string; open(dataDir: string): Promise<Stores> };
 
 /** Without these set, whatever the machine's own environment says. */
 const bare = { DATABASE_URL: "", REDIS_URL: "" };
 
 const embedded: Home = {
   name: "the embedded database",
-  open: async () => ({ env: bare, close: async () => undefined }),
+  async open(dataDir) {
+    emptyDatabase ??= createEmptyDatabase();
+    cpSync(await emptyDatabase, join(dataDir, "db"), { recursive: true });
+    return { env: bare, close: async () => undefined };
+  },
 };
+
+let emptyDatabase: Promise<string> | undefined;
+
+/** A folder to copy from: to make one anew takes longer than all the rest of a network. */
+async function createEmptyDatabase(): Promise<string> {
+  const dataDir = mkdtempSync(join(tmpdir(), "lockstep-test-empty-"));
+  process.once("exit", () => rmSync(dataDir, { recursive: true, force: true }));
+  const database = await startEmbeddedDatabase({ log: quietLog, dataDir });
+  await database.close();
+  return dataDir;
+}
 
 const postgres: Home = { name: "PostgreSQL", open: () => openPostgres({}) };
 
@@ -42,6 +58,11 @@ export async function forEachHome(name: string, define: (home: Home) => void): P
   }
 }
 
+/** The home for tests to which it makes no difference: PostgreSQL where it answers, as whole networks start quicker on it. */
+export async function anyHome(): Promise<Home> {
+  return (await postgresAnswers()) ? postgres : embedded;
+}
+
 export type TestNetwork = {
   readonly network: Network;
   readonly api: ReturnType<typeof createApiClient>;
@@ -51,10 +72,34 @@ export type TestNetwork = {
   close(): Promise<void>;
 };
 
+/**
+ * The network of a home that all suites share which ask for it, here where they are defined; it ends with the last of
+ * them. They find in it what others left, and leave everything running.
+ */
+export function shareNetwork(home: Home): () => TestNetwork {
+  const shared = sharedNetworks.get(home) ?? { users: 0 };
+  sharedNetworks.set(home, shared);
+  shared.users++;
+  let test: TestNetwork | undefined;
+  before(async () => {
+    shared.opening ??= openNetwork(home);
+    test = await shared.opening;
+  });
+  after(async () => {
+    if (--shared.users === 0) await test?.close();
+  });
+  return () => {
+    if (!test) throw new Error("the network is there when the cases run");
+    return test;
+  };
+}
+
+const sharedNetworks = new Map<Home, { users: number; opening?: Promise<TestNetwork> }>();
+
 /** A whole local network on free ports and in a folder of its own. */
-export async function openNetwork(home: Home = embedded, options: Partial<NetworkOptions> = {}): Promise<TestNetwork> {
-  const stores = await home.open();
+export async function openNetwork(home?: Home, options: Partial<NetworkOptions> = {}): Promise<TestNetwork> {
   const dataDir = mkdtempSync(join(tmpdir(), "lockstep-test-"));
+  const stores = await (home ?? (await anyHome())).open(dataDir);
   const clean = async () => {
     await stores.close();
     rmSync(dataDir, { recursive: true, force: true });
