@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { encodeFunctionData } from "viem";
 import type { MessageAnswer } from "#app/demo/api.ts";
 import { deployGatewayCode } from "#app/network/deploy.ts";
@@ -7,19 +7,21 @@ import { createDeployer } from "#app/network/deployer.ts";
 import { ensureKey } from "#app/network/keys.ts";
 import type { Network } from "#app/network/network.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
-import { openNetwork, type TestNetwork } from "#test/support/network.ts";
+import { anyHome, shareNetwork, type TestNetwork } from "#test/support/network.ts";
 import { chainFacts } from "./chainFacts.ts";
 import { messageRequest } from "./requests.ts";
 
 type Answer = MessageAnswer & { reason: { code: string; message: string } };
 const timeoutMs = 30_000;
 
+const home = await anyHome();
+
 describe("a network in which something changes while messages flow", () => {
+  const open = shareNetwork(home);
   let test: TestNetwork;
-  before(async () => {
-    test = await openNetwork();
+  before(() => {
+    test = open();
   });
-  after(() => test?.close());
 
   const send = () => test.api.post<Answer>("/v1/messages", messageRequest(test.network));
   const delivered = ({ status }: Answer) => status === "delivered";
@@ -47,6 +49,7 @@ describe("a network in which something changes while messages flow", () => {
     await test.network.validators[1]?.start();
     await test.api.until<Answer>(`/v1/messages/${id}`, delivered, timeoutMs);
     assert.equal(await recorded(), before + 1n);
+    await test.network.validators[0]?.start();
   });
 
   it("loses no message while both gateways are upgraded", async () => {

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, it } from "node:test";
+import { before, it } from "node:test";
 import { createPostgresBackend, isPgPool, Queue } from "bullmq";
 import { Redis } from "ioredis";
 import type { MessageAnswer } from "#app/demo/api.ts";
 import { createPool } from "#core/db/pool.ts";
 import { deliverJob, settleJob } from "#relay/jobs.ts";
 import { onServer, quietLog } from "#test/support/databases.ts";
-import { forEachHome, type Home, openNetwork, type TestNetwork } from "#test/support/network.ts";
-import { startTcpProxy, type TcpProxy } from "#test/support/tcpProxy.ts";
+import { forEachHome, shareNetwork, type TestNetwork } from "#test/support/network.ts";
 import { until } from "#test/support/until.ts";
 import { chainFacts } from "./chainFacts.ts";
 import { messageRequest } from "./requests.ts";
@@ -17,40 +16,14 @@ const volleys = 6;
 const volley = 4;
 const timeoutMs = 60_000;
 
-/** The home behind proxies, each under the name of the variable that leads there. */
-function behindProxies(home: Home, proxies: Map<string, TcpProxy>): Home {
-  return {
-    name: home.name,
-    async open(dataDir) {
-      const stores = await home.open(dataDir);
-      const env = { ...stores.env };
-      for (const [name, address] of Object.entries(env).filter(([, value]) => value !== "")) {
-        const url = new URL(address);
-        const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
-        proxies.set(name, proxy);
-        url.port = String(proxy.port);
-        env[name] = url.href;
-      }
-      return {
-        env,
-        async close() {
-          await stores.close();
-          for (const proxy of proxies.values()) await proxy.close();
-        },
-      };
-    },
-  };
-}
-
 await forEachHome("a service in a burst of messages", (home) => {
   // The embedded database has no way in from outside, and belongs to the service that started it.
   if (home.name.includes("embedded")) return;
-  const proxies = new Map<string, TcpProxy>();
+  const open = shareNetwork(home);
   let test: TestNetwork;
-  before(async () => {
-    test = await openNetwork(behindProxies(home, proxies));
+  before(() => {
+    test = open();
   });
-  after(() => test?.close());
 
   const ready = async () => (await fetch(`${test.network.api}/health/ready`)).ok;
 
@@ -105,10 +78,10 @@ await forEachHome("a service in a burst of messages", (home) => {
   });
 
   it("loses nothing when its connections to the stores are cut", async () => {
-    const accepted = () => [...proxies.values()].map((proxy) => proxy.accepted);
+    const accepted = () => [...test.proxies.values()].map((proxy) => proxy.accepted);
     const first = accepted();
     await survives(async (fired) => {
-      for (const proxy of proxies.values()) proxy.cut();
+      for (const proxy of test.proxies.values()) proxy.cut();
       // The server's way of ending a connection has other errors than a broken one.
       if (fired % 3 === 0) await endSessions(test);
     });
@@ -117,7 +90,7 @@ await forEachHome("a service in a burst of messages", (home) => {
 
   it("loses nothing when the database is away for a while", () =>
     survives(async () => {
-      const proxy = proxies.get("DATABASE_URL");
+      const proxy = test.proxies.get("DATABASE_URL");
       assert.ok(proxy);
       proxy.refuse();
       await until(async () => !(await ready()), "the service misses its database", timeoutMs);

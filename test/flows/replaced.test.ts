@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { ensureKey } from "#app/network/keys.ts";
 import { startLocalChain } from "#app/network/localChain.ts";
+import type { DeployedChain } from "#app/network/settings.ts";
 import { openNetwork, type TestNetwork } from "#test/support/network.ts";
 import { chainFacts } from "./chainFacts.ts";
 import { type SwapAnswer, swapRequest } from "./requests.ts";
@@ -26,12 +27,13 @@ describe("a chain that begins anew under the same port and id", () => {
     await api.post<SwapAnswer>("/v1/swaps", swapRequest(network));
     await service.ended();
 
-    for (const [name, chain] of Object.entries(network.chains)) {
+    const replace = async ([name, chain]: [string, DeployedChain]) => {
       await chain.child.stop();
       const port = Number(new URL(chain.url).port);
       const again = await startLocalChain({ name, port, layout, deployer: ensureKey(layout.keys, "deployer") });
       stops.push(() => again.child.stop());
-    }
+    };
+    await Promise.all(Object.entries(network.chains).map(replace));
     await assert.rejects(service.start(), /ended while starting/);
     const log = readFileSync(layout.log("service"), "utf8");
     assert.match(log, /chain-replaced/);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -10,8 +10,12 @@ import { type Network, type NetworkOptions, startNetwork } from "#app/network/ne
 import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { onServer, postgresAnswers, postgresServer, quietLog } from "./databases.ts";
 import { redisAnswers, redisUrl } from "./queues.ts";
+import { startTcpProxy, type TcpProxy } from "./tcpProxy.ts";
 
-type Stores = { readonly env: Record<string, string>; close(): Promise<void> };
+/** The ways to servers by the names of the variables that lead there. */
+type Proxies = ReadonlyMap<string, TcpProxy>;
+
+type Stores = { readonly env: Record<string, string>; readonly proxies: Proxies; close(): Promise<void> };
 
 /** What a service keeps its data and its jobs in. */
 export type Home = { readonly name: string; open(dataDir: string): Promise<Stores> };
@@ -24,7 +28,7 @@ const embedded: Home = {
   async open(dataDir) {
     emptyDatabase ??= createEmptyDatabase();
     cpSync(await emptyDatabase, join(dataDir, "db"), { recursive: true });
-    return { env: bare, close: async () => undefined };
+    return { env: bare, proxies: new Map(), close: async () => undefined };
   },
 };
 
@@ -39,9 +43,12 @@ async function createEmptyDatabase(): Promise<string> {
   return dataDir;
 }
 
-const postgres: Home = { name: "PostgreSQL", open: () => openPostgres({}) };
+const postgres: Home = { name: "PostgreSQL", open: openPostgres };
 
-const postgresAndRedis: Home = { name: "PostgreSQL and Redis", open: () => openPostgres({ REDIS_URL: redisUrl }) };
+const postgresAndRedis: Home = {
+  name: "PostgreSQL and Redis",
+  open: (dataDir) => openPostgres(dataDir, { REDIS_URL: redisUrl }),
+};
 
 /** Defines the same cases for every home that this machine has; the others are reported as skipped by name. */
 export async function forEachHome(name: string, define: (home: Home) => void): Promise<void> {
@@ -69,6 +76,7 @@ export type TestNetwork = {
   readonly ledger: Ledger;
   /** Environment of the service, with where its database is. */
   readonly env: Readonly<Record<string, string>>;
+  readonly proxies: Proxies;
   close(): Promise<void>;
 };
 
@@ -113,6 +121,7 @@ export async function openNetwork(home?: Home, options: Partial<NetworkOptions> 
       api: createApiClient({ url: network.api, token: network.token() }),
       ledger: createLedger(network),
       env: stores.env,
+      proxies: stores.proxies,
       async close() {
         await network.stop();
         await clean();
@@ -124,22 +133,37 @@ export async function openNetwork(home?: Home, options: Partial<NetworkOptions> 
   }
 }
 
-async function openPostgres(more: Record<string, string>): Promise<Stores> {
+/** Behind proxies, so that the way there can be cut. */
+async function openPostgres(dataDir: string, servers: Record<string, string> = {}): Promise<Stores> {
   const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
   await onServer(`CREATE DATABASE ${name}`);
+  const env: Record<string, string> = { ...bare };
+  const proxies = new Map<string, TcpProxy>();
+  for (const [variable, address] of Object.entries({ DATABASE_URL: postgresServer, ...servers })) {
+    const url = new URL(address);
+    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+    proxies.set(variable, proxy);
+    url.port = String(proxy.port);
+    if (variable === "DATABASE_URL") url.pathname = name;
+    env[variable] = url.href;
+  }
   return {
-    env: { ...bare, DATABASE_URL: new URL(name, postgresServer).href, ...more },
+    env,
+    proxies,
     async close() {
       await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
-      if (more.REDIS_URL) await dropKeys(more.REDIS_URL);
+      for (const proxy of proxies.values()) await proxy.close();
+      if (servers.REDIS_URL) await dropKeys(servers.REDIS_URL, join(dataDir, "service.json"));
     },
   };
 }
 
-/** Local networks prefix their keys with `local-`. */
-async function dropKeys(url: string): Promise<void> {
+/** Only those of the one network: others may be running. */
+async function dropKeys(url: string, settings: string): Promise<void> {
+  if (!existsSync(settings)) return;
+  const { queuePrefix } = JSON.parse(readFileSync(settings, "utf8")) as { queuePrefix: string };
   const redis = new Redis(url);
-  const keys = await redis.keys("local-*");
+  const keys = await redis.keys(`${queuePrefix}*`);
   if (keys.length > 0) await redis.del(...keys);
   await redis.quit();
 }
