@@ -75,11 +75,12 @@ await forEachHome("a network", (home) => {
     let page: Page = { swaps: [], next: "" };
     while (page.next !== undefined) {
       page = await test.api.get<Page>(`/v1/swaps?limit=1${page.next && `&cursor=${page.next}`}`);
-      assert.ok(page.swaps.length <= 1);
-      ids.push(...page.swaps.map(({ id }) => id));
+      const [only, ...more] = page.swaps.map(({ id }) => id);
+      assert.deepEqual(more, []);
+      assert.ok(only === undefined || !ids.includes(only), "a page was there before");
+      if (only !== undefined) ids.push(only);
     }
     assert.equal(ids[1], swap.id, "one was asked for after it");
-    assert.equal(new Set(ids).size, ids.length);
     const { swaps } = await test.api.get<Page>("/v1/swaps?limit=100");
     assert.deepEqual(
       swaps.map(({ id }) => id),
