@@ -40,7 +40,7 @@ export const readModelMigrations: readonly Migration[] = [
 ];
 
 /** The legs that on-chain lock ids belong to. */
-export type LegRow = { readonly swapId: string; readonly leg: LegName };
+type LegRow = { readonly swapId: string; readonly leg: LegName };
 
 /** How swaps are found: by what chains show of their legs, and by when they are to be looked at. */
 export type SwapIndex = {
