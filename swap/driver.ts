@@ -9,7 +9,7 @@ import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
 import { type Action, isProgress, nextAction } from "./nextAction.ts";
-import { scheduleSwap } from "./readModel.ts";
+import type { SwapIndex } from "./readModel.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
 
 /** Drives swaps: each call takes the one next step that the chain and the clock allow, and says when to look again. */
@@ -23,6 +23,7 @@ type Deps = {
   store: EventStore;
   sender: Sender;
   chains: SwapChains;
+  index: SwapIndex;
   log: Log;
 };
 
@@ -64,14 +65,14 @@ export function createSwapDriver(deps: Deps): SwapDriver {
   ): Promise<void> {
     switch (action.kind) {
       case "ended":
-        return scheduleSwap(db, swap, undefined);
+        return deps.index.schedule(swap, undefined);
       case "wait":
-        return scheduleSwap(db, swap, new Date(Number(action.until) * 1000));
+        return deps.index.schedule(swap, new Date(Number(action.until) * 1000));
       case "giveUp":
         return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
       case "step": {
         const chosen = await withApproval(swap, action, now);
-        if (chosen === "later") return scheduleSwap(db, swap, new Date(Number(now + 1n) * 1000));
+        if (chosen === "later") return deps.index.schedule(swap, new Date(Number(now + 1n) * 1000));
         if (chosen === "useless") return record(swap, [uselessApproval(swap, action.step)]);
         const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };

@@ -17,7 +17,7 @@ import { type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
 import { claimBuilder, claimCall } from "./intents.ts";
 import { createSwapObserver } from "./observer.ts";
-import { countOpenSwaps, readModelMigrations, swapProjection } from "./readModel.ts";
+import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createSwapScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
@@ -79,11 +79,12 @@ export type SwapContext = {
 export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const log = deps.log.child({ module: "swap" });
   const chains = createSwapChains(deps);
-  const driver = createSwapDriver({ ...deps, chains, log });
+  const index = createSwapIndex(deps.db);
+  const driver = createSwapDriver({ ...deps, chains, index, log });
   const requester = createSwapRequester({ ...deps, chains, secrets: createSecretStore(deps) });
-  const scheduler = createSwapScheduler({ ...deps, driver, log });
+  const scheduler = createSwapScheduler({ ...deps, index, driver, log });
   return {
-    observer: createSwapObserver({ ...deps, chains }),
+    observer: createSwapObserver({ ...deps, chains, index }),
     routes: advanceJobs,
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
     plugin: createSwapRoutes({ ...deps, chains, driver, requester }),

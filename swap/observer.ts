@@ -7,7 +7,7 @@ import type { SwapChain, SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
 import { decodeTimelockLog, lockSelectors, type TimelockLog } from "./protocol/logs.ts";
-import { legsByLockId, swapIdsAbove, unfinalSwapIds } from "./readModel.ts";
+import type { SwapIndex } from "./readModel.ts";
 import { foldSwap, type Leg, type Swap } from "./swap.ts";
 
 const legNames: readonly LegName[] = ["source", "target"];
@@ -18,7 +18,7 @@ type Fact = TimelockLog & { blockNumber: bigint; blockHash: Hex; transactionHash
  * Turns what the timelock contracts emit into events of the swaps they belong to. Locks are matched by their on-chain id
  * alone, which hashes all terms: a foreign lock with the same hashlock has another id and is nobody's here.
  */
-export function createSwapObserver(deps: { store: EventStore; chains: SwapChains }): ChainObserver {
+export function createSwapObserver(deps: { store: EventStore; chains: SwapChains; index: SwapIndex }): ChainObserver {
   /** A chain that was just removed must not be read past what nobody would record: the last step of its indexer fails. */
   function requireChain(name: string): SwapChain {
     const found = deps.chains.find(name);
@@ -31,7 +31,7 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
     secondLook: [...lockSelectors],
     async included(tx, chain, blocks) {
       const facts = factsOf(blocks, requireChain(chain).timelockContract);
-      const legs = await legsByLockId(
+      const legs = await deps.index.legsByLockId(
         tx,
         chain,
         facts.map((fact) => fact.id),
@@ -49,7 +49,9 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
       });
     },
     async reorged(tx, chain, ancestor, deep) {
-      const ids = deep ? await swapIdsAbove(tx, chain, ancestor) : await unfinalSwapIds(tx, chain, ancestor, "above");
+      const ids = deep
+        ? await deps.index.above(tx, chain, ancestor)
+        : await deps.index.unfinal(tx, chain, ancestor, "above");
       await appendEach(deps.store, tx, ids, (swap) =>
         legNames
           .filter((leg) => swap.terms[leg].chain === chain)
@@ -57,7 +59,7 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
       );
     },
     async finalized(tx, chain, height) {
-      await appendEach(deps.store, tx, await unfinalSwapIds(tx, chain, height, "upTo"), (swap) =>
+      await appendEach(deps.store, tx, await deps.index.unfinal(tx, chain, height, "upTo"), (swap) =>
         legNames
           .filter((leg) => swap.terms[leg].chain === chain)
           .flatMap((leg) => finalized(leg, swap.legs[leg], height)),

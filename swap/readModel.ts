@@ -39,6 +39,52 @@ export const readModelMigrations: readonly Migration[] = [
   },
 ];
 
+/** The legs that on-chain lock ids belong to. */
+type LegRow = { readonly swapId: string; readonly leg: LegName };
+
+/** How swaps are found: by what chains show of their legs, and by when they are to be looked at. */
+export type SwapIndex = {
+  /** The legs behind on-chain lock ids of one chain; locks of others are absent. */
+  legsByLockId(from: Queryable, chain: string, lockIds: readonly Hex[]): Promise<ReadonlyMap<Hex, LegRow>>;
+  /** Swaps with something on the chain that is not final yet, above or up to a height. */
+  unfinal(from: Queryable, chain: string, height: bigint, side: "above" | "upTo"): Promise<string[]>;
+  /** Swaps with something on the chain above a height, final or not. */
+  above(from: Queryable, chain: string, height: bigint): Promise<string[]>;
+  /**
+   * When the scheduler looks at a swap next; undefined when it has ended. Says nothing when something happened to the swap
+   * since it was loaded: what happened then decides.
+   */
+  schedule(swap: { readonly id: string; readonly version: number }, at: Date | undefined): Promise<void>;
+  /** Puts off a swap that could not be looked at, so that others get their turn. */
+  postpone(id: string, at: Date): Promise<void>;
+  /** Swaps whose time has come, the most overdue first. */
+  due(now: Date, limit: number): Promise<string[]>;
+};
+
+/** The index on the tables of `swapProjection`. */
+export function createSwapIndex(db: Queryable): SwapIndex {
+  return {
+    legsByLockId,
+    unfinal: unfinalSwapIds,
+    above: swapIdsAbove,
+    async schedule(swap, at) {
+      await db.query("update swaps set due_at = $2 where id = $1 and version = $3", [
+        swap.id,
+        at ?? null,
+        swap.version,
+      ]);
+    },
+    async postpone(id, at) {
+      await db.query("update swaps set due_at = $2 where id = $1", [id, at]);
+    },
+    async due(now, limit) {
+      const sql = "select id from swaps where due_at <= $1 order by due_at limit $2";
+      const rows = await db.query<{ id: string }>(sql, [now, limit]);
+      return rows.map(({ id }) => id);
+    },
+  };
+}
+
 /** A swap that just changed is looked at by its job; this is when the scheduler looks, should the job be lost. */
 const lostJobSeconds = 2;
 
@@ -114,23 +160,6 @@ function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; 
 }
 
 /**
- * When the scheduler looks at a swap next; undefined when it has ended. Says nothing when something happened to the swap
- * since it was loaded: what happened then decides.
- */
-export async function scheduleSwap(
-  db: Queryable,
-  swap: { readonly id: string; readonly version: number },
-  at: Date | undefined,
-): Promise<void> {
-  await db.query("update swaps set due_at = $2 where id = $1 and version = $3", [swap.id, at ?? null, swap.version]);
-}
-
-/** Puts off a swap that could not be looked at, so that others get their turn. */
-export async function postponeSwap(db: Queryable, id: string, at: Date): Promise<void> {
-  await db.query("update swaps set due_at = $2 where id = $1", [id, at]);
-}
-
-/**
  * What an account has promised to swaps and not locked yet. Makes whoever else asks in a transaction wait until this
  * one ends, so that two requests cannot promise the same coins.
  */
@@ -141,15 +170,6 @@ export async function promisedAmount(tx: Tx, chain: string, sender: Hex, asset: 
     [chain, sender, assetKey(asset)],
   );
   return BigInt(row?.amount ?? 0);
-}
-
-/** Swaps whose time has come, the most overdue first. */
-export async function dueSwaps(db: Queryable, now: Date, limit: number): Promise<string[]> {
-  const rows = await db.query<{ id: string }>("select id from swaps where due_at <= $1 order by due_at limit $2", [
-    now,
-    limit,
-  ]);
-  return rows.map(({ id }) => id);
 }
 
 /** Swaps with a leg on the chain that have not ended, or of which that was not seen yet. */
@@ -186,19 +206,15 @@ export async function findSwapId(db: Queryable, reference: string): Promise<stri
   return row?.id;
 }
 
-export type LegRow = { swapId: string; leg: LegName; lockId: Hex };
-
-/** The legs behind on-chain lock ids of one chain; locks of others are absent. */
-export async function legsByLockId(from: Queryable, chain: string, lockIds: readonly Hex[]): Promise<Map<Hex, LegRow>> {
+async function legsByLockId(from: Queryable, chain: string, lockIds: readonly Hex[]): Promise<Map<Hex, LegRow>> {
   const rows = await from.query<{ lock_id: Hex; swap_id: string; leg: LegName }>(
     "select lock_id, swap_id, leg from swap_legs where chain = $1 and lock_id = any($2)",
     [chain, lockIds],
   );
-  return new Map(rows.map((row) => [row.lock_id, { swapId: row.swap_id, leg: row.leg, lockId: row.lock_id }]));
+  return new Map(rows.map((row) => [row.lock_id, { swapId: row.swap_id, leg: row.leg }]));
 }
 
-/** Swaps with something on the chain that is not final yet, above (`reorged`) or up to (`finalized`) a height. */
-export async function unfinalSwapIds(
+async function unfinalSwapIds(
   from: Queryable,
   chain: string,
   height: bigint,
@@ -213,8 +229,7 @@ export async function unfinalSwapIds(
   return rows.map((row) => row.swap_id);
 }
 
-/** Swaps with something on the chain above a height, final or not. */
-export async function swapIdsAbove(from: Queryable, chain: string, height: bigint): Promise<string[]> {
+async function swapIdsAbove(from: Queryable, chain: string, height: bigint): Promise<string[]> {
   const rows = await from.query<{ swap_id: string }>(
     "select distinct swap_id from swap_legs where chain = $1 and (lock_block > $2 or end_block > $2)",
     [chain, height],

@@ -1,9 +1,8 @@
-import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { SwapDriver } from "./driver.ts";
-import { dueSwaps, postponeSwap } from "./readModel.ts";
+import type { SwapIndex } from "./readModel.ts";
 
 /** How often the scheduler looks for swaps whose time has come, in milliseconds. */
 const lookMs = 250;
@@ -15,7 +14,7 @@ const putOffMs = 3_000;
  * Advances every swap whose time has come: timelocks and deadlines pass without an event, and a job can be lost with
  * the queue. Goes to the driver directly, so that nothing bound to a deadline waits for a queue or a projection.
  */
-export function createSwapScheduler(deps: { db: Db; driver: SwapDriver; clock: Clock; log: Log }): {
+export function createSwapScheduler(deps: { index: SwapIndex; driver: SwapDriver; clock: Clock; log: Log }): {
   start(): void;
   stop(): Promise<void>;
 } {
@@ -25,11 +24,11 @@ export function createSwapScheduler(deps: { db: Db; driver: SwapDriver; clock: C
       await deps.driver.advance(id);
     } catch (error) {
       deps.log.warn({ err: error, swap: id }, "swap could not be advanced");
-      await postponeSwap(deps.db, id, new Date(deps.clock.now() + putOffMs));
+      await deps.index.postpone(id, new Date(deps.clock.now() + putOffMs));
     }
   }
   const step = async () => {
-    const due = await dueSwaps(deps.db, new Date(deps.clock.now()), batch);
+    const due = await deps.index.due(new Date(deps.clock.now()), batch);
     await Promise.all(due.map(advance));
     return "idle" as const;
   };

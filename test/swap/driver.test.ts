@@ -4,7 +4,6 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { createSwapDriver } from "#swap/driver.ts";
-import { dueSwaps } from "#swap/readModel.ts";
 import { createSwapScheduler } from "#swap/scheduler.ts";
 import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { until } from "#test/support/until.ts";
@@ -116,7 +115,7 @@ await onDatabase("the swap driver", (backend) => {
 
   it(
     "lets others have their turn when a swap cannot be looked at",
-    inWorld(async ({ db }) => {
+    inWorld(async ({ db, index }) => {
       const looked: string[] = [];
       const failing = {
         async advance(id: string) {
@@ -125,10 +124,10 @@ await onDatabase("the swap driver", (backend) => {
         },
       };
       await db.query("update swaps set due_at = now() - interval '1 second'");
-      const scheduler = createSwapScheduler({ db, driver: failing, clock: systemClock, log: quietLog });
+      const scheduler = createSwapScheduler({ index, driver: failing, clock: systemClock, log: quietLog });
       scheduler.start();
       try {
-        await until(async () => looked.length > 0 && (await dueSwaps(db, new Date(), 10)).length === 0);
+        await until(async () => looked.length > 0 && (await index.due(new Date(), 10)).length === 0);
       } finally {
         await scheduler.stop();
       }

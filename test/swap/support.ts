@@ -13,6 +13,7 @@ import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
 import type { SwapEvent } from "#swap/events.ts";
 import { swapStream } from "#swap/events.ts";
+import { createSwapIndex } from "#swap/readModel.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
 import { hexOf, requested, secret } from "#test/swap/samples.ts";
@@ -102,7 +103,7 @@ export async function swapWorld({ db }: OpenDatabase) {
     return found;
   };
   await append(requested);
-  return { db, store, chains, alpha, beta, clock, append, swap };
+  return { db, store, index: createSwapIndex(db), chains, alpha, beta, clock, append, swap };
 }
 
 type LogName = "Locked" | "Claimed" | "Refunded";
