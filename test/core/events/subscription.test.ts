@@ -94,6 +94,37 @@ await forEachDatabase("subscription", (backend) => {
       await subscription.stop();
     }));
 
+  for (const [when, by, idleMs] of [
+    ["by itself while it is idle", "itself", 60_000],
+    ["by another process in the middle of a batch", "another", 60_000],
+    ["by another process while it is idle, after a while", "another while idle", 20],
+  ] as const) {
+    it(`handles everything again once it is rewound ${when}, though nothing new comes`, () =>
+      withItems(async ({ write, subscribe, store, db }) => {
+        const seen: bigint[] = [];
+        const another = subscribe(async () => undefined);
+        const subscription = createSubscription({
+          ...{ name: "reader", store, db, log, batch: 3, idleMs },
+          async handle(events) {
+            seen.push(...events.map(({ position }) => position));
+            if (by === "another" && seen.length === 5) await another.rewind(0n);
+          },
+        });
+        await write(5);
+        subscription.start();
+        try {
+          await until(async () => seen.length >= 5 && (by === "another" || (await subscription.position()) === 5n));
+          if (by === "itself") await subscription.rewind(0n);
+          if (by === "another while idle") await another.rewind(0n);
+          await until(() => seen.length === 10);
+          assert.deepEqual(seen, [1n, 2n, 3n, 4n, 5n, 1n, 2n, 3n, 4n, 5n]);
+          await until(async () => (await subscription.position()) === 5n);
+        } finally {
+          await subscription.stop();
+        }
+      }));
+  }
+
   it("passes over types that it is told to, and stays behind what comes after them", () =>
     withItems(async ({ write, store, db }) => {
       const seen: bigint[] = [];
