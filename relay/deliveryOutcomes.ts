@@ -51,6 +51,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     const failed: [OpenMessage[], Failure][] = [];
     const succeeded: OpenMessage[] = [];
     const ended: Ended[] = [];
+    let newestBlock: bigint | undefined;
     for (const flight of flights) {
       const status = await sender.find(db, flight.intentId);
       const failure = failureOf(status) ?? revertOf(status);
@@ -59,9 +60,10 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
       const rows = (await flyingRows(db, lane, flight)).flatMap(withPlace);
       if (failure) failed.push([rows, failure]);
       else succeeded.push(...rows);
+      if (status?.state === "included" && status.blockNumber > (newestBlock ?? -1n)) newestBlock = status.blockNumber;
       if (!failure && status?.state === "finalized") ended.push({ intentId: flight.intentId, hash: status.hash, rows });
     }
-    const left = await leftBehind(lane, succeeded, head);
+    const left = await leftBehind(lane, succeeded, head, newestBlock);
     if (left.length === 0) failed.push(...vanished(lane, ended));
     if (failed.length === 0 && left.length === 0) return true;
     const appends = await Promise.all(failed.map(([rows, failure]) => failureAppends(lane, rows, failure)));
@@ -71,10 +73,11 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
   }
 
   /** Messages whose delivery succeeded without them: the destination's bucket let only those before them through. */
-  async function leftBehind(lane: LaneEnds, rows: readonly OpenMessage[], head: bigint): Promise<OpenMessage[]> {
+  async function leftBehind(lane: LaneEnds, rows: readonly OpenMessage[], head: bigint, at: bigint | undefined) {
     if (rows.every(({ nonce }) => nonce <= head)) return [];
-    // The transaction may have been included after the head was read.
-    const { nonce: fresh, bucket } = await readDestination(lane);
+    // As it was right after the newest of these deliveries: the head was read before, or by an endpoint that lags, and to
+    // bring messages again that have arrived costs gas.
+    const { nonce: fresh, bucket } = await readDestination(lane, at);
     // Without a bucket nothing is left behind, and the endpoint that was asked is behind its chain.
     return bucket ? rows.filter(({ nonce }) => nonce > fresh) : [];
   }

@@ -52,6 +52,17 @@ await onDatabase("what a destination allows", (backend) => {
     assert.deepEqual(o.ids().slice(2), ["0-2-2-2"]);
   });
 
+  each("is not said to have left behind what an endpoint does not show yet", 4, async (o) => {
+    o.scene.bucket = { capacity: 10n, used: 0n, usedAt: 1_000n, window: 100n };
+    await o.drive();
+    const status = included("success");
+    assert.ok(status.state === "included");
+    o.scene.intents.set("lane-alpha→beta-0-1-2-1", status);
+    o.scene.past.set(status.blockNumber, { generation: 0, head: 2n });
+    await o.drive();
+    assert.equal(o.ids().length, 2, "nothing is sent again");
+  });
+
   each(
     "may be less than was sent, again and again, and batches stay as large and nothing is deferred for it",
     8,
