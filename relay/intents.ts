@@ -143,3 +143,9 @@ export function failureOf(status: IntentStatus | undefined): Failure | undefined
   }
   return undefined;
 }
+
+/** As `failureOf`, as soon as a block has shown it: for what does no harm when it is done twice. */
+export function failureSeen(status: IntentStatus | undefined): Failure | undefined {
+  if (status?.state !== "included" || status.status !== "reverted") return failureOf(status);
+  return { code: "intent-reverted", detail: `transaction ${status.hash} reverted` };
+}

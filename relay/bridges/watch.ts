@@ -10,8 +10,9 @@ import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { createGatewayReader } from "../gateway.ts";
-import { failureOf } from "../intents.ts";
+import { failureSeen } from "../intents.ts";
 import type { RelayChain } from "../lane.ts";
+import { nextAttempt } from "../ramp.ts";
 import { type Bridge, readBacking } from "./backing.ts";
 import { isBacked, saveBridgeState } from "./states.ts";
 
@@ -23,6 +24,12 @@ export type BridgeWatch = { start(): void; stop(): Promise<void> };
 const pauseKind = "relay.pause";
 /** One word of storage, one event, the check of the role. */
 const pauseGas = 150_000n;
+
+/** Milliseconds before the next attempt; a bridge is never given up. */
+function restOf(attempts: number): number {
+  const next = nextAttempt("delivery-failed", attempts);
+  return next === "dead" ? 7_200_000 : next.delayMs;
+}
 
 /** Throws `config-invalid` when a bridge names an account that is not there; chains may come later. */
 export function createBridgeWatch(deps: {
@@ -37,6 +44,8 @@ export function createBridgeWatch(deps: {
 }): BridgeWatch {
   const { db, sender, chains, bridges, clock } = deps;
   const log = deps.log.child({ module: "bridges" });
+  /** The attempt to pause that comes next, and from when on; begins anew with the process, which finds it again. */
+  const tried = new Map<string, { readonly attempt: number; readonly dueAt: number }>();
   let loop: Loop | undefined;
   for (const { name, guardianAccount: account } of bridges) {
     if (account === undefined || deps.keyStore.names().includes(account)) continue;
@@ -66,20 +75,24 @@ export function createBridgeWatch(deps: {
   /** Pauses at one chain what comes from and goes to the other; where it is not paused, and no transaction is under way. */
   async function pause({ name }: Watched, at: RelayChain, other: RelayChain, account: string): Promise<void> {
     if (await createGatewayReader(at).isPaused(other.chain.chainId)) return;
-    for (let attempt = 1; ; attempt++) {
-      const id = `bridge-${name}-pause-${at.chain.name}-${attempt}`;
-      const status = await sender.find(db, id);
-      const ended = status?.state === "finalized" || status?.state === "included" || failureOf(status) !== undefined;
-      if (ended) continue;
-      if (status) return;
-      const data = encodeFunctionData({
-        ...{ abi: gatewayAbi, functionName: "pause" },
-        args: [BigInt(other.chain.chainId)],
-      });
-      const call = { to: at.gateway, data, value: 0n };
-      const intent = { id, chain: at.chain.name, account, kind: pauseKind, subject: `bridge-${name}`, call };
-      return db.tx((tx) => sender.submit(tx, [{ ...intent, gas: pauseGas, dryRun: true }]));
+    const key = `bridge-${name}-pause-${at.chain.name}`;
+    const before = tried.get(key);
+    let { attempt, dueAt } = before ?? { attempt: 1, dueAt: 0 };
+    for (; ; attempt++) {
+      const status = await sender.find(db, `${key}-${attempt}`);
+      if (!status) break;
+      const failure = failureSeen(status);
+      if (!failure && status.state !== "finalized" && status.state !== "included") return;
+      // One that succeeded was taken back, and is made again at once; one that failed would fail again.
+      if (before && failure) dueAt = clock.now() + restOf(attempt);
     }
+    tried.set(key, { attempt, dueAt });
+    if (clock.now() < dueAt) return;
+    const args = [BigInt(other.chain.chainId)] as const;
+    const data = encodeFunctionData({ abi: gatewayAbi, functionName: "pause", args });
+    const what = { kind: pauseKind, subject: `bridge-${name}`, call: { to: at.gateway, data, value: 0n } };
+    const intent = { ...what, id: `${key}-${attempt}`, chain: at.chain.name, account, gas: pauseGas, dryRun: true };
+    await db.tx((tx) => sender.submit(tx, [intent]));
   }
 
   const step = async () => {

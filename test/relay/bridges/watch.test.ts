@@ -9,6 +9,7 @@ import { onDatabase } from "#test/support/databases.ts";
 import { localKey } from "#test/support/localChain.ts";
 import { until } from "#test/support/until.ts";
 import { type Harness, openHarness, openSites, type Site, type Sites } from "../harness.ts";
+import { addressOf } from "../samples.ts";
 
 const vault: Hex = "0x00000000000000000000000000000000000000b0";
 const abi = parseAbi(["function mint(address to, uint256 amount)"]);
@@ -53,6 +54,32 @@ await onDatabase("a bridge that is watched", (backend) => {
       ["100", "100", false, false],
     );
     assert.deepEqual(await h.relay.concerns(), []);
+  });
+
+  it("is not asked to be paused again and again by who may not", async () => {
+    // The other way round, with nothing locked.
+    const [home, remote] = [
+      { chain: "beta", token: sites.beta.contracts.token, bridge: addressOf(9) },
+      { chain: "alpha", token: sites.alpha.contracts.token },
+    ];
+    const own = await openHarness(backend, sites, {
+      bridges: [{ name: "dollar", home, remote, guardianAccount: "bob" }],
+    });
+    const asked = async () => (await own.db.query("SELECT id FROM sender_intent WHERE kind = 'relay.pause'")).length;
+    const looks = async () => (await own.db.query<{ at: Date }>("SELECT at FROM relay_bridges"))[0]?.at.getTime() ?? 0;
+    try {
+      await until(async () => (await asked()) === 2, "both ends were tried");
+      const ended = "SELECT 1 FROM sender_intent WHERE kind = 'relay.pause' AND state = 'abandoned'";
+      await until(async () => (await own.db.query(ended)).length === 2, "both were refused");
+      for (let last = await looks(), seen = 0; seen < 5; seen++) {
+        await until(async () => (await looks()) > last, "it is looked at again");
+        last = await looks();
+      }
+      assert.equal(await asked(), 2);
+      assert.deepEqual([await isPaused("alpha"), await isPaused("beta")], [false, false]);
+    } finally {
+      await own.close();
+    }
   });
 
   it("has its lane paused at both ends once it has minted more, again if somebody takes that back", async () => {
