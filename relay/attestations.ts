@@ -48,7 +48,7 @@ export function createAttestations(deps: Deps): Attestations {
   const words = new Map<string, KeptAttestation[]>();
   /** How many words of each validator about each lane were kept. */
   const counts = new Map<string, number>();
-  /** Checked signatures and those being checked: a validator pushes what it was just asked for. */
+  /** Signatures that were checked: a validator pushes what it was just asked for. */
   const checked = new Set<string>();
 
   async function senderOf(attestation: WireAttestation): Promise<{ lane: LaneEnds; validator: ValidatorInfo }> {

@@ -1,7 +1,7 @@
 import type { Db } from "#core/db/db.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { createGatewayReader } from "./gateway.ts";
-import { deferralIntent, failureOf } from "./intents.ts";
+import { deferralIntent, failureSeen } from "./intents.ts";
 import type { LaneEnds } from "./lane.ts";
 import type { OpenMessage } from "./openMessage.ts";
 import type { Waits } from "./waits.ts";
@@ -29,8 +29,7 @@ export function createDeferral({ db, sender, waits }: { db: Db; sender: Sender; 
       for (let attempt = 1; ; attempt++) {
         const intent = deferralIntent(lane, onchainIds(rows), attempt, account);
         const status = await sender.find(db, intent.id);
-        const reverted = status?.state === "included" && status.status === "reverted";
-        const failure = failureOf(status) ?? (reverted ? { detail: "its transaction reverted" } : undefined);
+        const failure = failureSeen(status);
         if (failure) {
           problem = `; the last attempt failed: ${failure.detail}`;
           continue;

@@ -3,12 +3,12 @@ import type { Append, EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import type { Sender } from "#core/sender/sender.ts";
 import { readDestination } from "./destination.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import type { Flight } from "./flights.ts";
 import { historyOf } from "./history.ts";
-import { failureOf } from "./intents.ts";
+import { failureSeen } from "./intents.ts";
 import { type LaneEnds, laneName } from "./lane.ts";
 import { foldMessage } from "./message.ts";
 import { type OpenMessage, withPlace } from "./openMessage.ts";
@@ -54,7 +54,7 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
     let newestBlock: bigint | undefined;
     for (const flight of flights) {
       const status = await sender.find(db, flight.intentId);
-      const failure = failureOf(status) ?? revertOf(status);
+      const failure = failureSeen(status);
       const isIncluded = status?.state === "included" || status?.state === "finalized";
       if (!isIncluded && !failure) continue;
       const rows = (await flyingRows(db, lane, flight)).flatMap(withPlace);
@@ -150,10 +150,4 @@ export function createDeliveryOutcomes({ db, store, sender, clock, log, random }
       await db.tx((tx) => store.append(tx, appends));
     },
   };
-}
-
-/** A revert needs not be final: delivering once more is harmless. */
-function revertOf(status: IntentStatus | undefined): Failure | undefined {
-  if (status?.state !== "included" || status.status !== "reverted") return undefined;
-  return { code: "intent-reverted", detail: `transaction ${status.hash} reverted` };
 }

@@ -57,9 +57,6 @@ export function createGatewayReader({ chain, gateway }: { chain: Chain; gateway:
     isDeferred: async (origin, id) => (await read("deferredAt", [id])) === BigInt(origin),
     isRetryable: async (origin, id, at) => read("isRetryable", [BigInt(origin), id], at) as Promise<boolean>,
     isPaused: async (chainId) => read("isPaused", [BigInt(chainId)]) as Promise<boolean>,
-    async priceOf(destination) {
-      const price = await read("priceOf", [BigInt(destination)]);
-      return price as unknown as { gasPrice: bigint; exchangeRate: bigint };
-    },
+    priceOf: (destination) => read("priceOf", [BigInt(destination)]),
   };
 }

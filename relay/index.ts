@@ -86,8 +86,8 @@ export const relayMigrations: readonly Migration[] = [
   ...olderFailureMigrations,
   ...failedThereMigrations,
   ...findingMigrations,
-  ...bridgeMigrations,
   ...flightMigrations,
+  ...bridgeMigrations,
 ];
 export const relayProjections: readonly Projection[] = [messageProjection, failureProjection];
 

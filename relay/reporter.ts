@@ -2,9 +2,9 @@ import type { Db } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
+import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type Evidence, markReported, newestEvidence } from "./evidence.ts";
-import { failureOf } from "./intents.ts";
+import { failureSeen } from "./intents.ts";
 import { type Lane, type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { encodeReport } from "./protocol/report.ts";
 import { nextAttempt } from "./ramp.ts";
@@ -43,7 +43,7 @@ export function createReporter(deps: {
       if (!status && attempts > before.attempts) break;
       if (!status && before.dueAt > clock.now()) return undefined;
       if (!status) return reportIntent(lane, evidence, epoch, account, attempts + 1);
-      if (!failureOf(status) && !isReverted(status)) return undefined;
+      if (!failureSeen(status)) return undefined;
     }
     const next = nextAttempt("delivery-failed", attempts);
     const place = { validator: evidence.validator, lane: laneName(lane), attempts };
@@ -88,8 +88,6 @@ export function createReporter(deps: {
     },
   };
 }
-
-const isReverted = (status: IntentStatus): boolean => "status" in status && status.status === "reverted";
 
 /** Two recoveries, and the set hashed and walked. */
 const reportGas = { base: 250_000n, validator: 5_000n };
