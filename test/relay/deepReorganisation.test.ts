@@ -11,9 +11,11 @@ import { localKey } from "../support/localChain.ts";
 import { until } from "../support/until.ts";
 import {
   type Harness,
+  messageOf,
   openHarness,
   openSites,
   otherKey,
+  receivedAt,
   type Sites,
   sendDirectly,
   validatorNames,
@@ -46,16 +48,8 @@ await onPostgres("a reorganisation deeper than finality", (backend) => {
   };
   const send = (payload: Hex, key?: Hex) =>
     sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, payload, key);
-  const byPayload = (payload: Hex) =>
-    until(async () => {
-      const { messages } = (await h.api<{ messages: WireMessage[] }>("GET", "/v1/messages?limit=50")).body;
-      return messages.find((message) => message.payload === payload);
-    }, `message ${payload} is seen`);
-  async function received(payload: Hex): Promise<number> {
-    const toBlock = await sites.beta.local.height();
-    const logs = await h.chains.beta.logs({ fromBlock: 0n, toBlock, addresses: [sites.beta.contracts.recorder] });
-    return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
-  }
+  const byPayload = (payload: Hex) => messageOf(h, payload);
+  const received = (payload: Hex) => receivedAt(h, sites, payload);
   /** As operators run them: what they remember and how they are resumed is theirs. */
   const onValidators = (work: (validator: ValidatorProcess) => Promise<unknown>) => Promise.all(validators.map(work));
   async function deliver(payload: Hex, key?: Hex): Promise<WireMessage> {

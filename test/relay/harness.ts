@@ -300,3 +300,18 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return typeof address === "object" && address ? address.port : 0;
 }
+
+/** The message with this payload, once the service has seen it. */
+export function messageOf(h: Harness, payload: Hex): Promise<WireMessage> {
+  return until(async () => {
+    const { messages } = (await h.api<{ messages: WireMessage[] }>("GET", "/v1/messages?limit=50")).body;
+    return messages.find((message) => message.payload === payload);
+  }, `message ${payload} is seen`);
+}
+
+/** How often the recipient at beta got this payload, as its logs say. */
+export async function receivedAt(h: Harness, { beta }: Sites, payload: Hex): Promise<number> {
+  const toBlock = await beta.local.height();
+  const logs = await h.chains.beta.logs({ fromBlock: 0n, toBlock, addresses: [beta.contracts.recorder] });
+  return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
+}

@@ -11,6 +11,7 @@ import {
   openHarness,
   openSites,
   otherKey,
+  receivedAt,
   type Sites,
   sendDirectly,
   strangerKey,
@@ -53,13 +54,7 @@ await onDatabase("a reorganisation before finality", (backend) => {
         ),
       "the message shows up",
     );
-  /** How often the recipient got this payload. */
-  async function received(payload: Hex): Promise<number> {
-    const logs = await h.chains.beta.logs({
-      ...{ fromBlock: 0n, toBlock: await sites.beta.local.height(), addresses: [sites.beta.contracts.recorder] },
-    });
-    return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
-  }
+  const received = (payload: Hex) => receivedAt(h, sites, payload);
   async function inboundNonce(): Promise<bigint> {
     const data = encodeFunctionData({
       ...{ abi: gatewayAbi, functionName: "inboundHead", args: [BigInt(sites.alpha.local.chainId)] },

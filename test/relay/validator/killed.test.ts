@@ -9,13 +9,14 @@ import { type JsonServer, startJsonServer } from "../../support/jsonServer.ts";
 import { until } from "../../support/until.ts";
 import {
   type Harness,
+  messageOf,
   openHarness,
   openSites,
+  receivedAt,
   type Sites,
   sendDirectly,
   type ValidatorName,
   validatorNames,
-  type WireMessage,
 } from "../harness.ts";
 import { hashOf } from "../samples.ts";
 import { createValidatorProcess, type ValidatorProcess } from "../validatorProcess.ts";
@@ -58,16 +59,8 @@ await onDatabase("validators killed by kill -9", (backend) => {
   const each = (work: (validator: ValidatorProcess, name: ValidatorName) => Promise<unknown>) =>
     Promise.all(validatorNames.map((name) => work(running[name], name)));
   const send = (payload: Hex) => sendDirectly(sites.alpha, sites.beta, sites.beta.contracts.recorder, payload);
-  const byPayload = (payload: Hex) =>
-    until(async () => {
-      const { messages } = (await h.api<{ messages: WireMessage[] }>("GET", "/v1/messages?limit=50")).body;
-      return messages.find((message) => message.payload === payload);
-    }, `message ${payload} is seen`);
-  async function received(payload: Hex): Promise<number> {
-    const toBlock = await sites.beta.local.height();
-    const logs = await h.chains.beta.logs({ fromBlock: 0n, toBlock, addresses: [sites.beta.contracts.recorder] });
-    return logs.filter(({ data }) => data.includes(payload.slice(2))).length;
-  }
+  const byPayload = (payload: Hex) => messageOf(h, payload);
+  const received = (payload: Hex) => receivedAt(h, sites, payload);
   const dieAt = (marks: Marks) =>
     each(async (validator, name) => {
       validator.startDyingAt(marks[name]);
