@@ -85,6 +85,7 @@ function createService(
     ...{ db, store, keyStore, sealer, clock, log },
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
+    handoverSeconds: BigInt(config.swap.handoverSeconds),
   };
   const sender = createSender({
     ...{ db, store, keyStore, sealer, clock, log, mark },

@@ -6,10 +6,22 @@ import type { HttpServer } from "#core/http/server.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { SwapChains } from "./chains.ts";
+import { deadlinesOf } from "./deadlines.ts";
 import type { SwapDriver } from "./driver.ts";
 import { type SwapEvent, swapStream } from "./events.ts";
+import type { HandIn } from "./handIn.ts";
+import { nextStepOf } from "./handover.ts";
+import { type Hold, nextAction } from "./nextAction.ts";
 import { findSwapId, listSwapIds } from "./readModel.ts";
-import { type SwapRequest, type SwapView, swapRequestSchema, swapViewSchema } from "./schemas.ts";
+import {
+  claimRequestSchema,
+  type SwapRequest,
+  type SwapView,
+  signatureRequestSchema,
+  swapRequestSchema,
+  swapViewSchema,
+} from "./schemas.ts";
+import { foldSwap, type Swap } from "./swap.ts";
 import { viewOf } from "./view.ts";
 
 type Deps = {
@@ -19,6 +31,8 @@ type Deps = {
   clock: Clock;
   requester: { request(body: SwapRequest): Promise<string> };
   driver: SwapDriver;
+  handIn: HandIn;
+  holdOf(swap: Swap): Hold | undefined;
 };
 
 const idParams = z.object({
@@ -40,18 +54,29 @@ const secured = [{ startupToken: [] }];
 
 /** Routes of `/v1/swaps`. */
 export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
+  const { chains } = deps;
   const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
-    deps.chains.timing(swap.terms.source.chain, swap.terms.target.chain);
+    chains.timing(swap.terms.source.chain, swap.terms.target.chain);
 
   async function view(id: string): Promise<SwapView> {
     const events = await deps.store.load<SwapEvent>(deps.db, swapStream(id));
-    const found = viewOf(events, timingOf, unixSeconds(deps.clock), ({ terms: { source, target } }) =>
-      deps.chains.isPaused(source.chain, target.chain),
-    );
+    const found = viewOf(events, timingOf, unixSeconds(deps.clock), deps.holdOf);
     if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
     return found;
   }
-  const find = async (reference: string) => view((await findSwapId(deps.db, reference.toLowerCase())) ?? reference);
+  /** With what an external party has to do, for which chains are asked. */
+  async function whole(id: string): Promise<SwapView> {
+    const swap = foldSwap(await deps.store.load<SwapEvent>(deps.db, swapStream(id)));
+    const next = swap && (await nextFor(swap));
+    return { ...(await view(id)), ...(next && { next }) };
+  }
+  function nextFor(swap: Swap) {
+    const timelocks = { source: swap.terms.source.timelock, target: swap.terms.target.timelock };
+    const deadlines = deadlinesOf(timingOf(swap), timelocks);
+    return nextStepOf(chains, swap, nextAction(swap, deadlines, unixSeconds(deps.clock), deps.holdOf(swap)), deadlines);
+  }
+  const idOf = async (reference: string) => (await findSwapId(deps.db, reference.toLowerCase())) ?? reference;
+  const find = async (reference: string) => whole(await idOf(reference));
 
   return async (app) => {
     app.post(
@@ -65,7 +90,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           response: { 202: swapViewSchema, ...problems },
         },
       },
-      async (request, reply) => reply.code(202).send(await view(await deps.requester.request(request.body))),
+      async (request, reply) => reply.code(202).send(await whole(await deps.requester.request(request.body))),
     );
     app.get(
       "/v1/swaps",
@@ -108,14 +133,35 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           summary: "Take the next claim now",
           security: secured,
           params: idParams,
+          body: claimRequestSchema.nullish(),
           response: { 202: swapViewSchema, ...problems },
         },
       },
-      async ({ params }, reply) => {
+      async ({ params, body }, reply) => {
+        if (body?.secret) await deps.handIn.secret(await idOf(params.id), body.secret);
         const swap = await find(params.id);
         requireClaimable(swap);
         await deps.driver.advance(swap.id);
-        return reply.code(202).send(await view(swap.id));
+        return reply.code(202).send(await whole(swap.id));
+      },
+    );
+    app.post(
+      "/v1/swaps/:id/signatures",
+      {
+        schema: {
+          tags: ["swaps"],
+          summary: "Hand in what an external party signed",
+          security: secured,
+          params: idParams,
+          body: signatureRequestSchema,
+          response: { 202: swapViewSchema, ...problems },
+        },
+      },
+      async ({ params, body }, reply) => {
+        const id = await idOf(params.id);
+        await deps.handIn.signature(id, body);
+        await deps.driver.advance(id);
+        return reply.code(202).send(await whole(id));
       },
     );
     app.post(
@@ -133,7 +179,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
         const swap = await find(params.id);
         requireRefundable(swap, unixSeconds(deps.clock));
         await deps.driver.advance(swap.id);
-        return reply.code(202).send(await view(swap.id));
+        return reply.code(202).send(await whole(swap.id));
       },
     );
   };

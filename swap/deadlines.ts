@@ -62,10 +62,11 @@ export function earliestTimelocks(timing: SwapTiming, now: bigint): Timelocks {
 
 /**
  * Timelocks for who names none: twice the tightest time for the target leg, so that a swap under ordinary load is
- * nowhere near its deadlines, and the counterparty's free option stays short.
+ * nowhere near its deadlines, and the counterparty's free option stays short. `handover`: seconds that external parties
+ * are given on top.
  */
-export function defaultTimelocks(timing: SwapTiming, now: bigint): Timelocks {
-  const target = now + 2n * (earliestTimelocks(timing, now).target - now);
+export function defaultTimelocks(timing: SwapTiming, now: bigint, handover = 0n): Timelocks {
+  const target = now + 2n * (earliestTimelocks(timing, now).target - now) + handover;
   return { target, source: target + leastGap(timing) + timing.reaction };
 }
 

@@ -1,14 +1,20 @@
-import { decodeFunctionResult, encodeFunctionData, erc20Abi } from "viem";
+import { randomBytes } from "node:crypto";
+import type { TypedDataDefinition } from "viem";
+import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import { hasAllowance } from "./assets.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
-import { type Action, isProgress, nextAction } from "./nextAction.ts";
+import type { Authorization } from "./legCalls.ts";
+import { type Action, type Hold, isProgress, nextAction } from "./nextAction.ts";
+import { claimerOf, legOf, lockerOf, managed } from "./parties.ts";
+import { earlyRefundTypedData } from "./protocol/typedData.ts";
 import type { SwapIndex } from "./readModel.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
 
@@ -24,6 +30,9 @@ type Deps = {
   sender: Sender;
   chains: SwapChains;
   index: SwapIndex;
+  keyStore: Pick<KeyStore, "signTypedData">;
+  /** Why nothing more is locked for a swap at present. */
+  holdOf(swap: Swap): Hold | undefined;
   log: Log;
 };
 
@@ -48,13 +57,12 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       source: swap.terms.source.timelock,
       target: swap.terms.target.timelock,
     });
-    const held = () => deps.chains.isPaused(swap.terms.source.chain, swap.terms.target.chain);
-    const action = nextAction(swap, deadlines, now, held());
+    const action = nextAction(swap, deadlines, now, deps.holdOf(swap));
     deps.log.debug({ swap: swap.id, action }, "next action");
     if (action.kind !== "step" || !isProgress(swap, action.step)) return act(swap, action, now, deadlines);
     // Claims and refunds must not wait for the other chain, nor believe it; what brings the swap forward must ask both.
     const later = await deps.chains.progressTime(swap.terms.source.chain, swap.terms.target.chain);
-    await act(swap, nextAction(swap, deadlines, later, held()), later, deadlines);
+    await act(swap, nextAction(swap, deadlines, later, deps.holdOf(swap)), later, deadlines);
   }
 
   async function act(
@@ -70,11 +78,13 @@ export function createSwapDriver(deps: Deps): SwapDriver {
         return deps.index.schedule(swap, new Date(Number(action.until) * 1000));
       case "giveUp":
         return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
+      case "agree":
+        return record(swap, [agreement(swap, action.leg)]);
       case "step": {
         const chosen = await withApproval(swap, action, now);
         if (chosen === "later") return deps.index.schedule(swap, new Date(Number(now + 1n) * 1000));
         if (chosen === "useless") return record(swap, [uselessApproval(swap, action.step)]);
-        const intent = intentOf(swap, chosen.step, chosen.attempt, deadlines);
+        const intent = intentOf(swap, chosen, { deadlines, consent: await consentTo(chosen.step, swap) });
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
         await db.tx(async (tx) => {
           await deps.sender.submit(tx, [intent]);
@@ -91,8 +101,8 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     now: bigint,
   ): Promise<{ step: StepName; attempt: number } | "later" | "useless"> {
     if (step !== "lock-source" && step !== "lock-target") return { step, attempt };
-    const leg: LegName = step === "lock-source" ? "source" : "target";
-    const approve = leg === "source" ? "approve-source" : "approve-target";
+    const leg = legOf(step);
+    const approve: StepName = `approve-${leg}`;
     const current = swap.steps[approve];
     const succeeded = current?.state === "started" && (await hasSucceeded(current));
     if (await isApproved(swap, leg)) return { step, attempt };
@@ -101,13 +111,24 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     return { step: approve, attempt: (current?.attempt ?? 0) + 1 };
   }
 
+  /** True also where no approval of ours would help: the lock's dry-run then says what an external party lacks. */
   async function isApproved(swap: Swap, leg: LegName): Promise<boolean> {
-    const terms = swap.terms[leg];
-    if (terms.asset.type !== "erc20") return true;
-    const args = [terms.sender, terms.timelockContract] as const;
-    const data = encodeFunctionData({ abi: erc20Abi, functionName: "allowance", args });
-    const answer = await deps.chains.get(terms.chain).chain.call({ to: terms.asset.address, data });
-    return decodeFunctionResult({ abi: erc20Abi, functionName: "allowance", data: answer }) >= terms.amount;
+    const { signatures } = swap.legs[leg];
+    const external = managed(swap[lockerOf(leg)]) === undefined;
+    if (external && (signatures.permit === undefined || signatures.lock === undefined)) return true;
+    return hasAllowance(deps.chains.get(swap.terms[leg].chain).chain, swap.terms[leg]);
+  }
+
+  /** What the recipient signed, or signs now that its agreement is on record. */
+  async function consentTo(step: StepName, swap: Swap): Promise<Authorization | undefined> {
+    if (step !== "refund-early-source" && step !== "refund-early-target") return undefined;
+    const leg = legOf(step);
+    const { earlyRefund, signatures } = swap.legs[leg];
+    const account = managed(swap[claimerOf(leg)]);
+    if (!earlyRefund || account === undefined) return signatures["early-refund"];
+    const { chainId, timelockContract: contract, lockId } = swap.terms[leg];
+    const data = earlyRefundTypedData({ chainId, contract }, lockId, earlyRefund.lockedAt, earlyRefund);
+    return { ...earlyRefund, signature: await deps.keyStore.signTypedData(account, data as TypedDataDefinition) };
   }
 
   async function hasSucceeded(step: Step): Promise<boolean> {
@@ -150,12 +171,19 @@ export function createSwapDriver(deps: Deps): SwapDriver {
 }
 
 function uselessApproval(swap: Swap, step: StepName): SwapEvent {
-  const { asset, chain } = swap.terms[step === "lock-source" ? "source" : "target"];
-  const token = asset.type === "erc20" ? asset.address : chain;
+  const { asset, chain } = swap.terms[legOf(step)];
+  const token = asset.type === "native" ? chain : asset.address;
   return {
     type: "SwapGivenUp",
     data: { code: "token-invalid", detail: `approving ${token} on ${chain} had no effect` },
   };
+}
+
+/** On record before the signature is made: from then on the target leg is neither locked nor claimed. */
+function agreement(swap: Swap, leg: LegName): SwapEvent {
+  const lockedAt = swap.legs[leg].lock?.at ?? 0n;
+  const nonce = BigInt(`0x${randomBytes(32).toString("hex")}`);
+  return { type: "EarlyRefundAgreed", data: { leg, lockedAt, nonce, deadline: swap.terms[leg].timelock } };
 }
 
 function failureOf(intent: IntentStatus | undefined): { code: string; detail: string } | undefined {

@@ -1,18 +1,25 @@
 import { z } from "zod";
 import type { EventOf } from "#core/events/store.ts";
-import { address, hash, uint } from "#core/kernel/codec.ts";
+import { address, hash, hex, uint } from "#core/kernel/codec.ts";
 
 /** Names in this file are stored for ever: add, never rename. */
 export const assetSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("native") }),
   z.strictObject({ type: z.literal("erc20"), address }),
+  z.strictObject({ type: z.literal("erc721"), address, tokenId: uint }),
+  z.strictObject({ type: z.literal("erc1155"), address, tokenId: uint }),
 ]);
+export type Asset = z.output<typeof assetSchema>;
 
 const legName = z.enum(["source", "target"]);
 export type LegName = z.infer<typeof legName>;
 
 /** A managed party: its account name, and the address that this account has on every chain. */
-const partySchema = z.object({ account: z.string(), address });
+const managedParty = z.object({ account: z.string(), address });
+/** An external party: its address on the chain of each leg. */
+const externalParty = z.object({ source: address, target: address });
+const partySchema = z.union([managedParty, externalParty]);
+export type Party = z.output<typeof partySchema>;
 
 /** The terms of one leg, which its on-chain lock id hashes. */
 const legTermsSchema = z.object({
@@ -22,6 +29,7 @@ const legTermsSchema = z.object({
   timelockContract: address,
   lockId: hash,
   asset: assetSchema,
+  /** Of an ERC-721 always one. */
   amount: uint,
   sender: address,
   recipient: address,
@@ -42,8 +50,17 @@ const stepName = z.enum([
   "claim-source",
   "refund-target",
   "refund-source",
+  "refund-early-target",
+  "refund-early-source",
 ]);
 export type StepName = z.infer<typeof stepName>;
+
+/**
+ * What an external party can sign instead of sending a transaction. As a leg's sender: `lock` and `permit2` lock, `permit`
+ * is the allowance that a `lock` of an ERC-20 needs. As its recipient: `early-refund`.
+ */
+export const signatureKind = z.enum(["lock", "permit2", "permit", "early-refund"]);
+export type SignatureKind = z.infer<typeof signatureKind>;
 
 const onChain = { leg: legName, transactionHash: hash, blockNumber: uint, blockHash: hash, at: uint };
 
@@ -54,6 +71,19 @@ export const swapEvents = {
     counterparty: partySchema,
     source: legTermsSchema,
     target: legTermsSchema,
+    /** Managed account that sends what is anyone's to send, for parties that are external. */
+    payer: z.string().optional(),
+  }),
+  /** An external initiator handed in the secret, so that the service claims for it; kept sealed, never here. */
+  SecretReceived: z.object({}),
+  /** An external party signed what somebody else sends for it. It binds all terms, so that nobody can abuse it. */
+  SignatureReceived: z.object({
+    leg: legName,
+    kind: signatureKind,
+    nonce: uint,
+    /** Unix seconds, the last at which it is good. */
+    deadline: uint,
+    signature: hex,
   }),
   /** The service set out to do a step; `intentId` names the transaction's intent. */
   StepStarted: z.object({ step: stepName, attempt: z.number().int().positive(), intentId: z.string() }),
@@ -73,6 +103,18 @@ export const swapEvents = {
    * another transaction, so the secret is still secret and deadlines count again.
    */
   RevealWithdrawn: z.object({ intentId: z.string() }),
+  /**
+   * The recipient of a leg agrees that it is refunded at once. Written before it signs, and from here on the service
+   * neither locks nor claims the target leg.
+   */
+  EarlyRefundAgreed: z.object({
+    leg: legName,
+    /** Unix seconds of the lock that is meant. */
+    lockedAt: uint,
+    nonce: uint,
+    /** Unix seconds, the last at which the signature is good. */
+    deadline: uint,
+  }),
   /** The service will not take the swap further towards completion; what is locked is refunded in time. */
   SwapGivenUp: z.object({ code: z.string(), detail: z.string() }),
   LegDetected: z.object(onChain),

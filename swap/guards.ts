@@ -1,4 +1,3 @@
-import { encodeFunctionData, erc20Abi } from "viem";
 import type { Chain } from "#core/chain/chain.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
@@ -9,6 +8,7 @@ import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { gasOf } from "./intents.ts";
+import { payoutCall } from "./legCalls.ts";
 import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 
@@ -24,6 +24,7 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
     "swap.lock-target": async ({ subject }) => {
       const swap = await load(deps, subject);
       const refusal =
+        notTakenFurther(swap) ??
         (await tooLate(deps, swap, "counterLockBy")) ??
         (await finalityStalls(deps, swap)) ??
         (await notLocked(deps, swap, "source")) ??
@@ -32,8 +33,9 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
     },
     "swap.claim-target": async ({ subject }) => {
       const swap = await load(deps, subject);
-      if (swap.revealStarted) return { send: true };
+      if (swap.revealStarted || swap.publicSecret) return { send: true };
       const refusal =
+        notTakenFurther(swap) ??
         (await tooLate(deps, swap, "revealBy")) ??
         (await finalityStalls(deps, swap)) ??
         (await notLocked(deps, swap, "source")) ??
@@ -83,12 +85,21 @@ async function finalityStalls({ chains }: Deps, swap: Swap): Promise<Verdict | u
   return undefined;
 }
 
+/** Given up, or a recipient may already have signed that a leg is refunded. */
+function notTakenFurther({ givenUp, legs }: Swap): Verdict | undefined {
+  if (givenUp) return refuse(`the swap was given up: ${givenUp.detail}`);
+  const agreed = (["source", "target"] as const).find(
+    (leg) => legs[leg].earlyRefund ?? legs[leg].signatures["early-refund"],
+  );
+  return agreed && refuse(`an early refund of the ${agreed} leg was agreed to`);
+}
+
 /** The claim itself is never simulated, it would show the endpoint the secret; what it would pay out is. */
 async function payoutFails(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict | undefined> {
-  const { chain: name, asset, amount, recipient, timelockContract: from } = swap.terms[leg];
-  if (asset.type === "native") return undefined; // a rejected coin payout is credited to the receiver, it does not fail
-  const data = encodeFunctionData({ abi: erc20Abi, functionName: "transfer", args: [recipient, amount] });
-  return simulate(deps.chains.get(name).chain, { from, to: asset.address, data, gas: payoutGas });
+  const payout = payoutCall(swap.terms[leg]);
+  // A rejected coin payout is credited to the receiver, it does not fail.
+  if (!payout) return undefined;
+  return simulate(deps.chains.get(swap.terms[leg].chain).chain, { ...payout, gas: payoutGas });
 }
 
 /** What a claim's fixed gas limit leaves for the token's transfer. */

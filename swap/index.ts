@@ -15,13 +15,15 @@ import { createSwapChains, type SwapChain } from "./chains.ts";
 import { createSwapDriver } from "./driver.ts";
 import { type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
-import { claimBuilder, claimCall } from "./intents.ts";
+import { createHandIn } from "./handIn.ts";
+import { claimBuilder } from "./intents.ts";
+import { claimCall } from "./legCalls.ts";
 import { createSwapObserver } from "./observer.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createSwapScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
-import { foldSwap } from "./swap.ts";
+import { foldSwap, type Swap } from "./swap.ts";
 
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
@@ -41,6 +43,8 @@ export type SwapDeps = {
   keyStore: KeyStore;
   sealer: Sealer;
   reactionSeconds: bigint;
+  /** Seconds that external parties are given to act, where timelocks are chosen for them. */
+  handoverSeconds: bigint;
   clock: Clock;
   log: Log;
 };
@@ -58,7 +62,7 @@ export function createSwapSending(deps: SwapDeps): {
   const claim: CallBuilder = async (ref) => {
     const swap = foldSwap(await deps.store.load<SwapEvent>(deps.db, swapStream(claimRef.parse(ref).swap)));
     if (!swap) throw new Error("a claim was asked for without a swap");
-    return claimCall(swap, "target", (await secrets.open(deps.db, swap.hashlock)).reveal());
+    return claimCall(swap.terms.target, swap.hashlock, (await secrets.open(deps.db, swap.hashlock)).reveal());
   };
   return { builders: { [claimBuilder]: claim }, guards: createSwapGuards({ ...deps, chains: createSwapChains(deps) }) };
 }
@@ -80,14 +84,18 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const log = deps.log.child({ module: "swap" });
   const chains = createSwapChains(deps);
   const index = createSwapIndex(deps.db);
-  const driver = createSwapDriver({ ...deps, chains, index, log });
-  const requester = createSwapRequester({ ...deps, chains, secrets: createSecretStore(deps) });
+  const secrets = createSecretStore(deps);
+  const holdOf = ({ terms: { source, target } }: Swap) =>
+    chains.isPaused(source.chain, target.chain) ? { code: "chain-paused" } : undefined;
+  const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
+  const requester = createSwapRequester({ ...deps, chains, secrets });
+  const handIn = createHandIn({ ...deps, chains, secrets });
   const scheduler = createSwapScheduler({ ...deps, index, driver, log });
   return {
     observer: createSwapObserver({ ...deps, chains, index }),
     routes: advanceJobs,
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
-    plugin: createSwapRoutes({ ...deps, chains, driver, requester }),
+    plugin: createSwapRoutes({ ...deps, chains, driver, requester, handIn, holdOf }),
     unfinished: countOpenSwaps,
     start: scheduler.start,
     stop: scheduler.stop,

@@ -1,10 +1,18 @@
-import { encodeFunctionData, erc20Abi, maxUint256, zeroAddress } from "viem";
-import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Call, IntentRequest } from "#core/sender/sender.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { type LegName, type LegTerms, type StepName, swapStream } from "./events.ts";
-import { encodeClaim, encodeLock, encodeRefund, type LockTerms, lockValue } from "./protocol/timelock.ts";
+import { type LegName, type StepName, swapStream } from "./events.ts";
+import {
+  type Authorization,
+  approveCall,
+  claimCall,
+  earlyRefundCall,
+  lockCall,
+  permitCall,
+  refundCall,
+  signedLockCall,
+} from "./legCalls.ts";
+import { legOf, lockerOf, managed, senderOf } from "./parties.ts";
 import type { Swap } from "./swap.ts";
 
 /**
@@ -16,97 +24,77 @@ export const gasOf = { approve: 120_000n, lock: 300_000n, claim: 300_000n, refun
 /** The name under which the call that carries the secret is made at signing time. */
 export const claimBuilder = "swap.claim-target";
 
-export const lockTermsOf = (leg: LegTerms, hashlock: Hex): LockTerms => ({
-  sender: leg.sender,
-  recipient: leg.recipient,
-  token: leg.asset.type === "native" ? zeroAddress : leg.asset.address,
-  amount: leg.amount,
-  hashlock,
-  timelock: leg.timelock,
-  tip: leg.tip,
-});
-
-/** The claim of the target leg, which publishes the secret. */
-export const claimCall = (swap: Swap, leg: LegName, secret: Hex): Call => ({
-  to: swap.terms[leg].timelockContract,
-  data: encodeClaim(lockTermsOf(swap.terms[leg], swap.hashlock), secret),
-  value: 0n,
-});
-
-/** The intent of a step. Ids carry the attempt: a step is tried again only after its last intent has ended. */
-export function intentOf(swap: Swap, step: StepName, attempt: number, deadlines: Deadlines): IntentRequest {
-  const leg: LegName = step.endsWith("source") ? "source" : "target";
-  const terms = swap.terms[leg];
+/**
+ * The intent of a step; `consent` is what the recipient signed for an early refund. Ids carry the attempt: a step is tried again only after its last intent has ended.
+ */
+export function intentOf(
+  swap: Swap,
+  { step, attempt }: { readonly step: StepName; readonly attempt: number },
+  { deadlines, consent }: { readonly deadlines: Deadlines; readonly consent?: Authorization | undefined },
+): IntentRequest {
+  const leg = legOf(step);
+  const account = senderOf(swap, step);
+  if (account === undefined) throw new LockstepError("internal", `${step} is an external party's to send`);
   const base = {
     id: `${swapStream(swap.id)}-${step}-${attempt}`,
-    chain: terms.chain,
+    chain: swap.terms[leg].chain,
+    account,
     kind: `swap.${step}`,
     subject: swapStream(swap.id),
+    dryRun: true,
   };
-  const locker = leg === "source" ? swap.initiator.account : swap.counterparty.account;
-  const claimer = leg === "source" ? swap.counterparty.account : swap.initiator.account;
   switch (step) {
     case "approve-source":
     case "approve-target":
-      return { ...base, account: locker, call: approveCall(terms), gas: gasOf.approve, dryRun: true };
+      return { ...base, call: allowanceCall(swap, leg), gas: gasOf.approve };
     case "lock-source":
-      return {
-        ...base,
-        account: locker,
-        call: lockCall(swap, leg),
-        gas: gasOf.lock,
-        dryRun: true,
-        notAfter: deadlines.sourceLockBy,
-      };
+      return { ...base, call: lockingCall(swap, leg), gas: gasOf.lock, notAfter: deadlines.sourceLockBy };
     case "lock-target":
-      return {
-        ...base,
-        account: locker,
-        call: lockCall(swap, leg),
-        gas: gasOf.lock,
-        dryRun: true,
-        notAfter: deadlines.counterLockBy,
-      };
+      return { ...base, call: lockingCall(swap, leg), gas: gasOf.lock, notAfter: deadlines.counterLockBy };
     case "claim-target": {
+      // A secret that is public already can be seen by everybody, the store included.
+      if (swap.publicSecret) return { ...base, call: publicClaim(swap, leg), gas: gasOf.claim, dryRun: false };
       // With the mark the secret counts as public, and the claim is driven to its end whatever the hour.
       const notAfter = swap.revealStarted ? {} : { notAfter: deadlines.revealBy };
       const call = { builder: claimBuilder, ref: { swap: swap.id } };
-      return { ...base, account: claimer, call, gas: gasOf.claim, dryRun: false, ...notAfter };
+      return { ...base, call, gas: gasOf.claim, dryRun: false, ...notAfter };
     }
-    case "claim-source": {
-      const secret = swap.legs.target.end?.secret;
-      if (!secret) throw new LockstepError("internal", "the source leg is claimed only with a published secret");
-      return { ...base, account: claimer, call: claimCall(swap, leg, secret), gas: gasOf.claim, dryRun: false };
-    }
+    case "claim-source":
+      return { ...base, call: publicClaim(swap, leg), gas: gasOf.claim, dryRun: false };
     case "refund-source":
-    case "refund-target": {
-      const data = encodeRefund(lockTermsOf(terms, swap.hashlock));
-      return {
-        ...base,
-        account: locker,
-        call: { to: terms.timelockContract, data, value: 0n },
-        gas: gasOf.refund,
-        dryRun: true,
-      };
+    case "refund-target":
+      return { ...base, call: refundCall(swap.terms[leg], swap.hashlock), gas: gasOf.refund };
+    case "refund-early-source":
+    case "refund-early-target": {
+      if (!consent) throw new LockstepError("internal", "an early refund needs what the recipient signed");
+      const call = earlyRefundCall(swap.terms[leg], swap.hashlock, consent);
+      return { ...base, call, gas: gasOf.refund, notAfter: consent.deadline };
     }
   }
 }
 
-function lockCall(swap: Swap, leg: LegName): Call {
-  const terms = lockTermsOf(swap.terms[leg], swap.hashlock);
-  return { to: swap.terms[leg].timelockContract, data: encodeLock(terms), value: lockValue(terms) };
+function publicClaim(swap: Swap, leg: LegName): Call {
+  const { publicSecret } = swap;
+  if (!publicSecret) throw new LockstepError("internal", "this claim is made only with a published secret");
+  return claimCall(swap.terms[leg], swap.hashlock, publicSecret);
 }
 
-/**
- * Once and for the largest amount: the spender is an immutable contract that moves a sender's tokens only in a lock the
- * sender itself calls, and one approval a swap would cost a transaction each.
- */
-function approveCall(terms: LegTerms): Call {
-  if (terms.asset.type !== "erc20") throw new LockstepError("internal", "only tokens are approved");
-  const data = encodeFunctionData({
-    abi: erc20Abi,
-    functionName: "approve",
-    args: [terms.timelockContract, maxUint256],
-  });
-  return { to: terms.asset.address, data, value: 0n };
+/** The party's own lock, or the one that an external party signed. */
+function lockingCall(swap: Swap, leg: LegName): Call {
+  const terms = swap.terms[leg];
+  if (managed(swap[lockerOf(leg)]) !== undefined) return lockCall(terms, swap.hashlock);
+  const { permit2, lock } = swap.legs[leg].signatures;
+  const signed = lock ?? permit2;
+  if (!signed) throw new LockstepError("internal", "an external party's lock is sent only with its signature");
+  return signedLockCall(terms, swap.hashlock, lock ? "lock" : "permit2", signed);
+}
+
+/** The party's own approval, or the permit that an external party signed. */
+function allowanceCall(swap: Swap, leg: LegName): Call {
+  const terms = swap.terms[leg];
+  const permit = swap.legs[leg].signatures.permit;
+  const own = managed(swap[lockerOf(leg)]) !== undefined;
+  const call = own ? approveCall(terms) : permit && permitCall(terms, permit);
+  if (!call) throw new LockstepError("internal", "nothing is to be approved, or nobody may");
+  return call;
 }

@@ -1,40 +1,80 @@
 import type { Deadlines } from "./deadlines.ts";
+import { mayAgree } from "./earlyRefund.ts";
 import type { LegName, StepName } from "./events.ts";
+import { legOf, managed, type PartyName, partyOf, senderOf } from "./parties.ts";
 import { hasEnded } from "./status.ts";
 import { isOpen, phaseOf, type Swap } from "./swap.ts";
 
 /** What the service does about a swap now. Times are Unix seconds. */
 export type Action =
   | { readonly kind: "step"; readonly step: StepName; readonly attempt: number }
+  /** The managed recipient of a leg agrees that it is refunded at once. */
+  | { readonly kind: "agree"; readonly leg: LegName }
   /** Not to be taken further; what is locked waits for its refund. */
   | { readonly kind: "giveUp"; readonly code: string; readonly detail: string }
-  | { readonly kind: "wait"; readonly code: string; readonly until: bigint }
+  /** `step`: what an external party is waited for to do. */
+  | { readonly kind: "wait"; readonly code: string; readonly until: bigint; readonly step?: StepName }
   | { readonly kind: "ended" };
+
+/** Why nothing more is locked for a swap at present; claims and refunds go on. */
+export type Hold = { readonly code: string };
 
 /** A step that is on its way is looked at again after this time even if nothing reports on it. */
 const watchSeconds = 5n;
 
 /** Steps that bring a swap forward and are only safe for a time; what is left are claims and refunds. */
 export const isProgress = (swap: Swap, step: StepName): boolean =>
-  !swap.revealStarted && (step === "lock-source" || step === "lock-target" || step === "claim-target");
+  !swap.revealStarted && !swap.publicSecret && (isLock(step) || step === "claim-target");
 
 /**
  * The one place where the next step of a swap is chosen. Pure, so that the same code runs in the service, in tests and
- * in simulation. Claims with a public secret come first, refunds whose time has come next, progress last. `held`: a chain
- * of the swap is paused, so that nothing more is locked; claims and refunds go on.
+ * in simulation. Claims with a public secret come first, refunds whose time has come next, progress last; what is under
+ * way on one chain keeps nothing on the other from being done. Steps that only an external party can take are waited for.
  */
-export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint, held = false): Action {
+export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint, hold?: Hold): Action {
   if (hasEnded(swap)) return { kind: "ended" };
+  const due = [...closing(swap, deadlines, now)];
+  const action = due.find(({ kind }) => kind !== "wait") ?? soonest(due);
+  if (action) return action;
+  if (swap.givenUp || swap.revealStarted || swap.publicSecret) return waitForEnd(swap, now);
+  const forward = progress(swap, deadlines, now);
+  return hold && forward.kind === "step" && isLock(forward.step) ? waiting(hold.code, now) : forward;
+}
+
+/** What can be done to end legs, the most urgent first. */
+function* closing(swap: Swap, deadlines: Deadlines, now: bigint): Iterable<Action> {
   const { source, target } = swap.legs;
-  if (target.end?.kind === "claimed" && isOpen(source) && now < deadlines.sourceClaimUntil) {
-    return attempt(swap, "claim-source", now);
+  const timelock = (leg: LegName) => swap.terms[leg].timelock;
+  if (swap.publicSecret && isOpen(source) && now < deadlines.sourceClaimUntil) {
+    yield anyone(swap, "claim-source", now, timelock("source"));
+  } else if (isOpen(source) && now >= timelock("source")) yield anyone(swap, "refund-source", now);
+  if (isOpen(target) && now >= timelock("target")) yield anyone(swap, "refund-target", now);
+  else if (isOpen(target) && (swap.revealStarted || swap.publicSecret)) {
+    yield anyone(swap, "claim-target", now, timelock("target"));
   }
-  if (isOpen(target) && now >= swap.terms.target.timelock) return attempt(swap, "refund-target", now);
-  if (isOpen(source) && now >= swap.terms.source.timelock) return attempt(swap, "refund-source", now);
-  if (swap.revealStarted && isOpen(target)) return attempt(swap, "claim-target", now);
-  if (swap.givenUp || swap.revealStarted) return waitForEnd(swap, now);
-  const action = progress(swap, deadlines, now);
-  return held && action.kind === "step" && isLock(action.step) ? waiting("chain-paused", now) : action;
+  const early = earlyRefund(swap, now);
+  if (early) yield early;
+}
+
+const soonest = (actions: readonly Action[]): Action | undefined =>
+  actions.reduce<Action | undefined>(
+    (first, each) =>
+      first?.kind === "wait" && each.kind === "wait" && each.until < first.until ? each : (first ?? each),
+    undefined,
+  );
+
+/** What the recipient of a leg agreed to is done, or the agreement made that nothing speaks against any more. */
+function earlyRefund(swap: Swap, now: bigint): Action | undefined {
+  for (const leg of ["target", "source"] as const) {
+    if (!isOpen(swap.legs[leg])) continue;
+    const { earlyRefund: agreed, signatures, lockFinal } = swap.legs[leg];
+    const signed = signatures["early-refund"];
+    const step: StepName = `refund-early-${leg}`;
+    if ((agreed || (signed && signed.deadline > now)) && lockFinal && senderOf(swap, step))
+      return attempt(swap, step, now);
+    if (mayAgree(swap, leg)) return { kind: "agree", leg };
+  }
+  return undefined;
 }
 
 function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
@@ -46,13 +86,17 @@ function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
   if (target === "none") return beforeDeadline(swap, "lock-target", deadlines.counterLockBy, now);
   if (target === "detected") return waiting("awaiting-finality", now);
   if (target !== "locked") return waitForEnd(swap, now);
+  // An external initiator may show its secret until the timelock; what is safe for it is for it to say.
+  if (!swap.secretKept) return awaiting("initiator", "claim-target", swap.terms.target.timelock);
   return beforeDeadline(swap, "claim-target", deadlines.revealBy, now);
 }
 
 /** A step that is only safe until its deadline: tried until then, given up after it unless it is on its way. */
 function beforeDeadline(swap: Swap, step: StepName, deadline: bigint, now: bigint): Action {
   const current = swap.steps[step];
-  if (now <= deadline || current?.state === "started") return attempt(swap, step, now);
+  if (current?.state === "started") return attempt(swap, step, now);
+  if (now <= deadline)
+    return canSend(swap, step, now) ? attempt(swap, step, now) : awaiting(partyOf(step), step, deadline + 1n);
   const failure = current?.failure;
   return {
     kind: "giveUp",
@@ -61,6 +105,21 @@ function beforeDeadline(swap: Swap, step: StepName, deadline: bigint, now: bigin
       ? `${step} did not succeed in time: ${failure.detail}`
       : `${step} was safe only until ${deadline}, and it is ${now}`,
   };
+}
+
+/** An external party's lock can be sent once it has signed it, and while the signature is good. */
+function canSend(swap: Swap, step: StepName, now: bigint): boolean {
+  if (senderOf(swap, step) === undefined) return false;
+  if (!isLock(step) || managed(swap[partyOf(step)]) !== undefined) return true;
+  const { lock, permit2 } = swap.legs[legOf(step)].signatures;
+  return [lock, permit2].some((signed) => signed !== undefined && now <= signed.deadline);
+}
+
+/** A claim or refund, which is anyone's to send: ours where somebody pays for it, else its party's. */
+function anyone(swap: Swap, step: StepName, now: bigint, until?: bigint): Action {
+  if (senderOf(swap, step) !== undefined) return attempt(swap, step, now);
+  const soon = now + watchSeconds;
+  return awaiting(partyOf(step), step, until !== undefined && until > now ? until : soon);
 }
 
 function attempt(swap: Swap, step: StepName, now: bigint): Action {
@@ -74,7 +133,7 @@ function attempt(swap: Swap, step: StepName, now: bigint): Action {
 
 /** Nothing to do until a timelock runs out, a claim turns up, or the last receipts are final. */
 function waitForEnd(swap: Swap, now: bigint): Action {
-  const times = (["target", "source"] satisfies LegName[])
+  const times = (["source", "target"] as const)
     .filter((leg) => isOpen(swap.legs[leg]))
     .map((leg) => swap.terms[leg].timelock)
     .filter((time) => time > now);
@@ -85,3 +144,7 @@ function waitForEnd(swap: Swap, now: bigint): Action {
 const isLock = (step: StepName) => step === "lock-source" || step === "lock-target";
 
 const waiting = (code: string, now: bigint): Action => ({ kind: "wait", code, until: now + watchSeconds });
+
+const awaiting = (by: PartyName, step: StepName, until: bigint): Action => ({
+  ...{ kind: "wait", code: `awaiting-${by}`, until, step },
+});

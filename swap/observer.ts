@@ -8,7 +8,7 @@ import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
 import { decodeTimelockLog, lockSelectors, type TimelockLog } from "./protocol/logs.ts";
 import type { SwapIndex } from "./readModel.ts";
-import { foldSwap, type Leg, type Swap } from "./swap.ts";
+import { foldSwap, type Leg, type Sighting, type Swap } from "./swap.ts";
 
 const legNames: readonly LegName[] = ["source", "target"];
 
@@ -42,10 +42,7 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
         if (row) bySwap.set(row.swapId, [...(bySwap.get(row.swapId) ?? []), { leg: row.leg, fact }]);
       }
       await appendEach(deps.store, tx, [...bySwap.keys()], (swap) => {
-        const news = bySwap.get(swap.id) ?? [];
-        return news
-          .filter(({ leg, fact }) => isNews(swap.legs[leg], fact))
-          .map(({ leg, fact }) => eventOf(leg, fitting(swap, fact)));
+        return newsOf(swap, bySwap.get(swap.id) ?? []).map(({ leg, fact }) => eventOf(leg, fitting(swap, fact)));
       });
     },
     async reorged(tx, chain, ancestor, deep) {
@@ -98,11 +95,26 @@ function factsOf(blocks: readonly IndexedBlock[], contract: Hex): Fact[] {
   );
 }
 
-/** Blocks may be shown twice (a restart, a reorganisation that kept the transaction); facts are kept once. */
-function isNews(leg: Leg, fact: Fact): boolean {
-  const seen = fact.kind === "locked" ? leg.lock : leg.end;
-  return seen === undefined || seen.blockHash !== fact.blockHash || seen.transactionHash !== fact.transactionHash;
+/**
+ * Blocks may be shown twice (a restart, a reorganisation that kept the transaction); facts are kept once. What comes
+ * after a leg's end is another lock of the same terms, by a sender who gives away what the swap does not ask for.
+ */
+function newsOf(swap: Swap, facts: readonly { leg: LegName; fact: Fact }[]): { leg: LegName; fact: Fact }[] {
+  const ended = new Set(legNames.filter((leg) => swap.legs[leg].lock && swap.legs[leg].end));
+  return facts.filter(({ leg, fact }) => {
+    if (ended.has(leg)) return false;
+    if (fact.kind !== "locked") {
+      const { end } = swap.legs[leg];
+      ended.add(leg);
+      return end === undefined || isElsewhere(end, fact);
+    }
+    const { lock } = swap.legs[leg];
+    return lock === undefined || isElsewhere(lock, fact);
+  });
 }
+
+const isElsewhere = (seen: Sighting, fact: Fact): boolean =>
+  seen.blockHash !== fact.blockHash || seen.transactionHash !== fact.transactionHash;
 
 /** The contract shows no other secret, so a log that does was made up; nothing of such an answer is taken. */
 function fitting(swap: Swap, fact: Fact): Fact {

@@ -1,6 +1,7 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { assetKey } from "./assets.ts";
 import { type LegName, type LegTerms, type SwapEvent, swapEvents } from "./events.ts";
 
 export const readModelMigrations: readonly Migration[] = [
@@ -127,8 +128,6 @@ async function insertSwap(tx: Tx, id: string, { position, version, data }: Reque
   }
 }
 
-const assetKey = (asset: LegTerms["asset"]): string => (asset.type === "native" ? "native" : asset.address);
-
 function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; params: unknown[] } | undefined {
   switch (event.type) {
     case "LegDetected":
@@ -159,12 +158,18 @@ function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; 
   }
 }
 
-/**
- * What an account has promised to swaps and not locked yet. Makes whoever else asks in a transaction wait until this
- * one ends, so that two requests cannot promise the same coins.
- */
-export async function promisedAmount(tx: Tx, chain: string, sender: Hex, asset: LegTerms["asset"]): Promise<bigint> {
+/** Makes whoever else asks wait until this transaction ends, so that two requests cannot promise the same coins. */
+export async function lockPromises(tx: Tx): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtextextended('lockstep swap promises', 0))");
+}
+
+/** Whether a swap of this service has the hashlock. */
+export async function isHashlockKnown(from: Queryable, hashlock: Hex): Promise<boolean> {
+  return (await from.query("select 1 from swaps where hashlock = $1", [hashlock])).length > 0;
+}
+
+/** What an account has promised to swaps and not locked yet; the caller holds `lockPromises`. */
+export async function promisedAmount(tx: Tx, chain: string, sender: Hex, asset: LegTerms["asset"]): Promise<bigint> {
   const [row] = await tx.query<{ amount: string }>(
     "select coalesce(sum(amount), 0)::text as amount from swap_legs where pending and chain = $1 and sender = $2 and asset = $3",
     [chain, sender, assetKey(asset)],

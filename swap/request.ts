@@ -1,16 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { decodeFunctionResult, encodeFunctionData, erc20Abi } from "viem";
+import { zeroAddress } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { tokenBalance } from "./assets.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts";
-import { type LegName, type LegTerms, type SwapEvent, swapStream } from "./events.ts";
-import { lockTermsOf } from "./intents.ts";
-import { lockId } from "./protocol/lockId.ts";
-import { promisedAmount } from "./readModel.ts";
+import { type LegName, type LegTerms, type Party, type SwapEvent, swapStream } from "./events.ts";
+import { lockIdOf } from "./legCalls.ts";
+import { addressOn, claimerOf, lockerOf, managed, type PartyName } from "./parties.ts";
+import { isHashlockKnown, lockPromises, promisedAmount } from "./readModel.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 
@@ -22,7 +23,14 @@ type Deps = {
   secrets: SecretStore;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
+  /** Managed account that pays where neither party is managed. */
+  payer?: string | undefined;
+  /** Seconds that external parties are given to act, where timelocks are chosen for them. */
+  handoverSeconds: bigint;
 };
+
+type Parties = Readonly<Record<PartyName, Party>>;
+const legNames = ["source", "target"] as const;
 
 /** Gas that a party needs on a chain to take part: its lock or approval, a claim and a refund. */
 const gasReserve = 1_000_000n;
@@ -34,8 +42,10 @@ const gasReserve = 1_000_000n;
 export function createSwapRequester(deps: Deps): { request(body: SwapRequest): Promise<string> } {
   const { chains } = deps;
 
-  function party(body: SwapRequest, name: "initiator" | "counterparty"): { account: string; address: Hex } {
-    const { account } = body[name];
+  function party(body: SwapRequest, name: PartyName): Party {
+    const asked = body[name];
+    if (!("account" in asked)) return asked;
+    const { account } = asked;
     try {
       return { account, address: deps.keyStore.address(account) };
     } catch (error) {
@@ -51,10 +61,10 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
     }
   }
 
-  async function chooseTimelocks(body: SwapRequest): Promise<Timelocks> {
+  async function chooseTimelocks(body: SwapRequest, handover: bigint): Promise<Timelocks> {
     const timing = chains.timing(body.source.chain, body.target.chain);
     const now = await chains.progressTime(body.source.chain, body.target.chain);
-    if (!body.timelocks) return defaultTimelocks(timing, now);
+    if (!body.timelocks) return defaultTimelocks(timing, now, handover);
     const { source, target } = body.timelocks;
     const timelocks = { source: now + BigInt(source), target: now + BigInt(target) };
     const unsafe = unsafeTimelock(timing, timelocks, now);
@@ -67,6 +77,15 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
     );
   }
 
+  /** The service makes the secret of a managed initiator; an external one's is its own. */
+  async function hashlockFor(tx: Tx, given: Hex | undefined): Promise<Hex> {
+    if (given === undefined) return deps.secrets.create(tx);
+    if (!(await isHashlockKnown(tx, given))) return given;
+    throw new LockstepError("hashlock-used", "hashlock: it was used before; whoever saw its secret could claim", {
+      details: { field: "hashlock" },
+    });
+  }
+
   return {
     async request(body) {
       const legs = {
@@ -75,33 +94,61 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       };
       if (body.source.chain === body.target.chain)
         throw refused("target.chain", "the two legs are on different chains");
-      for (const leg of ["source", "target"] as const) requireOpen(legs[leg], `${leg}.chain`);
-      const initiator = party(body, "initiator");
-      const counterparty = party(body, "counterparty");
-      if (initiator.account === counterparty.account)
-        throw refused("counterparty.account", "the two parties are different accounts");
-      const wants = [
-        ...(await wantsOf(legs.source, body, "source", initiator.address, counterparty.address)),
-        ...(await wantsOf(legs.target, body, "target", counterparty.address, initiator.address)),
-      ];
+      for (const leg of legNames) requireOpen(legs[leg], `${leg}.chain`);
+      const parties = { initiator: party(body, "initiator"), counterparty: party(body, "counterparty") };
+      requireApart(parties, legs);
+      requireHashlock(body);
+      const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
       for (const want of wants) requireHeld(want, 0n);
-      const timelocks = await chooseTimelocks(body);
+      const payer = payerOf(parties, deps.payer);
+      const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
+      const timelocks = await chooseTimelocks(body, external ? deps.handoverSeconds : 0n);
       const id = randomUUID();
       await deps.db.tx(async (tx) => {
         await deps.admit?.(tx, [body.source.chain, body.target.chain]);
+        await lockPromises(tx);
         for (const want of wants) requireHeld(want, await promisedAmount(tx, want.chain, want.account, want.asset));
-        const hashlock = await deps.secrets.create(tx);
-        const { address: i } = initiator;
-        const { address: c } = counterparty;
-        const source = termsOf(body, "source", legs.source, timelocks, hashlock, i, c);
-        const target = termsOf(body, "target", legs.target, timelocks, hashlock, c, i);
-        const data = { hashlock, initiator, counterparty, source, target };
-        const requested: SwapEvent = { type: "SwapRequested", data };
+        const hashlock = await hashlockFor(tx, body.hashlock);
+        const terms = (leg: LegName) => termsOf(body, leg, legs[leg], { timelocks, hashlock, parties });
+        const data = { hashlock, ...parties, source: terms("source"), target: terms("target") };
+        const requested: SwapEvent = {
+          type: "SwapRequested",
+          data: { ...data, ...(payer !== undefined && { payer }) },
+        };
         await deps.store.append(tx, [{ stream: swapStream(id), expected: 0, events: [requested] }]);
       });
       return id;
     },
   };
+}
+
+/** Who sends what is anyone's to send for a party that is external: the managed one, else the operator's account. */
+function payerOf({ initiator, counterparty }: Parties, operators: string | undefined): string | undefined {
+  const [one, other] = [managed(counterparty), managed(initiator)];
+  return one !== undefined && other !== undefined ? undefined : (one ?? other ?? operators);
+}
+
+/** On each chain the parties are two, and neither is the contract that holds the locks. */
+function requireApart(parties: Parties, legs: Readonly<Record<LegName, SwapChain>>): void {
+  for (const leg of legNames) {
+    const initiator = addressOn(parties.initiator, leg);
+    const counterparty = addressOn(parties.counterparty, leg);
+    const fieldOf = (name: PartyName) => `${name}.${"account" in parties[name] ? "account" : leg}`;
+    if (initiator === counterparty) throw refused(fieldOf("counterparty"), "the two parties are different accounts");
+    for (const name of ["initiator", "counterparty"] as const) {
+      const address = addressOn(parties[name], leg);
+      if (address !== zeroAddress && address !== legs[leg].timelockContract) continue;
+      throw refused(fieldOf(name), "expected an account that can be paid");
+    }
+  }
+}
+
+function requireHashlock({ initiator, hashlock }: SwapRequest): void {
+  const isManaged = "account" in initiator;
+  if (isManaged && hashlock !== undefined)
+    throw refused("hashlock", "the secret of a managed initiator is made by the service");
+  if (!isManaged && hashlock === undefined)
+    throw refused("hashlock", "an external initiator names the SHA-256 of its 32-byte secret");
 }
 
 function requireOpen({ chain, state }: SwapChain, field: string): void {
@@ -116,17 +163,16 @@ function termsOf(
   body: SwapRequest,
   leg: LegName,
   at: SwapChain,
-  timelocks: Timelocks,
-  hashlock: Hex,
-  sender: Hex,
-  recipient: Hex,
+  { timelocks, hashlock, parties }: { timelocks: Timelocks; hashlock: Hex; parties: Parties },
 ): LegTerms {
-  const { chain, asset, amount } = body[leg];
-  const { chainId } = at.chain;
-  const contract = at.timelockContract;
-  const terms = { asset, amount, sender, recipient, timelock: timelocks[leg], tip: 0n };
-  const unnamed = { ...terms, chain, chainId, timelockContract: contract, lockId: hashlock };
-  return { ...unnamed, lockId: lockId(chainId, contract, lockTermsOf(unnamed, hashlock)) };
+  const { chain, asset, amount, tip = 0n } = body[leg];
+  const unnamed = {
+    ...{ chain, chainId: at.chain.chainId, timelockContract: at.timelockContract, asset, amount, tip },
+    sender: addressOn(parties[lockerOf(leg)], leg),
+    recipient: addressOn(parties[claimerOf(leg)], leg),
+    timelock: timelocks[leg],
+  };
+  return { ...unnamed, lockId: lockIdOf(unnamed, hashlock) };
 }
 
 /** Something an account must hold for the swap, and does hold as far as the chain says now. */
@@ -139,23 +185,29 @@ type Want = {
   readonly needed: bigint;
 };
 
-/** The locker holds the amount, and both parties coin for gas on this chain. */
-async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, locker: Hex, claimer: Hex): Promise<Want[]> {
+/** A managed locker holds the amount and the tip, and managed parties coin for gas on this chain. */
+async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, parties: Parties): Promise<Want[]> {
   const { chain } = at;
-  const { asset, amount } = body[leg];
+  const { asset, amount, tip = 0n } = body[leg];
+  const locker = parties[lockerOf(leg)];
+  const claimer = parties[claimerOf(leg)];
+  const field = `${leg}.amount`;
+  const token = asset.type === "native" ? undefined : asset;
+  const held = token && (await tokenBalance(chain, token, addressOn(locker, leg), `${leg}.asset.address`));
   const gas = (await chain.fees()).maxFeePerGas * gasReserve;
-  const native = { chain: chain.name, asset: { type: "native" } } as const;
-  const [lockerCoin, claimerCoin] = await Promise.all([locker, claimer].map((account) => chain.account(account)));
-  const wants: Want[] = [
-    {
-      ...{ ...native, field: `${leg}.amount`, account: locker, held: lockerCoin?.balance ?? 0n },
-      needed: gas + (asset.type === "native" ? amount : 0n),
-    },
-    { ...native, field: `${leg}.chain`, account: claimer, held: claimerCoin?.balance ?? 0n, needed: gas },
+  const coin = async (party: Party, wanted: { field: string; needed: bigint }): Promise<Want[]> => {
+    if (managed(party) === undefined) return [];
+    const account = addressOn(party, leg);
+    const { balance } = await chain.account(account);
+    return [{ chain: chain.name, asset: { type: "native" }, account, held: balance, ...wanted }];
+  };
+  return [
+    ...(await coin(locker, { field, needed: gas + tip + (token ? 0n : amount) })),
+    ...(await coin(claimer, { field: `${leg}.chain`, needed: gas })),
+    ...(token && held !== undefined && managed(locker) !== undefined
+      ? [{ chain: chain.name, field, account: addressOn(locker, leg), asset: token, held, needed: amount }]
+      : []),
   ];
-  if (asset.type === "native") return wants;
-  const held = await tokenBalance(at, asset.address, locker, `${leg}.asset.address`);
-  return [...wants, { chain: chain.name, field: `${leg}.amount`, account: locker, asset, held, needed: amount }];
 }
 
 /** `promised`: what other swaps will still take from the same balance. */
@@ -170,21 +222,4 @@ function requireHeld({ field, chain, account, asset, held, needed }: Want, promi
       details: { field, account, held, promised, needed },
     },
   );
-}
-
-async function tokenBalance({ chain }: SwapChain, token: Hex, holder: Hex, field: string): Promise<bigint> {
-  const invalid = () =>
-    new LockstepError("token-invalid", `${token} is not an ERC-20 token on ${chain.name}`, { details: { field } });
-  if (!(await chain.account(token)).hasCode) throw invalid();
-  const data = encodeFunctionData({ abi: erc20Abi, functionName: "balanceOf", args: [holder] });
-  try {
-    return decodeFunctionResult({
-      abi: erc20Abi,
-      functionName: "balanceOf",
-      data: await chain.call({ to: token, data }),
-    });
-  } catch (error) {
-    if (isLockstepError(error) && error.code !== "call-reverted") throw error;
-    throw invalid();
-  }
 }

@@ -1,22 +1,39 @@
 import { z } from "zod";
-import { address, hash, uint } from "#core/kernel/codec.ts";
-import { assetSchema } from "./events.ts";
+import { address, hash, hex, uint } from "#core/kernel/codec.ts";
+import { assetSchema, signatureKind } from "./events.ts";
 import { swapStatuses } from "./status.ts";
 
 const positive = uint.refine((value) => value > 0n, "expected an amount above zero");
 
-const legRequest = z.strictObject({
-  chain: z.string().min(1).meta({ example: "alpha" }),
-  asset: assetSchema,
-  amount: positive.meta({
-    description: "Smallest units of the asset, as a decimal string",
-    example: "1000000000000000000",
-  }),
-});
+const legRequest = z
+  .strictObject({
+    chain: z.string().min(1).meta({ example: "alpha" }),
+    asset: assetSchema,
+    amount: positive.meta({
+      description: "Smallest units of the asset, as a decimal string; of an ERC-721 always 1",
+      example: "1000000000000000000",
+    }),
+    tip: uint
+      .refine((tip) => tip < 1n << 96n, "expected less than 2^96")
+      .optional()
+      .meta({ description: "Wei on top of the amount, for whoever sends the claim or the refund; none when left out" }),
+  })
+  .refine(({ asset, amount }) => asset.type !== "erc721" || amount === 1n, {
+    path: ["amount"],
+    message: "expected 1, since an ERC-721 token is one",
+  });
 
-const partyRequest = z.strictObject({
+const managedRequest = z.strictObject({
   account: z.string().min(1).meta({ description: "A managed account", example: "alice" }),
 });
+const externalRequest = z.strictObject({
+  source: address.meta({ description: "Its address on the source chain" }),
+  target: address.meta({ description: "Its address on the target chain" }),
+});
+const partyRequest = z.union(
+  [managedRequest, externalRequest],
+  'expected { "account": "…" } for a managed party, or { "source": "0x…", "target": "0x…" } for an external one',
+);
 
 const seconds = z
   .int()
@@ -30,6 +47,9 @@ export const swapRequestSchema = z
     target: legRequest.meta({ description: "What the counterparty gives" }),
     initiator: partyRequest,
     counterparty: partyRequest,
+    hashlock: hash.optional().meta({
+      description: "SHA-256 of the 32-byte secret of an external initiator; the service makes one for a managed one",
+    }),
     timelocks: z
       .strictObject({ source: seconds, target: seconds })
       .optional()
@@ -65,7 +85,58 @@ const timelineEntry = z.object({
 });
 export type TimelineEntry = z.output<typeof timelineEntry>;
 
-const party = z.object({ account: z.string(), address });
+const party = z.union([z.object({ account: z.string(), address }), z.object({ source: address, target: address })]);
+
+/** Body of `POST /v1/swaps/{id}/signatures`. */
+export const signatureRequestSchema = z
+  .strictObject({
+    leg: z.enum(["source", "target"]),
+    kind: signatureKind,
+    signature: hex.meta({ description: "Over the typed data that the swap's `next` shows" }),
+    nonce: uint.optional().meta({ description: "The one that was signed, where it is not the one shown" }),
+    deadline: uint.optional().meta({ description: "The one that was signed, where it is not the one shown" }),
+  })
+  .meta({ id: "SwapSignature" });
+export type SignatureRequest = z.output<typeof signatureRequestSchema>;
+
+/** Body of `POST /v1/swaps/{id}/claim`. */
+export const claimRequestSchema = z
+  .strictObject({
+    secret: hash.optional().meta({ description: "An external initiator's, so that the service claims for it" }),
+  })
+  .meta({ id: "SwapClaim" });
+
+const readyTransaction = z.object({
+  what: z.enum(["approve", "lock", "claim", "refund"]),
+  chain: z.string(),
+  chainId: z.number().int(),
+  from: address.optional().meta({ description: "Who has to send it; anyone may where it is left out" }),
+  to: address,
+  data: hex,
+  value: uint,
+  secretOffset: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: "Put the secret's 32 bytes at this offset of the data, which has zeros there" }),
+});
+
+/** What an external party is waited for to do. */
+const nextSchema = z.object({
+  action: z.string(),
+  by: z.enum(["initiator", "counterparty"]),
+  until: uint.meta({ description: "Unix seconds, after which it is too late" }),
+  transactions: z.array(readyTransaction).meta({ description: "To be sent in this order" }),
+  typedData: z.array(
+    z.object({
+      kind: signatureKind,
+      nonce: uint,
+      deadline: uint,
+      typedData: z.record(z.string(), z.unknown()).meta({ description: "For eth_signTypedData_v4" }),
+    }),
+  ),
+});
+export type NextStep = z.output<typeof nextSchema>;
 
 /** A swap as the API shows it. */
 export const swapViewSchema = z
@@ -83,6 +154,9 @@ export const swapViewSchema = z
     source: legView,
     target: legView,
     deadlines: z.object({ sourceLockBy: uint, counterLockBy: uint, revealBy: uint }),
+    next: nextSchema.optional().meta({
+      description: "What an external party has to do, ready to be sent or signed; hand signatures in at /signatures",
+    }),
     createdAt: z.string(),
     timeline: z.array(timelineEntry),
   })

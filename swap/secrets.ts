@@ -16,19 +16,27 @@ export const secretMigrations: readonly Migration[] = [
 export type SecretStore = {
   /** Makes a fresh secret and keeps it in the caller's transaction; returns its hashlock, SHA-256 of the 32 bytes. */
   create(tx: Tx): Promise<Hex>;
+  /** Keeps a secret that was handed in, in the caller's transaction; its hashlock is `hashlock`. */
+  keep(tx: Tx, hashlock: Hex, secret: Redacted<Hex>): Promise<void>;
   /** The secret of a hashlock; throws `secret-missing` when it is not kept here or does not open. */
   open(from: Queryable, hashlock: Hex): Promise<Redacted<Hex>>;
 };
 
 export function createSecretStore(deps: { sealer: Sealer }): SecretStore {
   const context = (hashlock: Hex) => `swap-secret:${hashlock}`;
+  const write = (tx: Tx, hashlock: Hex, secret: Buffer) => {
+    const sql = "insert into swap_secrets (hashlock, sealed) values ($1, $2) on conflict do nothing";
+    return tx.query(sql, [hashlock, deps.sealer.seal(secret, context(hashlock))]);
+  };
   return {
     async create(tx) {
       const secret = randomBytes(32);
       const hashlock: Hex = `0x${createHash("sha256").update(secret).digest("hex")}`;
-      const sealed = deps.sealer.seal(secret, context(hashlock));
-      await tx.query("insert into swap_secrets (hashlock, sealed) values ($1, $2)", [hashlock, sealed]);
+      await write(tx, hashlock, secret);
       return hashlock;
+    },
+    async keep(tx, hashlock, secret) {
+      await write(tx, hashlock, Buffer.from(secret.reveal().slice(2), "hex"));
     },
     async open(from, hashlock) {
       const [row] = await from.query<{ sealed: Buffer }>("select sealed from swap_secrets where hashlock = $1", [

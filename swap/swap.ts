@@ -1,9 +1,16 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import type { LegName, LegTerms, StepName, SwapEvent } from "./events.ts";
+import type { LegName, LegTerms, Party, SignatureKind, StepName, SwapEvent } from "./events.ts";
+import { managed } from "./parties.ts";
 
 /** Where something was seen on a chain. */
-export type Sighting = { readonly transactionHash: Hex; readonly blockNumber: bigint; readonly blockHash: Hex };
+export type Sighting = {
+  readonly transactionHash: Hex;
+  readonly blockNumber: bigint;
+  readonly blockHash: Hex;
+  /** Unix seconds of the block. */
+  readonly at: bigint;
+};
 
 type LegEnd = Sighting & { readonly kind: "claimed" | "refunded"; readonly secret?: Hex };
 
@@ -13,6 +20,9 @@ export type Leg = {
   readonly lockFinal: boolean;
   readonly end?: LegEnd;
   readonly endFinal: boolean;
+  /** What external parties signed so that others can send it for them. */
+  readonly signatures: Readonly<Partial<Record<SignatureKind, PartySignature>>>;
+  readonly earlyRefund?: EarlyRefund;
 };
 
 export type Step = {
@@ -22,7 +32,11 @@ export type Step = {
   readonly failure?: { readonly code: string; readonly detail: string; readonly retryAt?: bigint };
 };
 
-type Party = { readonly account: string; readonly address: Hex };
+/** What an external party signed. The deadline is in Unix seconds, the last at which it is good. */
+type PartySignature = { readonly nonce: bigint; readonly deadline: bigint; readonly signature: Hex };
+
+/** A recipient's consent that its leg is refunded before the timelock. Times are Unix seconds. */
+type EarlyRefund = { readonly lockedAt: bigint; readonly nonce: bigint; readonly deadline: bigint };
 
 export type Swap = {
   readonly id: string;
@@ -31,10 +45,16 @@ export type Swap = {
   readonly hashlock: Hex;
   readonly initiator: Party;
   readonly counterparty: Party;
+  /** Managed account that sends what is anyone's to send, for parties that are external. */
+  readonly payer?: string;
   readonly terms: Readonly<Record<LegName, LegTerms>>;
   readonly legs: Readonly<Record<LegName, Leg>>;
   readonly steps: Readonly<Partial<Record<StepName, Step>>>;
+  /** The service has the secret: it made it, or an external initiator handed it in. */
+  readonly secretKept: boolean;
   readonly revealStarted: boolean;
+  /** Seen in a claim on either chain. Once public it stays so, whatever becomes of that claim. */
+  readonly publicSecret?: Hex;
   readonly givenUp?: { readonly code: string; readonly detail: string };
 };
 
@@ -55,11 +75,11 @@ export function foldSwap(events: readonly StoredEvent<SwapEvent>[]): Swap | unde
   return events.reduce<Swap | undefined>(evolve, undefined);
 }
 
-const untouched: Leg = { lockFinal: false, endFinal: false };
+const untouched: Leg = { lockFinal: false, endFinal: false, signatures: {} };
 
 function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
   if (event.type === "SwapRequested") {
-    const { source, target, ...rest } = event.data;
+    const { source, target, payer, ...rest } = event.data;
     const id = event.stream.slice("swap-".length);
     const legs = { source: untouched, target: untouched };
     return {
@@ -67,9 +87,11 @@ function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
       version: event.version,
       requestedAt: event.at,
       ...rest,
+      ...(payer !== undefined && { payer }),
       terms: { source, target },
       legs,
       steps: {},
+      secretKept: managed(rest.initiator) !== undefined,
       revealStarted: false,
     };
   }
@@ -94,9 +116,13 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
     case "RevealWithdrawn":
       return { ...swap, revealStarted: false };
     case "SwapGivenUp":
-      return { ...swap, givenUp: event.data };
-    default:
-      return { ...swap, legs: { ...swap.legs, [event.data.leg]: changeLeg(swap.legs[event.data.leg], event) } };
+      return { ...swap, givenUp: swap.givenUp ?? event.data };
+    case "SecretReceived":
+      return { ...swap, secretKept: true };
+    default: {
+      const legs = { ...swap.legs, [event.data.leg]: changeLeg(swap.legs[event.data.leg], event) };
+      return { ...swap, legs, ...(event.type === "LegClaimed" && { publicSecret: event.data.secret }) };
+    }
   }
 }
 
@@ -105,7 +131,8 @@ type LegEvent = Extract<SwapEvent, { data: { leg: LegName } }>;
 function changeLeg(leg: Leg, event: LegEvent): Leg {
   switch (event.type) {
     case "LegDetected":
-      return { lock: sighting(event.data), lockFinal: false, endFinal: false };
+      // An end that is known already was seen before a lock that an endpoint had hidden.
+      return { ...leg, lock: sighting(event.data), lockFinal: false };
     case "LegLocked":
       return { ...leg, lockFinal: true };
     case "LegClaimed":
@@ -116,13 +143,21 @@ function changeLeg(leg: Leg, event: LegEvent): Leg {
     case "LegRefundFinalized":
       return { ...leg, endFinal: true };
     case "LegReorged": {
-      if (event.data.undone === "lock") return untouched;
+      if (event.data.undone === "lock") return { ...untouched, signatures: leg.signatures };
       const { end: _undone, ...rest } = leg;
       return { ...rest, endFinal: false };
+    }
+    case "SignatureReceived": {
+      const { kind, nonce, deadline, signature } = event.data;
+      return { ...leg, signatures: { ...leg.signatures, [kind]: { nonce, deadline, signature } } };
+    }
+    case "EarlyRefundAgreed": {
+      const { lockedAt, nonce, deadline } = event.data;
+      return { ...leg, earlyRefund: { lockedAt, nonce, deadline } };
     }
   }
 }
 
-function sighting({ transactionHash, blockNumber, blockHash }: Sighting): Sighting {
-  return { transactionHash, blockNumber, blockHash };
+function sighting({ transactionHash, blockNumber, blockHash, at }: Sighting): Sighting {
+  return { transactionHash, blockNumber, blockHash, at };
 }

@@ -1,7 +1,7 @@
 import type { StoredEvent } from "#core/events/store.ts";
-import { type Deadlines, deadlinesOf, type SwapTiming } from "./deadlines.ts";
+import { deadlinesOf, type SwapTiming } from "./deadlines.ts";
 import type { LegName, SwapEvent } from "./events.ts";
-import { type Action, nextAction } from "./nextAction.ts";
+import { type Action, type Hold, nextAction } from "./nextAction.ts";
 import type { SwapView, TimelineEntry } from "./schemas.ts";
 import { statusOf } from "./status.ts";
 import { foldSwap, phaseOf, type Sighting, type Swap } from "./swap.ts";
@@ -11,7 +11,7 @@ export function viewOf(
   events: readonly StoredEvent<SwapEvent>[],
   timingOf: (swap: Swap) => SwapTiming,
   now: bigint,
-  isHeld: (swap: Swap) => boolean = () => false,
+  holdOf: (swap: Swap) => Hold | undefined = () => undefined,
 ): SwapView | undefined {
   const swap = foldSwap(events);
   if (!swap) return undefined;
@@ -20,7 +20,7 @@ export function viewOf(
   return {
     id: swap.id,
     status: statusOf(swap, now),
-    reason: reasonOf(swap, deadlines, now, isHeld(swap)),
+    reason: reasonOf(swap, nextAction(swap, deadlines, now, holdOf(swap))),
     hashlock: swap.hashlock,
     initiator: swap.initiator,
     counterparty: swap.counterparty,
@@ -51,14 +51,15 @@ const sighting = ({ transactionHash, blockNumber }: Sighting, final: boolean) =>
 
 const waitingFor: Readonly<Record<string, string>> = {
   "awaiting-finality": "waiting for what was seen to be final",
+  "awaiting-initiator": "the initiator is external, and the next step is its own",
+  "awaiting-counterparty": "the counterparty is external, and the next step is its own",
   "awaiting-timelock": "waiting for a claim, or for the timelock to run out",
   "chain-paused": "a chain of the swap is paused, so nothing more is locked; claims and refunds go on",
   "step-in-progress": "a transaction is on its way",
   "step-retry": "the last attempt of a step failed; it is tried again",
 };
 
-function reasonOf(swap: Swap, deadlines: Deadlines, now: bigint, held: boolean): SwapView["reason"] {
-  const action = nextAction(swap, deadlines, now, held);
+function reasonOf(swap: Swap, action: Action): SwapView["reason"] {
   const words = wordsOf(action, swap);
   return {
     ...words,
@@ -74,6 +75,8 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
         : { code: "ended", message: "nothing is left to do" };
     case "giveUp":
       return { code: action.code, message: action.detail };
+    case "agree":
+      return { code: "early-refund", message: `the recipient of the ${action.leg} leg agrees that it is refunded now` };
     case "step":
       return { code: action.step, message: `the next step, ${action.step}, is due` };
     case "wait":
@@ -93,6 +96,12 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
   switch (event.type) {
     case "SwapRequested":
       return base;
+    case "SecretReceived":
+      return { ...base, detail: "the service claims for the initiator, with the secret that it was given" };
+    case "SignatureReceived":
+      return { ...base, leg: event.data.leg, detail: `signed: ${event.data.kind}` };
+    case "EarlyRefundAgreed":
+      return { ...base, leg: event.data.leg, detail: "its recipient agreed that it is refunded before the timelock" };
     case "StepStarted":
       return { ...base, detail: `${event.data.step}, attempt ${event.data.attempt}` };
     case "StepFailed":

@@ -1,4 +1,9 @@
-import { parseSignature, serializeTransaction, type TransactionSerializableEIP1559 } from "viem";
+import {
+  parseSignature,
+  serializeTransaction,
+  type TransactionSerializableEIP1559,
+  type TypedDataDefinition,
+} from "viem";
 import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import type { Hex } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
@@ -12,6 +17,8 @@ export type KeyStore = {
   address(name: string): Hex;
   /** Signs an EIP-1559 transaction. Throws `account-unknown`. */
   signTransaction(name: string, transaction: UnsignedTransaction): Promise<{ raw: Hex; hash: Hex }>;
+  /** Signs EIP-712 data. Throws `account-unknown`. */
+  signTypedData(name: string, data: TypedDataDefinition): Promise<Hex>;
 };
 
 type UnsignedTransaction = Omit<TransactionSerializableEIP1559, "type">;
@@ -46,6 +53,7 @@ export function createKeyStore(accounts: Readonly<Record<string, Redacted<Hex>>>
       const raw = serializeTransaction(whole, signature);
       return { raw, hash: keccak256(raw) };
     },
+    signTypedData: async (name, data) => find(name).signTypedData(data),
   };
 }
 

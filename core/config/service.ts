@@ -38,6 +38,8 @@ export const serviceConfigSchema = z
     swap: z.strictObject({
       /** Seconds the service takes to react, a restart included. */
       reactionSeconds: z.number().int().positive(),
+      /** Seconds that external parties are given to act, where a request names no timelocks. */
+      handoverSeconds: z.number().int().nonnegative().default(120),
     }),
   })
   .readonly();

@@ -81,6 +81,14 @@ export const errorTable = {
   "balance-insufficient": { status: 422, retryable: true, title: "An account does not hold what the request needs" },
   "token-invalid": { status: 422, retryable: false, title: "The address is not a token on this chain" },
   "timelocks-unsafe": { status: 422, retryable: false, title: "With these timelocks an honest party could lose" },
+  "hashlock-used": { status: 422, retryable: false, title: "The hashlock was used before, so its secret may be known" },
+  "signature-invalid": {
+    status: 422,
+    retryable: false,
+    title: "The signature is not one by the account it should be by",
+  },
+  "secret-wrong": { status: 422, retryable: false, title: "The secret does not fit the hashlock" },
+  "swap-not-waiting": { status: 409, retryable: true, title: "The swap has no use for this now" },
   "swap-not-claimable": {
     status: 409,
     retryable: true,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import {
   type Abi,
   createPublicClient,
+  createTestClient,
   createWalletClient,
   encodeFunctionData,
   getAddress,
@@ -33,6 +34,8 @@ export type BridgeSide = {
   deploy(artifact: string, args?: readonly unknown[]): Promise<Hex>;
   /** The address of the contract that is deployed after `later` others. */
   upcoming(later?: number): Promise<Hex>;
+  /** Puts code at an address, as if it had been deployed there. */
+  setCode(address: Hex, code: Hex): Promise<void>;
   read<T>(address: Hex, signature: string, args?: readonly unknown[]): Promise<T>;
 };
 
@@ -70,6 +73,7 @@ export function bridgeSide({ network }: TestNetwork, name: string): BridgeSide {
       const nonce = await client.getTransactionCount({ address: from });
       return getContractAddress({ from, nonce: BigInt(nonce + later) });
     },
+    setCode: (address, bytecode) => createTestClient({ mode: "hardhat", transport }).setCode({ address, bytecode }),
     read: async <T>(address: Hex, signature: string, args: readonly unknown[] = []) => {
       const abi = parseAbi([signature] as readonly string[]) as Abi;
       const functionName = /function (\w+)/.exec(signature)?.[1] ?? "";

@@ -10,7 +10,9 @@ import type { Random } from "./random.ts";
 export type Effect =
   | { readonly kind: "lock"; readonly id: Hex; readonly terms: LockTerms }
   | { readonly kind: "claim"; readonly id: Hex; readonly secret: Hex }
-  | { readonly kind: "refund"; readonly id: Hex };
+  | { readonly kind: "refund"; readonly id: Hex }
+  /** Before the timelock, as the recipient signed. */
+  | { readonly kind: "refundEarly"; readonly id: Hex; readonly signer: Hex };
 
 export type ModelTransaction = { readonly hash: Hex; readonly effect: Effect | "nothing" };
 
@@ -162,7 +164,8 @@ function apply(state: State, effect: Effect, timestamp: bigint): State | undefin
     if (timestamp >= terms.timelock || hashlockOf(effect.secret) !== terms.hashlock) return undefined;
     return changed(state, effect.id, { terms, end: "claimed" }, terms.recipient, terms.amount);
   }
-  if (timestamp < terms.timelock) return undefined;
+  const mayRefund = effect.kind === "refundEarly" ? effect.signer === terms.recipient : timestamp >= terms.timelock;
+  if (!mayRefund) return undefined;
   return changed(state, effect.id, { terms, end: "refunded" }, terms.sender, terms.amount);
 }
 
@@ -195,6 +198,7 @@ function encodedLog(effect: Effect): { topics: Hex[]; data: Hex } {
     case "claim":
       return { topics: topicsOf("Claimed", { id: effect.id }), data: effect.secret };
     case "refund":
+    case "refundEarly":
       return { topics: topicsOf("Refunded", { id: effect.id }), data: "0x" };
   }
 }

@@ -12,7 +12,8 @@ import { type ChainTiming, defaultTimelocks, earliestTimelocks, type SwapTiming 
 import { createSwapDriver } from "#swap/driver.ts";
 import { type LegName, type LegTerms, type SwapEvent, swapStream } from "#swap/events.ts";
 import { createSwapGuards } from "#swap/guards.ts";
-import { claimBuilder, claimCall, lockTermsOf } from "#swap/intents.ts";
+import { claimBuilder } from "#swap/intents.ts";
+import { claimCall, lockIdOf } from "#swap/legCalls.ts";
 import { createSwapObserver } from "#swap/observer.ts";
 import { type LockTerms, lockId } from "#swap/protocol/lockId.ts";
 import { hasEnded } from "#swap/status.ts";
@@ -110,7 +111,7 @@ export async function simulate(seed: number, flaw: Flaw = {}): Promise<Outcome> 
         ...{ chain, chainId, timelockContract, lockId: hash, asset: { type: "native" as const } },
         ...{ amount: amounts[leg], sender, recipient, timelock: timelocks[leg], tip: 0n },
       };
-      return { ...unnamed, lockId: lockId(chainId, timelockContract, lockTermsOf(unnamed, hash)) };
+      return { ...unnamed, lockId: lockIdOf(unnamed, hash) };
     };
     const data = {
       hashlock: hash,
@@ -135,7 +136,8 @@ export async function simulate(seed: number, flaw: Flaw = {}): Promise<Outcome> 
       ...{ reactionSeconds: reaction, clock },
     });
     const { db, store, index } = durable;
-    const deps = { db, store, index, chains: swapChains, sender: submitting(sender.port), log: quietLog };
+    const keys = { keyStore: modelKeys, holdOf: () => undefined };
+    const deps = { db, store, index, chains: swapChains, sender: submitting(sender.port), log: quietLog, ...keys };
     const guards = Object.entries(createSwapGuards(deps)).map(([kind, guard]) => [
       kind,
       flaw.guard?.(kind, guard) ?? guard,
@@ -145,7 +147,7 @@ export async function simulate(seed: number, flaw: Flaw = {}): Promise<Outcome> 
       observer: createSwapObserver(deps),
       guards: Object.fromEntries(guards) as Record<string, IntentGuard>,
       builders: {
-        [claimBuilder]: async () => claimCall(swapNow(), "target", secret),
+        [claimBuilder]: async () => claimCall(swapNow().terms.target, hashlock, secret),
       },
       seen: 0,
     };
@@ -270,8 +272,15 @@ function effectOf({ chain }: IntentRequest, data: Hex): Effect {
   if (functionName === "createLock") return { kind: "lock", id, terms };
   if (functionName === "claim") return { kind: "claim", id, secret: (args as readonly unknown[])[1] as Hex };
   if (functionName === "refund") return { kind: "refund", id };
+  if (functionName === "refundEarly") {
+    const { signature } = (args as readonly unknown[])[1] as { signature: Hex };
+    return { kind: "refundEarly", id, signer: signature };
+  }
   throw new Error(`the model does not know ${functionName}`);
 }
+
+/** A signature of the model is the address of who signed. */
+const modelKeys = { signTypedData: async (name: string) => (name === "alice" ? alice : bob) };
 
 function ignoreCrash(error: unknown): void {
   if (!(error instanceof Crash)) throw error;

@@ -7,6 +7,7 @@ import { nextAction } from "#swap/nextAction.ts";
 import { statusOf } from "#swap/status.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import {
+  agreed,
   claimed,
   claimFinal,
   detected,
@@ -76,7 +77,7 @@ describe("the next action of a swap", () => {
     assert.equal(next(509n, ...frozen), "step-retry");
     assert.equal(next(510n, ...frozen), "lock-target 2");
     assert.equal(next(701n, ...frozen), "giveUp");
-    assert.equal(next(701n, ...frozen, givenUp), "awaiting-timelock");
+    assert.equal(next(701n, ...frozen, givenUp), "agree");
   });
 
   it("drives the claim after the reveal at any hour until the refund window opens", () => {
@@ -98,11 +99,12 @@ describe("the next action of a swap", () => {
   });
 
   it("refunds each leg from its own timelock on, and not a second earlier", () => {
-    const abandoned = [...bothLocked, givenUp];
-    assert.equal(next(999n, ...abandoned), "awaiting-timelock");
+    const abandoned = [...bothLocked, givenUp, agreed("target"), started("refund-early-target")];
+    assert.equal(next(999n, ...abandoned), "step-in-progress");
     assert.equal(next(1_000n, ...abandoned), "refund-target 1");
-    const targetBack = [...abandoned, started("refund-target"), refunded("target"), refundFinal("target")];
-    assert.equal(next(1_999n, ...targetBack), "awaiting-timelock");
+    const back = [...abandoned, started("refund-target"), refunded("target"), refundFinal("target")];
+    const targetBack = [...back, agreed("source"), started("refund-early-source")];
+    assert.equal(next(1_999n, ...targetBack), "step-in-progress");
     assert.equal(next(2_000n, ...targetBack), "refund-source 1");
     assert.equal(
       next(2_000n, ...targetBack, started("refund-source"), refunded("source"), refundFinal("source")),
@@ -122,7 +124,15 @@ describe("the next action of a swap", () => {
       "step-in-progress",
     );
     const reclaimed = [...targetClaimed, reorged("target", "claim")];
-    assert.equal(next(500n, ...reclaimed), "step-in-progress");
+    assert.equal(next(500n, ...reclaimed), "claim-source 1", "the secret stays public");
+    assert.equal(next(500n, ...reclaimed, started("claim-source")), "step-in-progress");
+    const reverted = [...reclaimed, started("claim-source"), failed("claim-target", 510n)];
+    assert.equal(
+      next(510n, ...reverted),
+      "claim-target 2",
+      "the source chain keeps nothing of the target chain waiting",
+    );
+    assert.equal(next(1_000n, ...reverted), "refund-target 1");
   });
 
   it("ends a swap that was never locked, and one whose source leg alone was refunded", () => {
@@ -171,6 +181,7 @@ describe("in any history the next action", () => {
     ]),
     ...[started("lock-source"), started("lock-target"), started("claim-target"), started("claim-source")],
     ...[failed("lock-target", 510n), failed("claim-target", 510n), revealStarted, revealWithdrawn, givenUp],
+    ...[agreed("source"), agreed("target"), started("refund-early-target")],
   );
   const history = fc.array(any, { maxLength: 14 });
   const time = fc.bigInt({ min: 400n, max: 2_200n });
@@ -180,7 +191,7 @@ describe("in any history the next action", () => {
       fc.property(history, time, (events, now) => {
         const swap = swapAfter(requested, ...events);
         const action = nextAction(swap, deadlines, now);
-        if (action.kind !== "step" || action.step !== "claim-target" || swap.revealStarted) return;
+        if (action.kind !== "step" || action.step !== "claim-target" || swap.revealStarted || swap.publicSecret) return;
         assert.ok(now <= deadlines.revealBy);
         assert.ok(
           swap.legs.source.lockFinal && !swap.legs.source.end && swap.legs.target.lockFinal && !swap.legs.target.end,
@@ -210,7 +221,7 @@ describe("in any history the next action", () => {
         if (action.kind !== "step") return;
         if (action.step === "refund-target") assert.ok(now >= 1_000n);
         if (action.step === "refund-source") assert.ok(now >= 2_000n);
-        if (action.step === "claim-source") assert.ok(swap.legs.target.end?.secret && now < 2_005n);
+        if (action.step === "claim-source") assert.ok(swap.publicSecret && now < 2_005n);
       }),
     );
   });

@@ -1,7 +1,14 @@
 import type { StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
-import { type LegName, type LegTerms, type StepName, type SwapEvent, swapStream } from "#swap/events.ts";
-
+import {
+  type LegName,
+  type LegTerms,
+  type SignatureKind,
+  type StepName,
+  type SwapEvent,
+  swapStream,
+} from "#swap/events.ts";
+import type { PartyName } from "#swap/parties.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
 
 /** Made-up values for tests of the pure parts: timelocks 2,000 (source) and 1,000 (target). */
@@ -74,6 +81,29 @@ export const failed = (step: StepName, retryAt: bigint, attempt = 1): SwapEvent 
 export const revealStarted: SwapEvent = { type: "RevealStarted", data: { blockNumber: 12n, blockHash: hexOf("8") } };
 export const revealWithdrawn: SwapEvent = { type: "RevealWithdrawn", data: { intentId: "swap-1-claim-target-1" } };
 export const givenUp: SwapEvent = { type: "SwapGivenUp", data: { code: "deadline-passed", detail: "too late" } };
+
+export const agreed = (name: LegName): SwapEvent => ({
+  type: "EarlyRefundAgreed",
+  data: { leg: name, lockedAt: 500n, nonce: 7n, deadline: name === "source" ? 2_000n : 1_000n },
+});
+export const signed = (name: LegName, kind: SignatureKind, deadline: bigint): SwapEvent => ({
+  type: "SignatureReceived",
+  data: { leg: name, kind, nonce: 3n, deadline, signature: hexOf("5", 65) },
+});
+export const secretReceived: SwapEvent = { type: "SecretReceived", data: {} };
+
+/** As `requested`, with the parties that are named external, and the other one paying for them. */
+export function requestedBy(...external: readonly PartyName[]): SwapEvent {
+  if (requested.type !== "SwapRequested") throw new Error("it is the first event");
+  const { data } = requested;
+  const at = (name: PartyName) => {
+    const { address } = data[name] as typeof alice;
+    return external.includes(name) ? { source: address, target: address } : data[name];
+  };
+  const payer = external.length === 2 ? undefined : external.includes("initiator") ? "bob" : "alice";
+  const parties = { initiator: at("initiator"), counterparty: at("counterparty") };
+  return { type: "SwapRequested", data: { ...data, ...parties, ...(payer !== undefined && { payer }) } };
+}
 
 /** The events as they come out of the store. */
 export const stored = (...events: SwapEvent[]): StoredEvent<SwapEvent>[] =>

@@ -103,7 +103,9 @@ export async function swapWorld({ db }: OpenDatabase) {
     return found;
   };
   await append(requested);
-  return { db, store, index: createSwapIndex(db), chains, alpha, beta, clock, append, swap };
+  const index = createSwapIndex(db);
+  const keyStore = { signTypedData: async () => hexOf("5", 65) };
+  return { db, store, index, chains, alpha, beta, clock, append, swap, keyStore, holdOf: () => undefined };
 }
 
 type LogName = "Locked" | "Claimed" | "Refunded";

@@ -42,6 +42,7 @@ export const modelKeys: KeyStore = {
     );
     return { raw, hash: keccak256(raw) };
   },
+  signTypedData: () => Promise.reject(new Error("a sender signs transactions only")),
 };
 
 /** Blocks with `lag` on top are final. */

@@ -1,0 +1,119 @@
+import { hashTypedData } from "viem";
+import type { Db } from "#core/db/db.ts";
+import type { EventStore } from "#core/events/store.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import { type Redacted, redact } from "#core/kernel/redacted.ts";
+import type { SwapChains } from "./chains.ts";
+import { deadlinesOf } from "./deadlines.ts";
+import { type LegName, type SignatureKind, type SwapEvent, swapStream } from "./events.ts";
+import { onceOf } from "./handover.ts";
+import { addressOn, claimerOf, lockerOf, managed, senderOf } from "./parties.ts";
+import { hashlockOf } from "./protocol/hashlock.ts";
+import type { SignatureRequest } from "./schemas.ts";
+import type { SecretStore } from "./secrets.ts";
+import { foldSwap, isOpen, phaseOf, type Swap } from "./swap.ts";
+import { lockSignatures, requireSignature, typedDataOf } from "./typedData.ts";
+
+/** What external parties hand in so that the service acts for them. Nothing of it is believed before it is checked. */
+export type HandIn = {
+  /**
+   * A signature over typed data that the swap showed. Throws `not-found`, `swap-not-waiting` where it would do nothing
+   * now, `signature-invalid` where it is not the party's.
+   */
+  signature(swapId: string, body: SignatureRequest): Promise<void>;
+  /**
+   * The secret of an external initiator, which the service then claims with as it does for a managed one. Throws
+   * `not-found`, `swap-not-claimable`, `secret-wrong`.
+   */
+  secret(swapId: string, secret: Hex): Promise<void>;
+};
+
+type Deps = { db: Db; store: EventStore; chains: SwapChains; secrets: SecretStore };
+
+export function createHandIn(deps: Deps): HandIn {
+  const { db, store, chains } = deps;
+
+  async function load(swapId: string): Promise<Swap> {
+    const swap = foldSwap(await store.load<SwapEvent>(db, swapStream(swapId)));
+    if (!swap) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
+    return swap;
+  }
+
+  const deadlinesFor = ({ terms: { source, target } }: Swap) =>
+    deadlinesOf(chains.timing(source.chain, target.chain), { source: source.timelock, target: target.timelock });
+
+  return {
+    async signature(swapId, body) {
+      const swap = await load(swapId);
+      const { leg, kind, signature } = body;
+      const signer = requireSigner(swap, leg, kind);
+      const at = chains.get(swap.terms[leg].chain);
+      const shown = await onceOf(at, swap, leg, kind, deadlinesFor(swap));
+      const once = { nonce: body.nonce ?? shown?.nonce ?? 0n, deadline: body.deadline ?? shown?.deadline ?? 0n };
+      if (once.deadline < chains.clockTime()) {
+        throw new LockstepError("request-invalid", `deadline: ${once.deadline} has passed`, {
+          details: { field: "deadline" },
+        });
+      }
+      const data = await typedDataOf(at.chain, swap, leg, kind, once);
+      if (!data) throw unwanted("kind", "the token knows no permits that could be checked");
+      await requireSignature(at.chain, signer, { digest: hashTypedData(data), signature });
+      const event: SwapEvent = { type: "SignatureReceived", data: { leg, kind, ...once, signature } };
+      await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [event] }]));
+    },
+    async secret(swapId, secret) {
+      const swap = await load(swapId);
+      if (hashlockOf(secret) !== swap.hashlock) {
+        throw new LockstepError("secret-wrong", "secret: its SHA-256 is not the hashlock of the swap", {
+          details: { field: "secret" },
+        });
+      }
+      if (swap.secretKept) return;
+      requireRevealable(swap, deadlinesFor(swap).revealBy, chains.clockTime());
+      await keepSecret(swap, redact(secret));
+    },
+  };
+
+  async function keepSecret(swap: Swap, secret: Redacted<Hex>): Promise<void> {
+    const event: SwapEvent = { type: "SecretReceived", data: {} };
+    await db.tx(async (tx) => {
+      await deps.secrets.keep(tx, swap.hashlock, secret);
+      await store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [event] }]);
+    });
+  }
+}
+
+const unwanted = (field: string, why: string) =>
+  new LockstepError("swap-not-waiting", `${field}: ${why}`, { details: { field } });
+
+/** The external party whose signature of this kind the swap can use now. */
+function requireSigner(swap: Swap, leg: LegName, kind: SignatureKind): Hex {
+  const { asset } = swap.terms[leg];
+  const name = kind === "early-refund" ? claimerOf(leg) : lockerOf(leg);
+  if (managed(swap[name]) !== undefined) throw unwanted("leg", `the ${name} is managed; the service signs for it`);
+  if (kind === "early-refund") {
+    if (!isOpen(swap.legs[leg])) throw unwanted("leg", "it is not locked");
+  } else {
+    if (!lockSignatures(asset).includes(kind)) throw unwanted("kind", `no ${kind} is signed for ${asset.type}`);
+    if (phaseOf(swap.legs[leg]) !== "none" || swap.givenUp) throw unwanted("leg", "no lock of it is waited for");
+  }
+  if (senderOf(swap, kind === "early-refund" ? `refund-early-${leg}` : `lock-${leg}`) === undefined) {
+    throw unwanted("kind", "no account of the service pays for this swap");
+  }
+  return addressOn(swap[name], leg);
+}
+
+/** An initiator should not part with its secret before the service would use it. */
+function requireRevealable(swap: Swap, revealBy: bigint, now: bigint): void {
+  const refuse = (why: string) => {
+    throw new LockstepError("swap-not-claimable", why);
+  };
+  const { source, target } = swap.legs;
+  if (phaseOf(source) !== "locked" || phaseOf(target) !== "locked") {
+    refuse(`source leg ${phaseOf(source)}, target leg ${phaseOf(target)}; a claim needs both locked in final blocks`);
+  }
+  if (swap.givenUp) refuse(`the swap was given up: ${swap.givenUp.detail}`);
+  if (now > revealBy) refuse(`the secret was safe to show only until ${revealBy}, and it is ${now}`);
+  if (senderOf(swap, "claim-target") === undefined) refuse("no account of the service pays for this swap");
+}

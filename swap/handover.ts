@@ -1,0 +1,101 @@
+import { getTypesForEIP712Domain, type TypedDataDefinition } from "viem";
+import { parseJson, toJson } from "#core/kernel/json.ts";
+import { hasAllowance } from "./assets.ts";
+import type { SwapChain, SwapChains } from "./chains.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { LegName, SignatureKind, StepName } from "./events.ts";
+import { approveCall, claimCall, lockCall, refundCall } from "./legCalls.ts";
+import type { Action } from "./nextAction.ts";
+import { legOf, partyOf } from "./parties.ts";
+import type { Once } from "./protocol/typedData.ts";
+import type { NextStep } from "./schemas.ts";
+import type { Swap } from "./swap.ts";
+import { lockSignatures, nonceOf, permitNonce, typedDataOf } from "./typedData.ts";
+
+type Ready = NextStep["transactions"][number];
+
+/** A secret that stands for the one which only its owner knows. */
+const noSecret = `0x${"00".repeat(32)}` as const;
+
+/** What an external party is waited for, as transactions and typed data. Undefined when nobody external is waited for. */
+export async function nextStepOf(
+  chains: SwapChains,
+  swap: Swap,
+  action: Action,
+  deadlines: Deadlines,
+): Promise<NextStep | undefined> {
+  if (action.kind !== "wait" || action.step === undefined) return undefined;
+  const { step, until } = action;
+  const at = chains.get(swap.terms[legOf(step)].chain);
+  const typedData = step.startsWith("lock-") ? await signables(at, swap, legOf(step), deadlines) : [];
+  return { action: step, by: partyOf(step), until, transactions: await transactionsOf(at, swap, step), typedData };
+}
+
+async function transactionsOf({ chain }: SwapChain, swap: Swap, step: StepName): Promise<Ready[]> {
+  const leg = swap.terms[legOf(step)];
+  const on = { chain: leg.chain, chainId: leg.chainId };
+  switch (step) {
+    case "lock-source":
+    case "lock-target": {
+      const approve = (await hasAllowance(chain, leg)) ? undefined : approveCall(leg);
+      return [
+        ...(approve ? [{ what: "approve" as const, ...on, from: leg.sender, ...approve }] : []),
+        { what: "lock", ...on, from: leg.sender, ...lockCall(leg, swap.hashlock) },
+      ];
+    }
+    case "claim-source":
+    case "claim-target": {
+      if (swap.publicSecret) return [{ what: "claim", ...on, ...claimCall(leg, swap.hashlock, swap.publicSecret) }];
+      const call = claimCall(leg, swap.hashlock, noSecret);
+      // Terms are of fixed length, and the secret comes right after them.
+      return [{ what: "claim", ...on, ...call, secretOffset: (call.data.length - 2) / 2 - 32 }];
+    }
+    default:
+      return [{ what: "refund", ...on, ...refundCall(leg, swap.hashlock) }];
+  }
+}
+
+async function signables(
+  at: SwapChain,
+  swap: Swap,
+  leg: LegName,
+  deadlines: Deadlines,
+): Promise<NextStep["typedData"]> {
+  if (swap.payer === undefined) return [];
+  const kinds = lockSignatures(swap.terms[leg].asset);
+  const shown = await Promise.all(
+    kinds.map(async (kind) => {
+      const once = await onceOf(at, swap, leg, kind, deadlines);
+      const data = once && (await typedDataOf(at.chain, swap, leg, kind, once));
+      return once && data ? [{ kind, ...once, typedData: onWire(data) }] : [];
+    }),
+  );
+  return shown.flat();
+}
+
+/**
+ * Nonce and deadline that a party is asked to sign, unless it chooses others. A lock's signature ends when the lock would
+ * come too late, so that nobody can lock the party's funds in vain with it.
+ */
+export async function onceOf(
+  { chain, timing }: SwapChain,
+  swap: Swap,
+  leg: LegName,
+  kind: SignatureKind,
+  deadlines: Deadlines,
+): Promise<Once | undefined> {
+  const terms = swap.terms[leg];
+  if (kind === "early-refund") return { nonce: nonceOf(terms, kind), deadline: terms.timelock };
+  const deadline = (leg === "source" ? deadlines.sourceLockBy : deadlines.counterLockBy) + timing.inclusion;
+  if (kind !== "permit") return { nonce: nonceOf(terms, kind), deadline };
+  const nonce = await permitNonce(chain, terms);
+  return nonce === undefined ? undefined : { nonce, deadline };
+}
+
+/** As wallets take it: the domain's type among the types, numbers as decimal strings. */
+function onWire(data: TypedDataDefinition): Record<string, unknown> {
+  const { domain, types, primaryType, message } = data;
+  const EIP712Domain = getTypesForEIP712Domain({ domain });
+  const whole = { domain, types: { EIP712Domain, ...types }, primaryType, message };
+  return parseJson(toJson(whole)) as Record<string, unknown>;
+}

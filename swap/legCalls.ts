@@ -1,0 +1,166 @@
+import {
+  encodeFunctionData,
+  erc20Abi,
+  erc721Abi,
+  erc1155Abi,
+  maxUint256,
+  parseAbi,
+  parseSignature,
+  zeroAddress,
+} from "viem";
+import { hashedTimelockAbi as abi } from "#core/abi/hashedTimelock.ts";
+import type { CallRequest } from "#core/chain/chain.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Call } from "#core/sender/sender.ts";
+import type { LegTerms } from "./events.ts";
+import { type ItemTerms, itemLockId, type LockTerms, lockId } from "./protocol/lockId.ts";
+import type { Once } from "./protocol/typedData.ts";
+
+const permitAbi = parseAbi([
+  "function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)",
+]);
+
+/** What a signature needs besides the terms to be taken by the contract. */
+export type Authorization = Once & { readonly signature: Hex };
+
+/** The terms of a leg as the contract has them: of coin and tokens, or of one item or so many. */
+export type OnChainTerms =
+  | { readonly kind: "payment"; readonly terms: LockTerms }
+  | { readonly kind: "item"; readonly terms: ItemTerms };
+
+type Unnamed = Omit<LegTerms, "lockId" | "chain">;
+
+export function onChainTerms({ asset, amount, ...leg }: Unnamed, hashlock: Hex): OnChainTerms {
+  const { sender, recipient, timelock, tip } = leg;
+  const rest = { sender, recipient, hashlock, timelock, tip };
+  switch (asset.type) {
+    case "native":
+      return { kind: "payment", terms: { ...rest, token: zeroAddress, amount } };
+    case "erc20":
+      return { kind: "payment", terms: { ...rest, token: asset.address, amount } };
+    case "erc721":
+      // The contract tells the two kinds of items apart by the amount.
+      return { kind: "item", terms: { ...rest, token: asset.address, tokenId: asset.tokenId, amount: 0n } };
+    case "erc1155":
+      return { kind: "item", terms: { ...rest, token: asset.address, tokenId: asset.tokenId, amount } };
+  }
+}
+
+/** The id that the lock of a leg has on its chain. */
+export function lockIdOf(leg: Unnamed, hashlock: Hex): Hex {
+  const on = onChainTerms(leg, hashlock);
+  if (on.kind === "payment") return lockId(leg.chainId, leg.timelockContract, on.terms);
+  return itemLockId(leg.chainId, leg.timelockContract, on.terms);
+}
+
+/** What the sender itself sends to lock. */
+export function lockCall(leg: LegTerms, hashlock: Hex): Call {
+  const on = onChainTerms(leg, hashlock);
+  const data =
+    on.kind === "payment"
+      ? encodeFunctionData({ abi, functionName: "createLock", args: [on.terms] })
+      : encodeFunctionData({ abi, functionName: "lockItem", args: [on.terms] });
+  const value = leg.tip + (leg.asset.type === "native" ? leg.amount : 0n);
+  return { to: leg.timelockContract, data, value };
+}
+
+/** What anyone can send to lock for a sender who signed; the value is the tip, which the one who sends it brings. */
+export function signedLockCall(
+  leg: LegTerms,
+  hashlock: Hex,
+  via: "lock" | "permit2",
+  authorization: Authorization,
+): Call {
+  const on = onChainTerms(leg, hashlock);
+  const data =
+    on.kind === "item"
+      ? encodeFunctionData({ abi, functionName: "lockItemSigned", args: [on.terms, authorization] })
+      : encodeFunctionData({
+          ...{ abi, functionName: via === "permit2" ? "lockWithPermit2" : "lockSigned" },
+          args: [on.terms, authorization],
+        });
+  return { to: leg.timelockContract, data, value: leg.tip };
+}
+
+/** The claim of a leg. It carries the secret: keep it from logs, jobs and stores until that is public. */
+export function claimCall(leg: LegTerms, hashlock: Hex, secret: Hex): Call {
+  const on = onChainTerms(leg, hashlock);
+  const data =
+    on.kind === "payment"
+      ? encodeFunctionData({ abi, functionName: "claim", args: [on.terms, secret] })
+      : encodeFunctionData({ abi, functionName: "claimItem", args: [on.terms, secret] });
+  return { to: leg.timelockContract, data, value: 0n };
+}
+
+export function refundCall(leg: LegTerms, hashlock: Hex): Call {
+  const on = onChainTerms(leg, hashlock);
+  const data =
+    on.kind === "payment"
+      ? encodeFunctionData({ abi, functionName: "refund", args: [on.terms] })
+      : encodeFunctionData({ abi, functionName: "refundItem", args: [on.terms] });
+  return { to: leg.timelockContract, data, value: 0n };
+}
+
+/** The refund before the timelock that the recipient agreed to. */
+export function earlyRefundCall(leg: LegTerms, hashlock: Hex, authorization: Authorization): Call {
+  const on = onChainTerms(leg, hashlock);
+  const data =
+    on.kind === "payment"
+      ? encodeFunctionData({ abi, functionName: "refundEarly", args: [on.terms, authorization] })
+      : encodeFunctionData({ abi, functionName: "refundItemEarly", args: [on.terms, authorization] });
+  return { to: leg.timelockContract, data, value: 0n };
+}
+
+/**
+ * The allowance that a lock needs; undefined for coin, which needs none. Once and for everything: the spender is an
+ * immutable contract that moves a sender's tokens only in a lock that the sender itself calls or has signed, and one
+ * approval a swap would cost a transaction each.
+ */
+export function approveCall({ asset, timelockContract }: LegTerms): Call | undefined {
+  switch (asset.type) {
+    case "native":
+      return undefined;
+    case "erc20": {
+      const args = [timelockContract, maxUint256] as const;
+      const data = encodeFunctionData({ abi: erc20Abi, functionName: "approve", args });
+      return { to: asset.address, data, value: 0n };
+    }
+    case "erc721":
+    case "erc1155": {
+      const args = [timelockContract, true] as const;
+      const data = encodeFunctionData({ abi: erc721Abi, functionName: "setApprovalForAll", args });
+      return { to: asset.address, data, value: 0n };
+    }
+  }
+}
+
+/** The allowance of exactly the amount that the sender of the leg signed, as anyone can send it to the token. */
+export function permitCall({ asset, sender, timelockContract, amount }: LegTerms, permit: Authorization): Call {
+  if (asset.type !== "erc20") throw new LockstepError("internal", "only an ERC-20 has permits");
+  const { r, s, yParity } = parseSignature(permit.signature);
+  const args = [sender, timelockContract, amount, permit.deadline, 27 + yParity, r, s] as const;
+  return { to: asset.address, data: encodeFunctionData({ abi: permitAbi, functionName: "permit", args }), value: 0n };
+}
+
+/** What the timelock would send to pay the recipient out; undefined for coin, whose payout cannot fail. */
+export function payoutCall({ asset, amount, recipient, timelockContract: from }: LegTerms): CallRequest | undefined {
+  switch (asset.type) {
+    case "native":
+      return undefined;
+    case "erc20": {
+      const args = [recipient, amount] as const;
+      return { from, to: asset.address, data: encodeFunctionData({ abi: erc20Abi, functionName: "transfer", args }) };
+    }
+    case "erc721": {
+      const args = [from, recipient, asset.tokenId] as const;
+      const data = encodeFunctionData({ abi: erc721Abi, functionName: "transferFrom", args });
+      return { from, to: asset.address, data };
+    }
+    case "erc1155": {
+      const args = [from, recipient, asset.tokenId, amount, "0x"] as const;
+      const data = encodeFunctionData({ abi: erc1155Abi, functionName: "safeTransferFrom", args });
+      return { from, to: asset.address, data };
+    }
+  }
+}
