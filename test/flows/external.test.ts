@@ -206,7 +206,7 @@ describe("a swap with parties outside the service", () => {
     const swap = await request({ ...tokensForCoin(eve, permitToken), timelocks: { source: 600, target: 25 } });
     await reaches(swap.id, "failed");
     await eve.send(swap);
-    await reaches(swap.id, "refunded");
+    await until(swap.id, ({ status }) => status === "refunded");
     assert.equal(
       await alpha.read(permitToken, "function balanceOf(address) view returns (uint256)", [eve.address]),
       500n,
@@ -214,49 +214,47 @@ describe("a swap with parties outside the service", () => {
   });
 
   it("refuses what does not fit, and names the field", async () => {
-    const [eve, zoe] = [createOutsider(test), createOutsider(test)];
+    const eve = createOutsider(test);
     await mint(alpha, permitToken, eve.address, 500n);
     const body = tokensForCoin(eve, permitToken);
     const { hashlock: _, ...without } = body;
-    assert.deepEqual(await refusal("/v1/swaps", without), [422, "request-invalid", "hashlock"]);
-    const own = { ...body, initiator: { account: "alice" } };
-    assert.deepEqual(await refusal("/v1/swaps", own), [422, "request-invalid", "hashlock"]);
-    assert.deepEqual(await refusal("/v1/swaps", { ...body, initiator: { source: "0x12", target: "0x34" } }), [
-      422,
-      "request-invalid",
-      "initiator",
-    ]);
-    assert.deepEqual(await refusal("/v1/swaps", { ...body, counterparty: eve.party }), [
-      422,
-      "request-invalid",
-      "counterparty.source",
-    ]);
-    const two = { ...body.target, asset: { type: "erc721", address: nft, tokenId: "1" }, amount: "2" };
-    assert.deepEqual(await refusal("/v1/swaps", { ...body, target: two }), [422, "request-invalid", "target.amount"]);
-    const unknown = { ...body.target, asset: { type: "erc721", address: nft, tokenId: "999" }, amount: "1" };
-    assert.deepEqual(await refusal("/v1/swaps", { ...body, target: unknown }), [422, "token-invalid", "target.asset.address"]);
+    const item = (tokenId: string, amount: string) => {
+      return { ...body, target: { chain: "beta", asset: { type: "erc721", address: nft, tokenId }, amount } };
+    };
+    for (const [asked, status, code, field] of [
+      [without, 400, "request-invalid", "hashlock"],
+      [{ ...body, initiator: { account: "alice" } }, 400, "request-invalid", "hashlock"],
+      [{ ...body, initiator: { source: "0x12", target: "0x34" } }, 400, "request-invalid", "initiator.source"],
+      [{ ...body, initiator: { source: eve.address } }, 400, "request-invalid", "initiator"],
+      [{ ...body, counterparty: eve.party }, 400, "request-invalid", "counterparty.source"],
+      [item("1", "2"), 400, "request-invalid", "target.amount"],
+      [item("999", "1"), 422, "token-invalid", "target.asset.address"],
+    ] as const) {
+      assert.deepEqual(await refusal("/v1/swaps", asked), [status, code, field]);
+    }
+  });
+
+  it("takes nothing that is handed in before it was checked", async () => {
+    const [eve, zoe] = [createOutsider(test), createOutsider(test)];
+    await mint(alpha, permitToken, eve.address, 500n);
+    const body = tokensForCoin(eve, permitToken);
     const swap = await request(body);
     assert.deepEqual(await refusal("/v1/swaps", body), [422, "hashlock-used", "hashlock"]);
-    const path = `/v1/swaps/${swap.id}`;
-    const forged = await zoe.sign(swap, "lock");
-    assert.deepEqual(await refusal(`${path}/signatures`, { leg: "source", kind: "lock", signature: forged }), [
-      422,
-      "signature-invalid",
-      "signature",
-    ]);
-    const right = await eve.sign(swap, "lock");
-    const other = { leg: "source", kind: "lock", signature: right, nonce: "1" };
-    assert.deepEqual(await refusal(`${path}/signatures`, other), [422, "signature-invalid", "signature"]);
-    assert.deepEqual(await refusal(`${path}/signatures`, { leg: "target", kind: "lock", signature: right }), [
-      409,
-      "swap-not-waiting",
-      "leg",
-    ]);
-    assert.deepEqual(await refusal(`${path}/signatures`, { leg: "target", kind: "early-refund", signature: right }), [
-      409,
-      "swap-not-waiting",
-      "leg",
-    ]);
-    assert.deepEqual(await refusal(`${path}/claim`, { secret: eve.secret }), [409, "swap-not-claimable", undefined]);
+    const signature = await eve.sign(swap, "lock");
+    for (const [handed, status, code, field] of [
+      [{ signature: await zoe.sign(swap, "lock") }, 422, "signature-invalid", "signature"],
+      [{ signature, nonce: "1" }, 422, "signature-invalid", "signature"],
+      [{ signature, kind: "permit2" }, 422, "signature-invalid", "signature"],
+      [{ signature: "0x1234" }, 422, "signature-invalid", "signature"],
+      [{ signature, deadline: "1" }, 400, "request-invalid", "deadline"],
+      [{ signature, leg: "target" }, 409, "swap-not-waiting", "leg"],
+      [{ signature, leg: "target", kind: "early-refund" }, 409, "swap-not-waiting", "leg"],
+    ] as const) {
+      const answer = await refusal(`/v1/swaps/${swap.id}/signatures`, { leg: "source", kind: "lock", ...handed });
+      assert.deepEqual(answer, [status, code, field]);
+    }
+    const early = await refusal(`/v1/swaps/${swap.id}/claim`, { secret: eve.secret });
+    assert.deepEqual(early, [409, "swap-not-claimable", undefined]);
+    assert.equal((await test.api.get<ExternalSwap>(`/v1/swaps/${swap.id}`)).timeline.length, 1);
   });
 });
