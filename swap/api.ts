@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Db } from "#core/db/db.ts";
-import type { EventStore } from "#core/events/store.ts";
+import type { EventStore, StoredEvent } from "#core/events/store.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
@@ -58,17 +58,18 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
   const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
     chains.timing(swap.terms.source.chain, swap.terms.target.chain);
 
-  async function view(id: string): Promise<SwapView> {
-    const events = await deps.store.load<SwapEvent>(deps.db, swapStream(id));
+  function viewed(events: readonly StoredEvent<SwapEvent>[]): SwapView {
     const found = viewOf(events, timingOf, unixSeconds(deps.clock), deps.holdOf);
     if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
     return found;
   }
+  const load = (id: string) => deps.store.load<SwapEvent>(deps.db, swapStream(id));
   /** With what an external party has to do, for which chains are asked. */
   async function whole(id: string): Promise<SwapView> {
-    const swap = foldSwap(await deps.store.load<SwapEvent>(deps.db, swapStream(id)));
+    const events = await load(id);
+    const swap = foldSwap(events);
     const next = swap && (await nextFor(swap));
-    return { ...(await view(id)), ...(next && { next }) };
+    return { ...viewed(events), ...(next && { next }) };
   }
   function nextFor(swap: Swap) {
     const timelocks = { source: swap.terms.source.timelock, target: swap.terms.target.timelock };
@@ -109,7 +110,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           query.limit,
         );
         const last = page.length === query.limit ? page.at(-1) : undefined;
-        const swaps = await Promise.all(page.map(({ id }) => view(id)));
+        const swaps = await Promise.all(page.map(async ({ id }) => viewed(await load(id))));
         return { swaps, ...(last && { next: last.cursor.toString() }) };
       },
     );

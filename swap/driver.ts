@@ -3,6 +3,7 @@ import type { TypedDataDefinition } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import { coalesce } from "#core/kernel/coalesce.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
@@ -137,9 +138,8 @@ export function createSwapDriver(deps: Deps): SwapDriver {
 
   /** Steps on their way whose intent has ended without the effect. */
   async function failedSteps(swap: Swap, now: bigint): Promise<SwapEvent[]> {
-    const started = Object.entries(swap.steps).filter(([, step]) => step.state === "started") as [StepName, Step][];
     const failures: SwapEvent[] = [];
-    for (const [step, { attempt, intentId }] of started) {
+    for (const [step, { attempt, intentId }] of stepsUnderWay(swap)) {
       const intent = await deps.sender.find(db, intentId);
       const failure = failureOf(intent);
       if (!failure) continue;
@@ -157,17 +157,17 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events }]));
   }
 
-  return {
-    async advance(swapId) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await once(swapId);
-        } catch (error) {
-          if (!isLockstepError(error, "conflict") || attempt === conflictAttempts) throw error;
-        }
+  async function advance(swapId: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await once(swapId);
+      } catch (error) {
+        if (!isLockstepError(error, "conflict") || attempt === conflictAttempts) throw error;
       }
-    },
-  };
+    }
+  }
+
+  return { advance: coalesce(advance) };
 }
 
 function uselessApproval(swap: Swap, step: StepName): SwapEvent {
@@ -177,6 +177,15 @@ function uselessApproval(swap: Swap, step: StepName): SwapEvent {
     type: "SwapGivenUp",
     data: { code: "token-invalid", detail: `approving ${token} on ${chain} had no effect` },
   };
+}
+
+/** Steps whose effect the chain has not shown; what became of the intents of the others does not matter. */
+function stepsUnderWay({ steps, legs }: Swap): [StepName, Step][] {
+  const started = Object.entries(steps).filter(([, { state }]) => state === "started") as [StepName, Step][];
+  return started.filter(([step]) => {
+    const { lock, end } = legs[legOf(step)];
+    return step.startsWith("approve") || step.startsWith("lock") ? lock === undefined : end === undefined;
+  });
 }
 
 /** On record before the signature is made: from then on the target leg is neither locked nor claimed. */

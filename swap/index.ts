@@ -17,6 +17,7 @@ import { type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
 import { createHandIn } from "./handIn.ts";
 import { claimBuilder } from "./intents.ts";
+import { advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
 import { createSwapObserver } from "./observer.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
@@ -49,7 +50,6 @@ export type SwapDeps = {
   log: Log;
 };
 
-const advanceJob = "swap.advance";
 const jobData = z.strictObject({ swap: z.string() });
 const claimRef = z.strictObject({ swap: z.string() });
 
@@ -100,18 +100,4 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
     start: scheduler.start,
     stop: scheduler.stop,
   };
-}
-
-/** Events of a swap, and of the intents it waits for, ask for one look at it. */
-function advanceJobs(event: StoredEvent): Job[] {
-  const stream = event.stream.startsWith("intent-") ? subjectOf(event.data) : event.stream;
-  if (!stream?.startsWith("swap-")) return [];
-  const swap = stream.slice("swap-".length);
-  return [{ id: `${advanceJob}-${swap}-${event.position}`, name: advanceJob, data: { swap } }];
-}
-
-function subjectOf(data: unknown): string | undefined {
-  return typeof data === "object" && data !== null && "subject" in data && typeof data.subject === "string"
-    ? data.subject
-    : undefined;
 }

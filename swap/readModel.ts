@@ -95,66 +95,98 @@ export const swapProjection: Projection = {
   handles: Object.keys(swapEvents),
   tables: ["swaps", "swap_legs"],
   async apply(tx, events) {
-    for (const event of events as readonly StoredEvent<SwapEvent>[]) await applyOne(tx, event);
+    const all = events as readonly StoredEvent<SwapEvent>[];
+    for (const event of all) if (event.type === "SwapRequested") await insertSwap(tx, event);
+    // What several events say about one leg is applied in their order, what they say about different ones at once.
+    let left = all.flatMap((event) => legChanges(event));
+    while (left.length > 0) {
+      const legs = new Set<string>();
+      const now = left.filter((change) => legs.size < legs.add(`${change.id} ${change.leg ?? ""}`).size);
+      left = left.filter((change) => !now.includes(change));
+      await changeLegs(tx, now);
+    }
+    await lookSoon(tx, all);
   },
 };
 
-async function applyOne(tx: Tx, event: StoredEvent<SwapEvent>): Promise<void> {
-  const id = event.stream.slice("swap-".length);
-  const due = new Date(event.at.getTime() + lostJobSeconds * 1000);
-  if (event.type === "SwapRequested") return insertSwap(tx, id, event, due);
-  const change = legChange(event);
-  if (change) {
-    const params = [id, change.leg, ...change.params];
-    await tx.query(`update swap_legs set ${change.set} where swap_id = $1 and leg = $2`, params);
-  }
-  if (event.type === "SwapGivenUp") await tx.query("update swap_legs set pending = false where swap_id = $1", [id]);
-  await tx.query("update swaps set due_at = least(due_at, $2), version = $3 where id = $1", [id, due, event.version]);
+const idOf = ({ stream }: StoredEvent<SwapEvent>): string => stream.slice("swap-".length);
+
+/** Every swap that changed is looked at soon, should its job be lost. */
+async function lookSoon(tx: Tx, events: readonly StoredEvent<SwapEvent>[]): Promise<void> {
+  const last = [...new Map(events.map((event) => [idOf(event), event])).values()];
+  await tx.query(
+    `update swaps set due_at = least(due_at, changed.due), version = changed.version
+       from unnest($1::text[], $2::timestamptz[], $3::integer[]) as changed (id, due, version)
+      where swaps.id = changed.id`,
+    [
+      last.map(idOf),
+      last.map(({ at }) => new Date(at.getTime() + lostJobSeconds * 1000)),
+      last.map((each) => each.version),
+    ],
+  );
 }
 
 type Requested = Extract<StoredEvent<SwapEvent>, { type: "SwapRequested" }>;
 
-async function insertSwap(tx: Tx, id: string, { position, version, data }: Requested, due: Date): Promise<void> {
+async function insertSwap(tx: Tx, event: Requested): Promise<void> {
+  const { position, version, data, at } = event;
   await tx.query(
     "insert into swaps (id, requested_at_position, hashlock, version, due_at) values ($1, $2, $3, $4, $5)",
-    [id, position, data.hashlock, version, due],
+    [idOf(event), position, data.hashlock, version, at],
   );
-  for (const leg of ["source", "target"] as const) {
-    const { lockId, chain, sender, asset, amount } = data[leg];
+  const legs = (["source", "target"] as const).map((leg) => ({ leg, ...data[leg], asset: assetKey(data[leg].asset) }));
+  const column = (name: "leg" | "lockId" | "chain" | "sender" | "asset" | "amount") => legs.map((each) => each[name]);
+  await tx.query(
+    `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount)
+     select lock_id, $1, leg, chain, sender, asset, amount
+       from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[])
+         as new (lock_id, leg, chain, sender, asset, amount)`,
+    [idOf(event), ...(["lockId", "leg", "chain", "sender", "asset", "amount"] as const).map(column)],
+  );
+}
+
+/** What an event says about a leg, or without one about both. */
+type LegChange = { readonly id: string; readonly leg?: LegName; readonly set: string; readonly block?: bigint };
+
+/** Changes of the same kind in one statement. */
+async function changeLegs(tx: Tx, changes: readonly LegChange[]): Promise<void> {
+  for (const [set, alike] of Map.groupBy(changes, (change) => change.set)) {
     await tx.query(
-      `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount) values ($1, $2, $3, $4, $5, $6, $7)`,
-      [lockId, id, leg, chain, sender, assetKey(asset), amount],
+      `update swap_legs set ${set}
+         from unnest($1::text[], $2::text[], $3::bigint[]) as changed (id, leg, block)
+        where swap_id = changed.id and swap_legs.leg = coalesce(changed.leg, swap_legs.leg)`,
+      [alike.map(({ id }) => id), alike.map(({ leg }) => leg ?? null), alike.map(({ block }) => block ?? null)],
     );
   }
 }
 
-function legChange(event: StoredEvent<SwapEvent>): { set: string; leg: LegName; params: unknown[] } | undefined {
+function legChanges(event: StoredEvent<SwapEvent>): LegChange[] {
+  const id = idOf(event);
   switch (event.type) {
-    case "LegDetected":
-      return {
-        set: "lock_block = $3, lock_final = false, pending = false",
-        leg: event.data.leg,
-        params: [event.data.blockNumber],
-      };
+    case "SwapGivenUp":
+      return [{ id, set: "pending = false" }];
+    case "LegDetected": {
+      const set = "lock_block = changed.block, lock_final = false, pending = false";
+      return [{ id, leg: event.data.leg, set, block: event.data.blockNumber }];
+    }
     case "LegLocked":
-      return { set: "lock_final = true", leg: event.data.leg, params: [] };
+      return [{ id, leg: event.data.leg, set: "lock_final = true" }];
     case "LegClaimed":
-    case "LegRefunded":
-      return {
-        set: "end_block = $3, end_kind = $4, end_final = false",
-        leg: event.data.leg,
-        params: [event.data.blockNumber, event.type === "LegClaimed" ? "claim" : "refund"],
-      };
+    case "LegRefunded": {
+      const kind = event.type === "LegClaimed" ? "claim" : "refund";
+      const set = `end_block = changed.block, end_kind = '${kind}', end_final = false`;
+      return [{ id, leg: event.data.leg, set, block: event.data.blockNumber }];
+    }
     case "LegClaimFinalized":
     case "LegRefundFinalized":
-      return { set: "end_final = true", leg: event.data.leg, params: [] };
+      return [{ id, leg: event.data.leg, set: "end_final = true" }];
     case "LegReorged": {
-      const set =
-        event.data.undone === "lock" ? "lock_block = null, pending = true" : "end_block = null, end_kind = null";
-      return { set, leg: event.data.leg, params: [] };
+      const isLock = event.data.undone === "lock";
+      const set = isLock ? "lock_block = null, pending = true" : "end_block = null, end_kind = null";
+      return [{ id, leg: event.data.leg, set }];
     }
     default:
-      return undefined;
+      return [];
   }
 }
 

@@ -1,6 +1,7 @@
+import type { DeployedChain } from "#app/network/settings.ts";
 import { encodeSendMessage } from "#relay/protocol/calls.ts";
 import { executedSelector } from "./facts.ts";
-import type { Wallet } from "./wallet.ts";
+import type { Hex, Wallet } from "./wallet.ts";
 import type { World } from "./world.ts";
 
 export type Quantiles = { readonly p50: number; readonly p95: number };
@@ -20,7 +21,8 @@ export async function measureFloor(wallet: Wallet, count: number): Promise<Quant
 
 /** Milliseconds from handing a message's transaction to the origin until the destination shows its execution. */
 export async function measureLatency({ origin, destination, counter }: World, count: number): Promise<Quantiles> {
-  const watch = await watchExecutions(destination);
+  const { chain } = destination;
+  const watch = await watchLogs(chain, chain.deployment.gateway, executedSelector);
   const recipient = { chainId: destination.chain.chainId, address: counter };
   const times: number[] = [];
   for (let i = 0; i < count; i++) {
@@ -35,26 +37,26 @@ export async function measureLatency({ origin, destination, counter }: World, co
   return quantiles(times);
 }
 
-/** Tells of each execution as the destination's node announces the block: nothing is polled while time is taken. */
-async function watchExecutions({ chain }: Wallet) {
+/** Tells of each event as the chain's node announces the block: nothing is polled while time is taken. */
+export async function watchLogs(chain: DeployedChain, address: Hex, selector: Hex) {
   const socket = new WebSocket(chain.url.replace("http", "ws"));
-  let onExecuted: (at: number) => void = () => undefined;
+  let onLog: (at: number) => void = () => undefined;
   const ready = Promise.withResolvers<void>();
   socket.addEventListener("open", () => {
-    const filter = { address: chain.deployment.gateway, topics: [executedSelector] };
+    const filter = { address, topics: [selector] };
     socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_subscribe", params: ["logs", filter] }));
   });
   socket.addEventListener("error", () => ready.reject(new Error("the chain refused the subscription")));
   socket.addEventListener("message", ({ data }) => {
     const message = JSON.parse(String(data)) as { id?: number; method?: string };
     if (message.id === 1) ready.resolve();
-    if (message.method === "eth_subscription") onExecuted(performance.now());
+    if (message.method === "eth_subscription") onLog(performance.now());
   });
   await ready.promise;
   return {
     next: () =>
       new Promise<number>((resolve) => {
-        onExecuted = resolve;
+        onLog = resolve;
       }),
     close: () => socket.close(),
   };

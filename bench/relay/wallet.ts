@@ -4,11 +4,12 @@ import type { DeployedChain } from "#app/network/settings.ts";
 import { localKey, requestJsonRpc } from "#test/support/localChain.ts";
 
 export type Hex = `0x${string}`;
-type Call = { readonly to?: Hex; readonly data?: Hex; readonly gas?: bigint };
+type Call = { readonly to?: Hex; readonly data?: Hex; readonly gas?: bigint; readonly value?: bigint };
 
 /** One funded account on one chain, used by nobody else, that counts its own nonces. */
 export type Wallet = {
   readonly chain: DeployedChain;
+  readonly address: Hex;
   rpc<T = unknown>(method: string, params?: readonly unknown[]): Promise<T>;
   /** Signs the account's next transaction; send them in this order. */
   sign(call: Call): Promise<Hex>;
@@ -29,6 +30,7 @@ export async function createWallet(chain: DeployedChain, index = 0): Promise<Wal
   const send = (raw: Hex) => rpc<Hex>("eth_sendRawTransaction", [raw]);
   return {
     chain,
+    address: account.address,
     rpc,
     sign,
     send,
