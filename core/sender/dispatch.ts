@@ -40,14 +40,7 @@ export function createDispatch(
   };
 
   async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
-    const timed = flight.timed && { from: flight.timed.from ?? clock.now() };
-    const sent = keep(memory, {
-      ...flight,
-      sent: { at: clock.now() },
-      sentAtHead: undefined,
-      unpaid: undefined,
-      timed,
-    });
+    const sent = keep(memory, asSent(flight, clock.now()));
     try {
       await chain.send(raw);
     } catch (error) {
@@ -181,7 +174,13 @@ export function createDispatch(
   };
 }
 
-/** How long takes what waits for something else than a block says nothing about the chain. */
+const asSent = (flight: Flight, at: number): Flight => ({
+  ...flight,
+  ...{ sent: { at }, sentAtHead: undefined, unpaid: undefined },
+  timed: flight.timed && { from: flight.timed.from ?? at },
+});
+
+/** How long it takes what waits for something else than a block says nothing about the chain. */
 function forgetTimes(memory: LaneMemory, from: number): void {
   for (const flight of memory.flights.values()) {
     if (flight.nonce >= from) memory.flights.set(flight.nonce, { ...flight, timed: undefined });
