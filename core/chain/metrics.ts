@@ -1,7 +1,7 @@
 import type { Metrics } from "../observe/metrics.ts";
 import type { ChainAccess, EndpointStatus } from "./chain.ts";
 import type { EndpointEvent } from "./endpoint.ts";
-import { type Observed, presentBounds } from "./observations.ts";
+import { type ConfiguredBounds, type Observed, presentBounds } from "./observations.ts";
 
 const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
@@ -54,7 +54,7 @@ export function gaugeEndpoints(metrics: Metrics, chains: () => Iterable<Watched>
 
 type Bounded = {
   readonly name: string;
-  readonly configured: { readonly inclusionSeconds: number; readonly skewSeconds: number };
+  readonly configured: ConfiguredBounds;
   readonly observed: Observed;
 };
 

@@ -8,8 +8,10 @@ export type Observed = {
   readonly skewSeconds?: number;
 };
 
-/** Bounds as they are configured, in seconds. */
 type Bounds = { readonly inclusionSeconds: number; readonly skewSeconds: number };
+
+/** Bounds as they are configured, in seconds; outages are allowed for besides inclusion. */
+export type ConfiguredBounds = Bounds & { readonly outageSeconds: number };
 
 /**
  * What this process sees of chains, by their names. Of the last hour and the last hundred events the 95th percentile
@@ -64,14 +66,14 @@ export function createObservations(clock: Clock): Observations {
 type Sample = { readonly at: number; readonly value: number };
 
 /**
- * The bounds that count now: what was observed where it is more than configured, skew up to twice the configured one.
- * `isOff`: more skew than that was observed.
+ * The bounds that count now: what was observed where it is more than configured. What the allowance for outages covers
+ * widens nothing, and skew is widened to twice the configured one at most. `isOff`: more skew than that was observed.
  */
-export function presentBounds(configured: Bounds, observed: Observed): Bounds & { readonly isOff: boolean } {
+export function presentBounds(configured: ConfiguredBounds, observed: Observed): Bounds & { readonly isOff: boolean } {
   const { inclusionSeconds = 0, skewSeconds = 0 } = observed;
   const widest = skewFactor * configured.skewSeconds;
   return {
-    inclusionSeconds: Math.max(configured.inclusionSeconds, inclusionSeconds),
+    inclusionSeconds: Math.max(configured.inclusionSeconds, inclusionSeconds - configured.outageSeconds),
     skewSeconds: Math.max(configured.skewSeconds, Math.min(skewSeconds, widest)),
     isOff: Math.ceil(skewSeconds) > Math.ceil(widest),
   };

@@ -39,15 +39,15 @@ function world(more: object = {}) {
 
 describe("the timing that swaps get of a chain", () => {
   it("is as configured, and more once the chain shows that it needs more", () => {
-    const { observations, swaps } = world({ outageSeconds: 3_600 });
+    const { observations, swaps } = world({ outageSeconds: 20 });
     const timing = () => swaps.timing("alpha", "alpha").source;
-    assert.deepEqual(timing(), { finality: 0n, inclusion: 10n, outage: 3_600n, skew: 4n });
-    observations.included("alpha", 9_000);
+    assert.deepEqual(timing(), { finality: 0n, inclusion: 10n, outage: 20n, skew: 4n });
+    observations.included("alpha", 29_000);
     observations.headArrived("alpha", 3_000);
-    assert.deepEqual(timing(), { finality: 0n, inclusion: 10n, outage: 3_600n, skew: 4n });
-    observations.included("alpha", 41_200);
+    assert.deepEqual(timing(), { finality: 0n, inclusion: 10n, outage: 20n, skew: 4n });
+    observations.included("alpha", 61_200);
     observations.headArrived("alpha", -6_001);
-    assert.deepEqual(timing(), { finality: 0n, inclusion: 42n, outage: 3_600n, skew: 7n });
+    assert.deepEqual(timing(), { finality: 0n, inclusion: 42n, outage: 20n, skew: 7n });
   });
 
   it("leaves the bound alone by which a chain that runs away is found out", async () => {

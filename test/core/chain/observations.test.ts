@@ -43,7 +43,7 @@ describe("what is observed of a chain", () => {
 
 describe("bounds that count now", () => {
   const seconds = fc.double({ min: 0, max: 1_000, noNaN: true });
-  const bounds = fc.record({ inclusionSeconds: seconds, skewSeconds: seconds });
+  const bounds = fc.record({ inclusionSeconds: seconds, outageSeconds: seconds, skewSeconds: seconds });
   const observed = fc.record({ inclusionSeconds: seconds, skewSeconds: seconds }, { requiredKeys: [] });
 
   it("are never under those configured, nor under what was observed unless that is a fault", () => {
@@ -51,7 +51,7 @@ describe("bounds that count now", () => {
       fc.property(bounds, observed, (configured, seen) => {
         const now = presentBounds(configured, seen);
         assert.ok(now.inclusionSeconds >= configured.inclusionSeconds && now.skewSeconds >= configured.skewSeconds);
-        assert.ok(now.inclusionSeconds >= (seen.inclusionSeconds ?? 0));
+        assert.ok(now.inclusionSeconds + configured.outageSeconds >= (seen.inclusionSeconds ?? 0) - 1e-9);
         assert.ok(now.isOff || Math.ceil(now.skewSeconds) >= Math.floor(seen.skewSeconds ?? 0));
         assert.ok(now.skewSeconds <= 2 * configured.skewSeconds || now.skewSeconds === configured.skewSeconds);
       }),
@@ -59,7 +59,7 @@ describe("bounds that count now", () => {
   });
 
   it("do not run away with a chain whose time does", () => {
-    const configured = { inclusionSeconds: 10, skewSeconds: 5 };
+    const configured = { inclusionSeconds: 10, outageSeconds: 100, skewSeconds: 5 };
     const skews = [4, 8, 10, 11, 500].map((skewSeconds) => {
       const now = presentBounds(configured, { skewSeconds });
       return [now.skewSeconds, now.isOff];
@@ -71,7 +71,15 @@ describe("bounds that count now", () => {
       [10, true],
       [10, true],
     ]);
-    assert.equal(presentBounds(configured, { inclusionSeconds: 700 }).inclusionSeconds, 700);
+  });
+
+  it("do not count an outage twice that is allowed for", () => {
+    const configured = { inclusionSeconds: 10, outageSeconds: 100, skewSeconds: 5 };
+    const inclusions = [110, 111, 700].map((inclusionSeconds) => presentBounds(configured, { inclusionSeconds }));
+    assert.deepEqual(
+      inclusions.map(({ inclusionSeconds }) => inclusionSeconds),
+      [10, 11, 600],
+    );
   });
 });
 
