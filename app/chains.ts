@@ -4,6 +4,7 @@ import { stateOracleAbi } from "#core/abi/stateOracle.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import type { EndpointEvent } from "#core/chain/endpoint.ts";
+import { type Observations, presentBounds } from "#core/chain/observations.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
 import type { RelayConfig } from "#core/config/relay.ts";
@@ -21,7 +22,12 @@ export const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi, ...stateOracleAbi
 
 /** The way to a chain; nothing is asked before it is used. */
 export const chainConnector =
-  (deps: { log: Log; clock: Clock; onEndpointEvent(event: EndpointEvent): void }) =>
+  (deps: {
+    log: Log;
+    clock: Clock;
+    onEndpointEvent(event: EndpointEvent): void;
+    onHeadOffset: Observations["headArrived"];
+  }) =>
   (name: string, settings: ChainConfig): ChainAccess =>
     createChain({ name, ...settings }, { ...deps, errorsAbi });
 
@@ -34,7 +40,11 @@ export type ChainViews = {
   readonly sender: Live<SendTarget>;
 };
 
-export function viewChains(chains: Live<ChainEntry>, relay: Pick<RelayConfig, "account" | "accounts">): ChainViews {
+export function viewChains(
+  chains: Live<ChainEntry>,
+  relay: Pick<RelayConfig, "account" | "accounts">,
+  observations: Pick<Observations, "of">,
+): ChainViews {
   const present = mapLive(chains, (entry) => (entry.state === "removed" ? undefined : entry));
   const settings = keptFor(sendSettings(relay));
   return {
@@ -42,13 +52,15 @@ export function viewChains(chains: Live<ChainEntry>, relay: Pick<RelayConfig, "a
     relay: mapLive(present, ({ access, settings: { gateway, stateOracle }, state }) => ({
       ...{ chain: access, gateway, stateOracle, prove: access.prove, paused: state === "paused" },
     })),
-    swap: mapLive(chains, ({ access, settings: { timelock, ...rest }, state }) => ({
+    swap: mapLive(chains, ({ name, access, settings: { timelock, ...rest }, state }) => ({
       ...{ chain: access, timelockContract: timelock, timing: timingOf(rest), state },
+      presentTiming: () => timingOf({ ...rest, ...presentBounds(rest, observations.of(name)) }),
     })),
     sender: mapLive(present, (entry) => {
       const isPaused = () => chains.get(entry.name)?.state === "paused";
       const holds = (kind: string) => !goesOnWhilePaused(kind) && isPaused();
-      return { chain: entry.access, settings: settings(entry.settings, holds) };
+      const inclusionMs = () => 1_000 * presentBounds(entry.settings, observations.of(entry.name)).inclusionSeconds;
+      return { chain: entry.access, settings: settings(entry.settings, { holds, inclusionMs }) };
     }),
   };
 }
@@ -66,11 +78,12 @@ function keptFor<K extends object, A extends readonly unknown[], V>(make: (key: 
   };
 }
 
-function timingOf(settings: Omit<ChainConfig, "timelock">) {
+function timingOf(settings: Omit<ChainConfig, "timelock">): SwapChain["timing"] {
   const seconds = (value: number) => BigInt(Math.ceil(value));
   return {
     finality: finalitySeconds(settings),
     inclusion: seconds(settings.inclusionSeconds),
+    outage: seconds(settings.outageSeconds),
     skew: seconds(settings.skewSeconds),
   };
 }

@@ -1,4 +1,5 @@
-import { countEndpointEvents, gaugeEndpoints } from "#core/chain/metrics.ts";
+import { countEndpointEvents, gaugeBounds, gaugeEndpoints } from "#core/chain/metrics.ts";
+import { createObservations, type Observations } from "#core/chain/observations.ts";
 import type { Env } from "#core/config/env.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
@@ -57,16 +58,26 @@ export async function composeService(
   const foundation = await layFoundation(config, env, { log, clock });
   try {
     await migrate(foundation.db, migrations, log);
-    const connect = chainConnector({ log, clock, onEndpointEvent });
+    const observations = createObservations(clock);
+    const connect = chainConnector({ log, clock, onEndpointEvent, onHeadOffset: observations.headArrived });
     const registry = await openRegistry({ ...foundation, config, connect, log, clock });
-    return createService(config, env, { ...foundation, registry, connect }, { log, clock, mark, metrics });
+    return createService(
+      config,
+      env,
+      { ...foundation, registry, connect, observations },
+      { log, clock, mark, metrics },
+    );
   } catch (error) {
     await foundation.close();
     throw error;
   }
 }
 
-type Base = Foundation & { readonly registry: Registry; readonly connect: ReturnType<typeof chainConnector> };
+type Base = Foundation & {
+  readonly registry: Registry;
+  readonly connect: ReturnType<typeof chainConnector>;
+  readonly observations: Observations;
+};
 
 function createService(
   config: ServiceConfig,
@@ -75,12 +86,12 @@ function createService(
   deps: { log: Log; clock: Clock; mark: Mark; metrics: Metrics },
 ): Service {
   const { log, clock, mark, metrics } = deps;
-  const { db, keyStore, sealer, registry } = base;
+  const { db, keyStore, sealer, registry, observations } = base;
   const plays = (role: Role) => config.roles.includes(role);
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
   const projections = [...relayProjections, ...swapProjections];
   const store = createEventStore({ db, schemas, projections, log, clock });
-  const chains = viewChains(registry.chains, config.relay);
+  const chains = viewChains(registry.chains, config.relay, observations);
   const swapDeps = {
     ...{ db, store, keyStore, sealer, clock, log },
     ...{ chains: chains.swap, admit: admitNew },
@@ -93,6 +104,7 @@ function createService(
     ...createSwapSending(swapDeps),
     pools: sendPools(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
+    onInclusion: observations.included,
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, clock, log },
@@ -126,6 +138,11 @@ function createService(
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
   gaugeEndpoints(metrics, () => chains.present.entries().map(([, { access }]) => access));
+  gaugeBounds(metrics, () =>
+    chains.present
+      .entries()
+      .map(([name, { settings }]) => ({ name, configured: settings, observed: observations.of(name) })),
+  );
   gaugeIndexers(metrics, indexers.all);
   gaugeSender(metrics, sender);
   const http = createServiceHttp({
@@ -138,6 +155,7 @@ function createService(
       log,
       registry,
       changes,
+      observations,
       contexts: [relay, swaps],
       concerns: relay.concerns,
     },

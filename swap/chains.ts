@@ -9,7 +9,10 @@ import type { ChainTiming, SwapTiming } from "./deadlines.ts";
 export type SwapChain = {
   readonly chain: Chain;
   readonly timelockContract: Hex;
+  /** As configured: what the chain is judged by. */
   readonly timing: ChainTiming;
+  /** What deadlines are computed from: never less than configured, more where the chain shows that it needs more. */
+  presentTiming?(): ChainTiming;
   readonly state?: "active" | "paused" | "removed";
 };
 
@@ -20,13 +23,14 @@ export type SwapChains = {
   find(name: string): SwapChain | undefined;
   /** True while one of them takes no new locks. */
   isPaused(...names: readonly string[]): boolean;
-  /** Of removed chains too. */
+  /** What deadlines are computed from now. Of removed chains too. */
   timing(source: string, target: string): SwapTiming;
   /** True time as far as this machine knows it. Unix seconds. */
   clockTime(): bigint;
   /**
    * Time for steps that bring a swap forward, on the later of two chains: true time, or a latest block that is ahead of
-   * it. Throws `chain-time-off` when a block is ahead by more than the chain's bound, since every deadline rests on it.
+   * it. Throws `chain-time-off` when a block is ahead by more than the chain's configured bound, since every deadline
+   * rests on it; what is observed does not widen that, or a chain that runs away would never be found out.
    */
   progressTime(source: string, target: string): Promise<bigint>;
 };
@@ -64,8 +68,8 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
     find,
     isPaused: (...names) => names.some((name) => find(name)?.state === "paused"),
     timing: (source, target) => ({
-      source: (deps.chains.get(source) ?? get(source)).timing,
-      target: (deps.chains.get(target) ?? get(target)).timing,
+      source: timingNow(deps.chains.get(source) ?? get(source)),
+      target: timingNow(deps.chains.get(target) ?? get(target)),
       reaction: deps.reactionSeconds,
     }),
     clockTime: () => unixSeconds(deps.clock),
@@ -75,3 +79,5 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
     },
   };
 }
+
+const timingNow = (chain: SwapChain): ChainTiming => chain.presentTiming?.() ?? chain.timing;

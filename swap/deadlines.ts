@@ -3,8 +3,8 @@
  *
  * The initiator locks on the source chain (S) until T1, the counterparty on the target chain (G) until T2 < T1; the
  * initiator reveals the secret by claiming on G, the counterparty claims on S with it. Working back from the timelocks,
- * with for each chain the time to finality F, the bound on inclusion I, the bound on clock difference D, and the
- * service's own reaction time R:
+ * with for each chain the time to finality F, the bound on inclusion I (congestion, and outages of the chain), the bound
+ * on clock difference D, and the service's own reaction time R:
  *
  *     revealBy      = T2 − D_G − R − 2·I_G − F_G    the claim is mined, reorganised out, and mined again before T2
  *     counterLockBy = revealBy − R − I_G − F_G      the counter-lock is mined and final before the reveal
@@ -15,8 +15,10 @@
 export type ChainTiming = {
   /** F: seconds from inclusion until a block is final. */
   readonly finality: bigint;
-  /** I: seconds within which a priced transaction is included, congestion and outages allowed for. */
+  /** Seconds within which a priced transaction is included, congestion allowed for. I is this and `outage`. */
   readonly inclusion: bigint;
+  /** Seconds that the chain may stand still besides; none where left out. */
+  readonly outage?: bigint;
   /** D: seconds by which a block's timestamp may differ from true time. */
   readonly skew: bigint;
 };
@@ -42,17 +44,20 @@ export type Deadlines = {
 
 export function deadlinesOf(timing: SwapTiming, timelocks: Timelocks): Deadlines {
   const { source: s, target: g, reaction: r } = timing;
-  const revealBy = timelocks.target - g.skew - r - 2n * g.inclusion - g.finality;
-  const counterLockBy = revealBy - r - g.inclusion - g.finality;
-  const sourceLockBy = counterLockBy - r - s.inclusion - s.finality;
+  const revealBy = timelocks.target - g.skew - r - 2n * boundOf(g) - g.finality;
+  const counterLockBy = revealBy - r - boundOf(g) - g.finality;
+  const sourceLockBy = counterLockBy - r - boundOf(s) - s.finality;
   return { sourceLockBy, counterLockBy, revealBy, sourceClaimUntil: timelocks.source + s.skew };
 }
 
 /** Least distance from the target leg's timelock to the source leg's. */
 function leastGap(timing: SwapTiming): bigint {
   const { source: s, target: g, reaction: r } = timing;
-  return g.skew + s.skew + r + 2n * s.inclusion + s.finality;
+  return g.skew + s.skew + r + 2n * boundOf(s) + s.finality;
 }
+
+/** I of a chain. */
+const boundOf = ({ inclusion, outage = 0n }: ChainTiming): bigint => inclusion + outage;
 
 /** The tightest timelocks under which a swap that begins at `now` is safe. */
 export function earliestTimelocks(timing: SwapTiming, now: bigint): Timelocks {

@@ -1,7 +1,7 @@
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Call, IntentRequest } from "#core/sender/sender.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { type LegName, type StepName, swapStream } from "./events.ts";
+import { type LegName, type LegTerms, type StepName, swapStream } from "./events.ts";
 import {
   type Authorization,
   approveCall,
@@ -42,6 +42,7 @@ export function intentOf(
     kind: `swap.${step}`,
     subject: swapStream(swap.id),
     dryRun: true,
+    ...(step.startsWith("claim-") && { urgency: urgencyOf(swap.terms[leg]) }),
   };
   switch (step) {
     case "approve-source":
@@ -72,6 +73,10 @@ export function intentOf(
     }
   }
 }
+
+/** A claim is worth its leg until the timelock; in wei only where the leg is the chain's own coin. */
+const urgencyOf = ({ asset, amount, timelock }: LegTerms): NonNullable<IntentRequest["urgency"]> =>
+  asset.type === "native" ? { by: timelock, worth: amount } : { by: timelock };
 
 function publicClaim(swap: Swap, leg: LegName): Call {
   const { publicSecret } = swap;

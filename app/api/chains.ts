@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type Observations, type Observed, presentBounds } from "#core/chain/observations.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Indexer, IndexerStatus } from "#core/indexer/createIndexer.ts";
@@ -28,6 +29,20 @@ const chainSchema = z
     blockSeconds: seconds,
     inclusionSeconds: seconds,
     skewSeconds: seconds,
+    outageSeconds: seconds,
+    observed: z
+      .object({
+        inclusionSeconds: seconds
+          .optional()
+          .meta({ description: "From the first byte of a well-paid transaction of ours to its block" }),
+        skewSeconds: seconds
+          .optional()
+          .meta({ description: "Between new blocks' timestamps and this machine's clock" }),
+        timeOff: z.boolean().meta({ description: "More skew than the configured bound is widened for" }),
+      })
+      .meta({
+        description: "What this process has seen within the last hour; deadlines allow for it where it is more",
+      }),
     pollMs: z.number().int(),
     startBlock: z.number().int(),
     logWindow: z.number().int(),
@@ -70,14 +85,17 @@ type Deps = {
   changes: RegistryChanges;
   indexers: Pick<Roster<Indexer>, "get">;
   sender: Pick<RunningSender, "status" | "stuck">;
+  observations: Pick<Observations, "of">;
 };
 
 /** Routes of `/v1/chains`: the chains, how far each has been read, and what can be changed about them at run time. */
-export function createChainRoutes({ registry, changes, indexers, sender }: Deps): (app: HttpServer) => Promise<void> {
+export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
+  const { registry, changes, indexers, sender, observations } = deps;
   async function views(entries: readonly ChainEntry[]): Promise<ChainView[]> {
     const accounts = await readAccounts(sender);
     return entries.map((entry) => ({
       ...viewOf(entry, indexers.get(entry.name)?.status()),
+      observed: observedView(entry, observations.of(entry.name)),
       accounts: accounts.get(entry.name) ?? [],
     }));
   }
@@ -220,7 +238,7 @@ const verbs: readonly (readonly [verb: string, summary: string, change: Change])
   ],
 ];
 
-function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): Omit<ChainView, "accounts"> {
+function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): Omit<ChainView, "accounts" | "observed"> {
   const { name, source, state, revision, settings, access } = entry;
   const { finality, ...shown } = settings;
   const fork = forkOf(status);
@@ -235,6 +253,11 @@ function viewOf(entry: ChainEntry, status: IndexerStatus | undefined): Omit<Chai
     ...(fork && { fork }),
   };
 }
+
+const observedView = ({ settings }: ChainEntry, observed: Observed): ChainView["observed"] => ({
+  ...observed,
+  timeOff: presentBounds(settings, observed).isOff,
+});
 
 /** The heights that are known; before the first block of a kind they stand right below it, which is no block. */
 function heightsOf({ head, indexed, final, checked, verified }: Partial<IndexerStatus> = {}) {

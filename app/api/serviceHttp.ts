@@ -1,4 +1,5 @@
 import type { ChainAccess } from "#core/chain/chain.ts";
+import type { Observations } from "#core/chain/observations.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
@@ -28,6 +29,7 @@ type Deps = {
   indexers: Pick<Roster<Indexer>, "get">;
   registry: Registry;
   changes: RegistryChanges;
+  observations: Pick<Observations, "of">;
   sender: Pick<RunningSender, "status" | "stuck">;
   metrics: Metrics;
   log: Log;

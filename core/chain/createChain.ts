@@ -11,6 +11,7 @@ import type { Answer, EndpointEvent } from "./endpoint.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { estimateFees } from "./estimate.ts";
 import { createHeads } from "./heads.ts";
+import { createHeadTimes } from "./headTimes.ts";
 import { createStateProver } from "./proveState.ts";
 import { callAt, feeHistory, sendRaw, storageAt } from "./questions.ts";
 import { createReads, readAccount } from "./reads.ts";
@@ -33,6 +34,8 @@ export type ChainDeps = {
   readonly socketCheckMs?: number;
   /** Hears what happens at the endpoints. Must not throw. */
   readonly onEndpointEvent?: (event: EndpointEvent) => void;
+  /** Hears of each new head how many milliseconds its timestamp is ahead of the clock, negative when behind. */
+  readonly onHeadOffset?: (chain: string, ms: number) => void;
 };
 
 type ChainSettings = Pick<ChainConfig, "chainId" | "endpoints" | "finality"> &
@@ -62,8 +65,14 @@ export function createChain(config: ChainSettings, deps: ChainDeps): ChainAccess
     ...{ pollMs: config.pollMs ?? 50, checkMs: deps.socketCheckMs ?? 5_000 },
   });
 
+  const headSeen = createHeadTimes({ clock, onOffset: (ms) => deps.onHeadOffset?.(name, ms) });
+  async function latest() {
+    const head = await reads.latest();
+    headSeen(head);
+    return head;
+  }
   const block = (at: bigint | "latest" | "final") =>
-    at === "final" ? reads.final() : at === "latest" ? reads.latest() : reads.block(at);
+    at === "final" ? reads.final() : at === "latest" ? latest() : reads.block(at);
 
   async function call(request: CallRequest, at: bigint | "pending" | "latest" = "latest"): Promise<Hex> {
     const answer = await (typeof at === "bigint" ? reads.callAt(request, at) : rpc.ask(callAt(request, at)));

@@ -1,6 +1,7 @@
 import type { Metrics } from "../observe/metrics.ts";
 import type { ChainAccess, EndpointStatus } from "./chain.ts";
 import type { EndpointEvent } from "./endpoint.ts";
+import { type ConfiguredBounds, type Observed, presentBounds } from "./observations.ts";
 
 const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
@@ -49,6 +50,40 @@ export function gaugeEndpoints(metrics: Metrics, chains: () => Iterable<Watched>
       if (head !== undefined) set({ chain: name }, Number(head));
     }
   });
+}
+
+type Bounded = {
+  readonly name: string;
+  readonly configured: ConfiguredBounds;
+  readonly observed: Observed;
+};
+
+/** What chains show of themselves beside the bounds that are configured for them, in seconds. */
+export function gaugeBounds(metrics: Metrics, chains: () => Iterable<Bounded>): void {
+  const labels = ["chain", "figure"];
+  for (const key of ["inclusionSeconds", "skewSeconds"] as const) {
+    const [name, what] =
+      key === "inclusionSeconds"
+        ? ["chain_inclusion_seconds", "From a well-paid transaction's first byte to its block"]
+        : ["chain_skew_seconds", "Between new blocks' timestamps and the clock"];
+    metrics.gauge(name, `${what}: as configured, and as observed of late`, labels, (set) => {
+      for (const { name: chain, configured, observed } of chains()) {
+        set({ chain, figure: "configured" }, configured[key]);
+        const seen = observed[key];
+        if (seen !== undefined) set({ chain, figure: "observed" }, seen);
+      }
+    });
+  }
+  metrics.gauge(
+    "chain_time_off",
+    "1 where blocks are off the clock by more than their bound may widen",
+    ["chain"],
+    (set) => {
+      for (const { name: chain, configured, observed } of chains()) {
+        set({ chain }, presentBounds(configured, observed).isOff ? 1 : 0);
+      }
+    },
+  );
 }
 
 /** Blocks that each endpoint which has named a head is behind the newest that a usable one has named. */

@@ -61,8 +61,10 @@ export const chainConfigSchema = z
     recheckMs: z.number().int().positive().default(5_000),
     /** Expected seconds between two blocks. */
     blockSeconds: seconds,
-    /** Seconds within which a well-paid transaction is mined, congestion and outages included. */
+    /** Seconds within which a well-paid transaction is mined, congestion included. */
     inclusionSeconds: seconds,
+    /** Seconds that the chain may stand still altogether, as a rollup's sequencer can; counts in every deadline. */
+    outageSeconds: seconds.default(0),
     /** Most seconds between a block's timestamp and true time. */
     skewSeconds: seconds,
     gateway: address,

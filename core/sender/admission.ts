@@ -1,5 +1,6 @@
 import type { FeeEstimate } from "../chain/chain.ts";
 import { isLockstepError } from "../kernel/errors.ts";
+import { boundsOf } from "./bounds.ts";
 import { inChunks, type LaneContext, type LaneMemory } from "./context.ts";
 import { firstFees, isTooDear } from "./fees.ts";
 import { isLate } from "./flight.ts";
@@ -51,6 +52,8 @@ export function createAdmission(
   /** How often in a row the account could not pay an intent. */
   const shortages = new Map<string, number>();
 
+  const ceilingOf = ({ intent }: Queued) => boundsOf(intent, settings, clock.now()).ceiling;
+
   const defer = (id: string, ms = laterMs, line?: string) => {
     deferred.set(id, { until: clock.now() + ms, ...(line !== undefined && { line }) });
   };
@@ -81,7 +84,7 @@ export function createAdmission(
       waits.note(intent.id, { code: "chain-paused", detail: `the chain ${chain.name} is paused` });
       return "later";
     }
-    if (isTooDear(fresh, settings.feeCeiling(intent.kind))) return "dear";
+    if (isTooDear(fresh, ceilingOf(queued))) return "dear";
     if (!isPayable) return "short";
     if (!intent.dryRun || moved || "builder" in intent.call) return "ready";
     try {
@@ -99,7 +102,7 @@ export function createAdmission(
   /** Without a nonce it stands in nobody's way. */
   function tooDear(queued: Queued): void {
     const { id, kind } = queued.intent;
-    const detail = `the next block asks more than ${settings.feeCeiling(kind)} wei a gas, the most that ${kind} offers`;
+    const detail = `the next block asks more than ${ceilingOf(queued)} wei a gas, the most that ${kind} offers`;
     waits.note(id, { code: "gas-price-too-high", detail });
     defer(id, laterMs, lineOf(queued));
   }
@@ -141,7 +144,7 @@ export function createAdmission(
       const queued = await loadQueued(db, { chain: chain.name, account }, room, except);
       if (queued.length === 0) return { admitted: undefined, more: false };
       const [fresh, free] = await Promise.all([deps.freshFees(), deps.purse.free(memory)]);
-      const cost = ({ intent }: Queued) => costOf(intent, firstFees(fresh, settings.feeCeiling(intent.kind)));
+      const cost = (each: Queued) => costOf(each.intent, firstFees(fresh, ceilingOf(each)));
       const verdicts = await inChunks(queued, (each) => judge(each, fresh, cost(each) <= free));
       const { paid, unpaid, left } = share(await settle(memory, queued, verdicts), cost, free);
       for (const each of unpaid) lacks(each);

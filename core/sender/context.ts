@@ -8,6 +8,7 @@ import type { Log } from "../observe/log.ts";
 import type { AttemptSigner } from "./attempts.ts";
 import type { Flight } from "./flight.ts";
 import type { IntentGuard } from "./sender.ts";
+import type { UrgentCeilings } from "./urgency.ts";
 import type { Waits } from "./waits.ts";
 
 /** How a chain is sent to. */
@@ -20,8 +21,14 @@ export type SendSettings = {
   readonly maxPending: number;
   /** Wei a gas that a transaction of this kind offers at most. */
   feeCeiling(kind: string): bigint;
-  /** True for kinds that are raised up to their ceiling even above what the market pays: claims. */
+  /** What bounds the price of an intent of this kind that names its urgency, instead of `feeCeiling`. */
+  urgentCeilings(kind: string): UrgentCeilings;
+  /** Milliseconds within which a well-paid transaction is in a block: what the nearness of a deadline is measured by. */
+  inclusionMs(): number;
+  /** True for kinds that are raised up to their ceiling even above what the market pays: claims that name no urgency. */
   outbids(kind: string): boolean;
+  /** True for kinds that never offer more than the chain's own estimate, and wait while gas is dear: refunds. */
+  patient(kind: string): boolean;
   /** Milliseconds after which an intent in no block counts as stuck. */
   readonly stuckMs: number;
   /** Below which balance an account raises an alarm; undefined: never. */
@@ -52,6 +59,8 @@ export type LaneContext = {
   readonly waits: Waits;
   /** Something of ours reached the chain. */
   readonly onActivity: (chain: string) => void;
+  /** A well-paid transaction of ours is in a block, so many milliseconds after its first byte left. */
+  readonly onInclusion: (chain: string, ms: number) => void;
   /** Gives what waits here without a nonce, and may be somebody else's, to other accounts of its pool. */
   readonly relieve: () => Promise<void>;
 };

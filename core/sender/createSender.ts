@@ -11,7 +11,7 @@ import type { Sealer } from "../kernel/seal.ts";
 import type { Log } from "../observe/log.ts";
 import { createAttemptSigner } from "./attempts.ts";
 import type { SenderChain, SendSettings } from "./context.ts";
-import { defaultFeeCeiling } from "./fees.ts";
+import { defaultFeeCeiling, urgentFeeCeiling } from "./fees.ts";
 import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
 import { createPools } from "./pools.ts";
@@ -29,7 +29,10 @@ const defaults: SendSettings = {
   resendMs: 1_000,
   maxPending: 64,
   feeCeiling: () => defaultFeeCeiling,
+  urgentCeilings: () => ({ ordinary: defaultFeeCeiling, unpriced: urgentFeeCeiling }),
+  inclusionMs: () => 60_000,
   outbids: () => false,
+  patient: () => false,
   stuckMs: 60_000,
   lowBalance: () => undefined,
   holds: () => false,
@@ -60,6 +63,8 @@ export type SenderDeps = {
   readonly mark?: Mark;
   /** Called when something of ours reached a chain or a block: a good moment to look at that chain. */
   readonly onActivity?: (chain: string) => void;
+  /** Called when a well-paid transaction of ours is in a block, with the milliseconds since its first byte left. */
+  readonly onInclusion?: (chain: string, ms: number) => void;
 };
 
 /**
@@ -85,7 +90,8 @@ type ChainLanes = { readonly byAccount: ReadonlyMap<string, Lane>; start(): void
 
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
-  const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark, onActivity = () => undefined } = deps;
+  const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark } = deps;
+  const { onActivity = () => undefined, onInclusion = () => undefined } = deps;
   const pools = checkedPools(deps.pools ?? {}, keyStore);
   const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...chains.get(chain)?.settings });
   const roster = createRoster<SendTarget, ChainLanes>({
@@ -109,7 +115,7 @@ export function createSender(deps: SenderDeps): RunningSender {
         const address = keyStore.address(account);
         const relieve = () => placement.relieve(name, account);
         const waits = createWaits({ chain: name, account });
-        const shared = { db, store, guards, clock, log, mark, onActivity, relieve, waits };
+        const shared = { db, store, guards, clock, log, mark, onActivity, onInclusion, relieve, waits };
         return [account, createLane({ ...shared, chain, account, address, signer, settings })];
       }),
     );

@@ -2,6 +2,7 @@ import type { FeeEstimate } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import type { SignedAttempt } from "./attempts.ts";
+import { boundsAt } from "./bounds.ts";
 import type { LaneContext, LaneMemory } from "./context.ts";
 import { firstFees, raiseFees } from "./fees.ts";
 import { type Attempt, type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
@@ -39,11 +40,11 @@ export function createDispatch(
   };
 
   async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
-    const sent = keep(memory, { ...flight, sent: { at: clock.now() }, sentAtHead: undefined, unpaid: undefined });
+    const sent = keep(memory, asSent(flight, clock.now()));
     try {
       await chain.send(raw);
     } catch (error) {
-      return refused(memory, flight, error);
+      return refused(memory, { ...flight, timed: undefined }, error);
     }
     keep(memory, { ...sent, accepted: true, declined: undefined });
     if (flight.declined !== undefined || flight.unpaid !== undefined) waits.clear(flight.intent.id);
@@ -58,6 +59,7 @@ export function createDispatch(
     log.warn({ err: error, intent: flight.intent.id, nonce: flight.nonce }, "transaction not taken");
     if (reason === "underpriced") return "go on";
     keep(memory, { ...flight, sent: undefined });
+    forgetTimes(memory, flight.nonce);
     if (reason === "insufficient-funds") await unpaid(memory, flight);
     if (reason === "nonce-too-low") return "go on";
     // What came before was taken and lost again.
@@ -133,15 +135,18 @@ export function createDispatch(
     const fresh = await chain.fees();
     const newest = flight.attempts.at(-1);
     const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? firstFees(fresh, 2n ** 200n);
-    return add(memory, flight, await signer.nothing(flight.nonce, fees), voiding);
+    return add(memory, { ...flight, timed: undefined }, await signer.nothing(flight.nonce, fees), voiding);
   }
 
   /** Not priced higher: sent once more as it is, and its owner can see why. */
   function stay(memory: LaneMemory, flight: Flight, attempt: Attempt, waiting: Waiting): Promise<Sent> {
     const { intent, nonce } = flight;
-    log.error({ intent: intent.id, kind: intent.kind, nonce, reason: waiting.code }, "price is not raised");
+    const level = settings.patient(intent.kind) ? "info" : "error";
+    log[level]({ intent: intent.id, kind: intent.kind, nonce, reason: waiting.code }, "price is not raised");
     waits.note(intent.id, waiting);
-    return handOver(memory, keep(memory, { ...flight, pricedAtHead: undefined }), signer.open(attempt));
+    if (waiting.code !== "inclusion-stalled") forgetTimes(memory, nonce);
+    const { timed } = memory.flights.get(nonce) ?? flight;
+    return handOver(memory, keep(memory, { ...flight, timed, pricedAtHead: undefined }), signer.open(attempt));
   }
 
   return {
@@ -162,19 +167,24 @@ export function createDispatch(
       const newest = flight.attempts.at(-1);
       if (newest === undefined) return "go on";
       const payable = await deps.purse.highestFee(memory, flight);
-      const price = nextPrice(newest.fees, fresh, { ...limitsOf(memory, flight, settings), payable });
+      const price = nextPrice(newest.fees, fresh, { ...boundsAt(flight, memory, settings, clock.now()), payable });
       if ("fees" in price) return add(memory, flight, await signer.again(newest, price.fees));
       return stay(memory, flight, newest, price.waiting);
     },
   };
 }
 
-/** All above wait for it, so it may offer what any of them may. */
-function limitsOf(memory: LaneMemory, { nonce }: Flight, settings: LaneContext["settings"]) {
-  const held = [...memory.flights.values()].filter((each) => each.nonce >= nonce && each.included === undefined);
-  const kinds = [...new Set(held.map(({ intent }) => intent.kind))];
-  const ceiling = kinds.map(settings.feeCeiling).reduce((a, b) => (a > b ? a : b), 0n);
-  return { ceiling, outbids: kinds.some(settings.outbids) };
+const asSent = (flight: Flight, at: number): Flight => ({
+  ...flight,
+  ...{ sent: { at }, sentAtHead: undefined, unpaid: undefined },
+  timed: flight.timed && { from: flight.timed.from ?? at },
+});
+
+/** How long it takes what waits for something else than a block says nothing about the chain. */
+function forgetTimes(memory: LaneMemory, from: number): void {
+  for (const flight of memory.flights.values()) {
+    if (flight.nonce >= from) memory.flights.set(flight.nonce, { ...flight, timed: undefined });
+  }
 }
 
 function forgetSent(memory: LaneMemory, above: number): void {

@@ -6,6 +6,12 @@ export const blocksBeforeRaise = 2n;
 /** Wei a gas that no transaction offers more than, unless configured otherwise: 500 gwei. */
 export const defaultFeeCeiling = 500_000_000_000n;
 
+/**
+ * Wei a gas that a transaction offers at most which must be mined whatever it costs, where nobody knows what it is worth;
+ * not without any bound, because a fee estimate is only what an endpoint says.
+ */
+export const urgentFeeCeiling = 20n * defaultFeeCeiling;
+
 /** Gas of a transfer to an account without code. */
 export const transferGas = 21_000n;
 

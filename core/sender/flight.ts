@@ -53,6 +53,11 @@ export type Flight = {
   readonly accepted: boolean;
   /** Since when nodes refuse it for a reason of their own, and when they last did; undefined once one has taken it. */
   readonly declined: { readonly since: number; readonly at: number; readonly detail: string } | undefined;
+  /**
+   * When its first byte left, in Unix milliseconds, where the time until it is in a block says something about the chain;
+   * undefined when that has other reasons: its price, the account's balance, a refusal, or another process that sent it.
+   */
+  readonly timed: { readonly from: number | undefined } | undefined;
 };
 
 export type Sighting =
@@ -87,11 +92,13 @@ export type Moment = {
   readonly followed: boolean;
   /** Wei a gas that the chain asks now. */
   readonly freshMaxFee: bigint;
+  /** Its deadline is near, or that of something that waits for it. */
+  readonly pressing: boolean;
   readonly resendMs: number;
 };
 
 /** How many times `resendMs` nodes may refuse a transaction that others wait for, before it gives up its nonce. */
-const patience = 30;
+const refusals = 30;
 
 /** What a flight needs now; `hold`: nothing, and nothing above it may be sent either. */
 export function nextMove(flight: Flight, moment: Moment): "wait" | "hold" | "send" | "raise" | "void" {
@@ -104,7 +111,9 @@ export function nextMove(flight: Flight, moment: Moment): "wait" | "hold" | "sen
   if (flight.sent === undefined) return "send";
   const blocksSince = (height: bigint | undefined) => (height === undefined ? 0n : moment.head - height);
   const underpriced = newest.fees.maxFeePerGas < moment.freshMaxFee;
-  if (blocksSince(flight.pricedAtHead) >= blocksBeforeRaise && (moment.lowest || underpriced)) return "raise";
+  const patience = moment.pressing ? 1n : blocksBeforeRaise;
+  const mayPay = moment.lowest || underpriced || moment.pressing;
+  if (blocksSince(flight.pricedAtHead) >= patience && mayPay) return "raise";
   const due = moment.now - flight.sent.at >= moment.resendMs || (moment.lowest && blocksSince(flight.sentAtHead) > 0n);
   return due ? "send" : "wait";
 }
@@ -113,7 +122,7 @@ export function nextMove(flight: Flight, moment: Moment): "wait" | "hold" | "sen
 function holdsUp({ unpaid, declined, released }: Flight, { now, followed, resendMs }: Moment): boolean {
   if (released || !followed) return false;
   if (unpaid !== undefined) return now - unpaid.since >= resendMs;
-  return declined !== undefined && now - declined.since >= patience * resendMs;
+  return declined !== undefined && now - declined.since >= refusals * resendMs;
 }
 
 /** Why a flight that has to be voided now is. */

@@ -2,6 +2,7 @@ import type { Fees } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
 import type { Admission, Admitted } from "./admission.ts";
+import { boundsOf } from "./bounds.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
 import { firstFees, transferGas } from "./fees.ts";
@@ -66,11 +67,14 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
   async function sign(queued: Queued, nonce: number, fresh: Fees): Promise<{ flight: Flight; raw: Hex } | undefined> {
     const { intent, place, released, events } = queued;
     try {
-      const fees = firstFees(fresh, settings.feeCeiling(intent.kind));
+      const { ceiling, patient } = boundsOf(intent, settings, clock.now());
+      const fees = firstFees(fresh, ceiling);
+      // What is paid less than the chain asks, or is in no hurry, says nothing about the chain.
+      const timed = patient || ceiling < fresh.maxFeePerGas ? undefined : { from: undefined };
       const { attempt, raw } = await signer.call(intent, nonce, fees);
       const blank = { voiding: undefined, included: undefined, sent: undefined };
       const unseen = { sentAtHead: undefined, pricedAtHead: undefined };
-      const untold = { unpaid: undefined, accepted: false, declined: undefined };
+      const untold = { unpaid: undefined, accepted: false, declined: undefined, timed };
       return {
         flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen, ...untold },
         raw,

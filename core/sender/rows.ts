@@ -4,7 +4,7 @@ import { type Hex, hash } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Json, toJson } from "../kernel/json.ts";
 import type { Attempt, Flight, Voiding } from "./flight.ts";
-import { callSchema, type IntentRequest } from "./sender.ts";
+import { callSchema, type IntentRequest, urgencySchema } from "./sender.ts";
 
 /** An intent that waits for its nonce. */
 export type Queued = {
@@ -32,6 +32,7 @@ type IntentRow = {
   call: unknown;
   gas: bigint;
   not_after: bigint | null;
+  urgency: unknown;
   dry_run: boolean;
   nonce: bigint | null;
   released: boolean;
@@ -65,19 +66,20 @@ export async function insertIntents(
   intents: readonly PlacedIntent[],
   { channel, at }: { channel: string; at: number },
 ): Promise<void> {
-  const rows = intents.map(({ call, notAfter, dryRun, ...rest }) => ({
+  const rows = intents.map(({ call, notAfter, urgency, dryRun, ...rest }) => ({
     ...rest,
     asked_at: at,
     call: z.encode(storedCall, call),
     not_after: notAfter ?? null,
+    ...(urgency && { urgency: z.encode(urgencySchema, urgency) }),
     dry_run: dryRun,
   }));
   await tx.query(
     `WITH added AS (
        INSERT INTO sender_intent
-         (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, dry_run)
+         (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, urgency, dry_run)
        SELECT v->>'id', v->>'chain', v->>'account', v->>'pool', (v->>'asked_at')::bigint, v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
-              (v->>'not_after')::bigint, (v->>'dry_run')::boolean
+              (v->>'not_after')::bigint, v->'urgency', (v->>'dry_run')::boolean
        FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n) ORDER BY n
        ON CONFLICT (id) DO NOTHING
        RETURNING chain, account)
@@ -201,8 +203,16 @@ const attemptParams = (rows: readonly { id: string; nonce: number; attempt: Atte
 function toIntent(row: IntentRow): IntentRequest {
   const call = storedCall.parse(row.call);
   const { id, chain, account, kind, subject, gas } = row;
-  const rest = { id, chain, account, kind, subject, gas, call, dryRun: row.dry_run };
-  return row.not_after === null ? rest : { ...rest, notAfter: row.not_after };
+  return {
+    ...{ id, chain, account, kind, subject, gas, call, dryRun: row.dry_run },
+    ...(row.not_after !== null && { notAfter: row.not_after }),
+    ...(row.urgency !== null && { urgency: urgencyOf(row.urgency) }),
+  };
+}
+
+function urgencyOf(stored: unknown): NonNullable<IntentRequest["urgency"]> {
+  const { by, worth } = urgencySchema.parse(stored);
+  return worth === undefined ? { by } : { by, worth };
 }
 
 function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
@@ -229,6 +239,7 @@ function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
     unpaid: undefined,
     accepted: row.released,
     declined: undefined,
+    timed: undefined,
   };
 }
 

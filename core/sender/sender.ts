@@ -28,6 +28,11 @@ export type IntentRequest = {
   readonly gas: bigint;
   /** Unix seconds after which it must not be sent for the first time; then its nonce is voided. */
   readonly notAfter?: bigint;
+  /**
+   * For an effect that is lost when its time passes: until when it is worth something (Unix seconds), and how much at most
+   * in wei of that chain, where that is known. Near that time its price rises up to the worth (`pressureOf`).
+   */
+  readonly urgency?: { readonly by: bigint; readonly worth?: bigint };
   /** Simulated against `pending` before signing, and refused if that reverts. False for calls that carry a secret. */
   readonly dryRun: boolean;
 };
@@ -112,3 +117,6 @@ export const intentEvents = {
 
 /** A call as it is stored. */
 export const callSchema = z.object({ to: address, data: hex, value: uint });
+
+/** The urgency of an intent as it is stored. */
+export const urgencySchema = z.object({ by: uint, worth: uint.optional() });

@@ -74,4 +74,9 @@ export const senderMigrations: readonly Migration[] = [
         PRIMARY KEY (chain, account, kind)
       );`,
   },
+  {
+    // Until when the effect is worth something, and how much; null where no deadline makes it worth more.
+    id: "sender/003-urgency",
+    sql: "ALTER TABLE sender_intent ADD COLUMN urgency jsonb;",
+  },
 ];

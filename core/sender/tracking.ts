@@ -16,11 +16,12 @@ export type Tracking = {
   resolveUsed(memory: LaneMemory, flight: Flight): Promise<boolean>;
 };
 
+const secondMs = 1_000;
 /** From so many open transactions on it is asked first how far the chain is, so that not each is asked about. */
 const askedOneByOne = 4;
 
 export function createTracking(context: LaneContext): Tracking {
-  const { chain, address, db, store, log, waits } = context;
+  const { chain, address, db, store, clock, log, waits } = context;
 
   async function record(memory: LaneMemory, changes: readonly { flight: Flight; outcome: Outcome }[]): Promise<void> {
     if (changes.length === 0) return;
@@ -32,6 +33,29 @@ export function createTracking(context: LaneContext): Tracking {
     }
     forgetOld(memory.taken, memory.chainNonce, (nonce) => memory.flights.has(nonce));
     context.onActivity(chain.name);
+  }
+
+  /**
+   * Tells how long well-paid transactions took. The block's own time counts where it is before now: that this process saw
+   * it late is no delay of the chain. Other blocks than the head are asked for only where they make a difference, and
+   * one at most.
+   */
+  async function timeInclusions(seen: readonly { flight: Flight; outcome: Outcome }[], head: Block): Promise<void> {
+    const now = clock.now();
+    const all = seen.flatMap(({ flight, outcome }) => {
+      if (outcome.kind !== "included" && outcome.kind !== "finalized") return [];
+      const from = flight.included === undefined ? flight.timed?.from : undefined;
+      return from === undefined ? [] : [{ from, block: outcome.receipt.blockNumber }];
+    });
+    const late = all.filter(({ from, block }) => block !== head.number && now - from > secondMs);
+    const [first] = late.toSorted((a, b) => a.from - b.from);
+    const other = first && (await chain.block(first.block).catch(() => undefined));
+    for (const { from, block } of all) {
+      const its = [head, other].find((each) => each?.number === block);
+      // Blocks have whole seconds: it may have come at the end of its own.
+      const minedBy = its === undefined ? now : Math.min(now, (Number(its.timestamp) + 1) * secondMs);
+      if (its !== undefined || now - from <= secondMs) context.onInclusion(chain.name, Math.max(0, minedBy - from));
+    }
   }
 
   async function receiptsOf(flights: readonly Flight[]): Promise<Map<Hex, Receipt>> {
@@ -77,6 +101,7 @@ export function createTracking(context: LaneContext): Tracking {
         return outcome === undefined ? [] : [{ flight, outcome }];
       });
       await record(memory, outcomes);
+      await timeInclusions(outcomes, head);
       memory.head = head;
       memory.finalHeight = finalHeight;
       for (const flight of memory.flights.values()) memory.flights.set(flight.nonce, seenAt(flight, head.number));
@@ -119,7 +144,7 @@ function apply(memory: LaneMemory, flight: Flight, outcome: Outcome): void {
     const events = flight.events + eventsOf(outcome).length;
     memory.flights.set(flight.nonce, { ...flight, events, released: true, included: { hash, blockNumber, status } });
   } else if (outcome.kind === "dropped") {
-    memory.flights.set(flight.nonce, { ...flight, included: undefined, sent: undefined });
+    memory.flights.set(flight.nonce, { ...flight, included: undefined, sent: undefined, timed: undefined });
   } else {
     memory.flights.delete(flight.nonce);
     // Free again should the chain ever lose what used it.

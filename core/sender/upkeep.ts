@@ -1,4 +1,5 @@
 import type { FeeEstimate } from "../chain/chain.ts";
+import { isPressing } from "./bounds.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch, Sent } from "./dispatch.ts";
 import { type Flight, type Moment, nextMove, reasonToVoid } from "./flight.ts";
@@ -102,6 +103,7 @@ export function createUpkeep(
     lowest: flight.nonce === open[0]?.nonce,
     followed: open.some(({ nonce }) => nonce > flight.nonce),
     freshMaxFee: fees.maxFeePerGas,
+    pressing: open.some(({ nonce, intent }) => nonce >= flight.nonce && isPressing(intent, settings, clock.now())),
     resendMs: settings.resendMs,
   });
 

@@ -47,7 +47,10 @@ describe("routes of chains", () => {
     const registry = { chains: fixed({ alpha: entryOf("alpha"), beta: entryOf("beta") }) };
     const changes = {} as RegistryChanges;
     const sender = { status: () => [], stuck: async () => [] };
-    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]), sender })(app);
+    const observations = {
+      of: (chain: string) => (chain === "alpha" ? { inclusionSeconds: 7.5, skewSeconds: 3 } : {}),
+    };
+    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]), sender, observations })(app);
   });
   after(() => app?.close());
   const reindex = async (name: string, body: object) => {
@@ -61,6 +64,19 @@ describe("routes of chains", () => {
     assert.deepEqual([state, checked, verified, error.code], ["halted", "14", "13", "reorg-too-deep"]);
     assert.deepEqual(named, { number: "7", hash: fork.hash });
     assert.deepEqual([chains[1].indexer, chains[1].fork], ["stopped", undefined]);
+  });
+
+  it("show what is observed next to what is configured, and that a clock is off", async () => {
+    const { chains } = (await app.inject({ url: "/v1/chains" })).json();
+    const shown = chains.map((each: Record<string, unknown>) => [
+      each.inclusionSeconds,
+      each.outageSeconds,
+      each.observed,
+    ]);
+    assert.deepEqual(shown, [
+      [1, 0, { inclusionSeconds: 7.5, skewSeconds: 3, timeOff: true }],
+      [1, 0, { timeOff: false }],
+    ]);
   });
 
   it("take a chain up again only from a fork that is named in full and fits", async () => {

@@ -69,6 +69,7 @@ describe("endpoints as operators see them", () => {
       changes: {} as RegistryChanges,
       indexers: indexers as Map<string, Indexer>,
       sender,
+      observations: { of: () => ({}) },
     })(app);
     serveMetrics(app, createMetrics({ process: true }));
   });

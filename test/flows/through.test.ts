@@ -54,6 +54,16 @@ await forEachHome("a network", (home) => {
     }
   });
 
+  it("has observed how long its transactions took, on both chains", async () => {
+    type Chain = { observed: { inclusionSeconds?: number; skewSeconds?: number } };
+    const { chains } = await test.api.get<{ chains: Chain[] }>("/v1/chains");
+    const seen = chains.map(({ observed }) => [typeof observed.inclusionSeconds, typeof observed.skewSeconds]);
+    assert.deepEqual(seen, [
+      ["number", "number"],
+      ["number", "number"],
+    ]);
+  });
+
   it("refuses to claim or refund what has ended", async () => {
     assert.deepEqual((await post(`/v1/swaps/${swap.id}/claim`, {})).answer.code, "swap-not-claimable");
     assert.deepEqual((await post(`/v1/swaps/${swap.id}/refund`, {})).answer.code, "swap-not-refundable");

@@ -11,7 +11,12 @@ import {
 } from "#swap/deadlines.ts";
 
 const seconds = fc.bigInt({ min: 0n, max: 100_000n });
-const chainTiming: fc.Arbitrary<ChainTiming> = fc.record({ finality: seconds, inclusion: seconds, skew: seconds });
+const chainTiming: fc.Arbitrary<ChainTiming> = fc.record(
+  { finality: seconds, inclusion: seconds, outage: seconds, skew: seconds },
+  { requiredKeys: ["finality", "inclusion", "skew"] },
+);
+/** I of a chain. */
+const bound = ({ inclusion, outage = 0n }: ChainTiming) => inclusion + outage;
 const timing: fc.Arbitrary<SwapTiming> = fc.record({ source: chainTiming, target: chainTiming, reaction: seconds });
 const now = fc.bigInt({ min: 1_700_000_000n, max: 4_000_000_000n });
 
@@ -33,18 +38,18 @@ describe("swap deadlines", () => {
       fc.property(timing, now, (t, begin) => {
         const timelocks = earliestTimelocks(t, begin);
         const deadlines = deadlinesOf(t, timelocks);
-        const lock = (at: bigint, chain: ChainTiming) => at + t.reaction + chain.inclusion + chain.finality;
+        const lock = (at: bigint, chain: ChainTiming) => at + t.reaction + bound(chain) + chain.finality;
         const sourceFinal = lock(begin, t.source);
         assert.ok(begin <= deadlines.sourceLockBy && sourceFinal <= deadlines.counterLockBy);
         const targetFinal = lock(sourceFinal, t.target);
         assert.ok(targetFinal <= deadlines.revealBy);
-        const claimed = targetFinal + t.reaction + 2n * t.target.inclusion + t.target.finality;
+        const claimed = targetFinal + t.reaction + 2n * bound(t.target) + t.target.finality;
         assert.ok(
           claimed + t.target.skew <= timelocks.target,
           "the reveal is mined before the target leg can be refunded",
         );
         const lastReveal = timelocks.target + t.target.skew;
-        const sourceClaimed = lastReveal + t.reaction + 2n * t.source.inclusion + t.source.finality;
+        const sourceClaimed = lastReveal + t.reaction + 2n * bound(t.source) + t.source.finality;
         assert.ok(
           sourceClaimed + t.source.skew <= timelocks.source,
           "even the latest reveal leaves time on the source chain",
@@ -62,6 +67,21 @@ describe("swap deadlines", () => {
         const source = unsafeTimelock(t, { ...tight, source: tight.source - 1n }, begin);
         assert.deepEqual(source, { leg: "source", given: tight.source - 1n, least: tight.source });
         assert.equal(unsafeTimelock(t, tight, begin + 1n)?.leg, "target");
+      }),
+    );
+  });
+
+  it("allow for a chain that stands still as for one that is slow", () => {
+    fc.assert(
+      fc.property(timing, now, (t, begin) => {
+        const slow = ({ outage: _, ...chain }: ChainTiming & { outage?: bigint }, outage = 0n): ChainTiming => ({
+          ...chain,
+          inclusion: chain.inclusion + outage,
+        });
+        const same = { ...t, source: slow(t.source, t.source.outage), target: slow(t.target, t.target.outage) };
+        assert.deepEqual(earliestTimelocks(t, begin), earliestTimelocks(same, begin));
+        const timelocks = defaultTimelocks(same, begin);
+        assert.deepEqual(deadlinesOf(t, timelocks), deadlinesOf(same, timelocks));
       }),
     );
   });

@@ -43,6 +43,7 @@ describe("the configuration", () => {
     assert.deepEqual(config.roles, ["indexer", "relayer", "swapper", "api"]);
     assert.equal(config.http.host, "127.0.0.1");
     assert.ok(Object.isFrozen(config));
+    assert.equal(config.chains.alpha?.outageSeconds, 0);
   });
 
   it("is refused with the path of the field at fault", () => {
@@ -65,6 +66,7 @@ describe("the configuration", () => {
       [{ ...good, chains: { alpha: { ...chain, endpoints: [...four, `${four[0]}/`] } } }, "chains.alpha.endpoints"],
       [{ ...good, chains: { alpha: { ...chain, endpoints: four, agreement: 2 } } }, "chains.alpha.agreement"],
       [{ ...good, chains: { alpha: { ...chain, finality: { blocks: -1 } } } }, "chains.alpha.finality.blocks"],
+      [{ ...good, chains: { alpha: { ...chain, outageSeconds: -1 } } }, "chains.alpha.outageSeconds"],
       [{ ...good, accounts: { alice: { key: `0x${"44".repeat(32)}` } } }, "accounts.alice"],
       ["{", undefined],
     ];

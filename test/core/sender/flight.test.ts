@@ -30,6 +30,7 @@ const flights: fc.Arbitrary<Flight> = fc
     pricedAtHead: maybe(height),
     unpaidSince: maybe(fc.nat(100_000)),
     accepted: fc.boolean(),
+    timed: fc.constant(undefined),
     declinedAt: maybe(fc.nat(100_000)),
     declinedFor: fc.nat(60_000),
   })
@@ -56,6 +57,7 @@ const moments = fc.record({
   head: height,
   lowest: fc.boolean(),
   followed: fc.boolean(),
+  pressing: fc.boolean(),
   freshMaxFee: fc.bigInt({ min: 1n, max: 200n }),
   resendMs: fc.constant(1_000),
 });
@@ -126,11 +128,13 @@ describe("what a flight needs", () => {
     );
   });
 
-  it("is a higher price only after two blocks", () => {
+  it("is a higher price only after two blocks, near a deadline after one", () => {
     fc.assert(
       fc.property(flights, moments, (flight, moment) => {
         if (nextMove(flight, moment) !== "raise") return;
-        assert.ok(flight.pricedAtHead !== undefined && moment.head - flight.pricedAtHead >= 2n);
+        assert.ok(
+          flight.pricedAtHead !== undefined && moment.head - flight.pricedAtHead >= (moment.pressing ? 1n : 2n),
+        );
       }),
     );
   });

@@ -12,6 +12,8 @@ export type SendFault = "silent" | "loud" | "refused";
 /** A chain with a mempool in memory, by the rules that nodes have, and everything that can happen to it. */
 export type ModelChain = Omit<ChainAccess, "prove"> & {
   mine(): void;
+  /** A block with a time of its own, in Unix seconds; others have their number for one. */
+  mineAt(time: number): void;
   /** Drops up to so many blocks that are not final; their transactions go back to the pool, or are gone. */
   reorganise(depth: number, back: boolean): void;
   /** Drops so many blocks, final ones too, with their transactions; empty ones take their places. */
@@ -57,10 +59,11 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
   let faults: SendFault[] = [];
 
   const height = () => blocks.length - 1;
-  const append = (transactions: readonly Pooled[]) => {
+  const append = (transactions: readonly Pooled[], time?: number) => {
     const number = BigInt(blocks.length);
+    const timestamp = time === undefined ? number : BigInt(Math.floor(time));
     const hash = keccak256(stringToHex(`${name} ${number} ${salt}`));
-    blocks.push({ number, hash, parentHash: blocks.at(-1)?.hash ?? hash, timestamp: number, transactions });
+    blocks.push({ number, hash, parentHash: blocks.at(-1)?.hash ?? hash, timestamp, transactions });
     finalHeight = Math.max(finalHeight, height() - lag);
     pool = pool.filter((each) => each.nonce >= nonceOf(each.from));
   };
@@ -127,6 +130,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
     verifyIdentity: async () => undefined,
     transactions: async (number) => blocks[Number(number)]?.transactions.slice(),
     mine: () => append(takeable()),
+    mineAt: (time) => append(takeable(), time),
     reorganise(depth, back) {
       salt++;
       const gone = blocks.splice(Math.max(finalHeight + 1, blocks.length - depth));
