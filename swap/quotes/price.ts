@@ -35,3 +35,6 @@ function parseDecimal(text: string): Rate {
   const [whole = "0", fraction = ""] = text.split(".");
   return { numerator: BigInt(whole + fraction), denominator: 10n ** BigInt(fraction.length) };
 }
+
+/** A price as it is shown. */
+export const priceView = ({ numerator, denominator, at }: Price) => ({ numerator, denominator, at: at.toISOString() });
