@@ -10,8 +10,10 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer, deriveKey } from "#core/kernel/seal.ts";
+import type { Sender } from "#core/sender/sender.ts";
 import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
+import { createSwapDriver } from "#swap/driver.ts";
 import { type SwapEvent, swapStream } from "#swap/events.ts";
 import { describeDesk } from "#swap/quotes/describe.ts";
 import { createDesk } from "#swap/quotes/desk.ts";
@@ -104,9 +106,18 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
   const desk = createDesk({ config, db, chains, keyStore, prices, ids, clock });
   const secrets = createSecretStore({ sealer: createSealer(sealingKey) });
   const requester = createSwapRequester({ db, store, chains, keyStore, secrets, handoverSeconds: 120n });
+  const index = createSwapIndex(db);
+  const idle: Sender = {
+    submit: async () => undefined,
+    find: async () => undefined,
+    findByTransactions: async () => new Map(),
+  };
+  const driver = createSwapDriver({
+    ...{ db, store, chains, index, keyStore },
+    ...{ sender: idle, holdOf: () => undefined, log: quietLog },
+  });
   return {
-    ...{ db, alpha, beta, clock, purses, market, states, ids, desk, address, keyStore },
-    index: createSwapIndex(db),
+    ...{ db, alpha, beta, clock, purses, market, states, ids, desk, address, index, driver },
     quote: (body: unknown) => desk.quote(quoteRequestSchema.parse(body)),
     /** As the API does it; answers the id of the swap. */
     request: async (body: unknown) => requester.request(await settleOrder(desk, swapOrderSchema.parse(body))),

@@ -155,6 +155,26 @@ await onDatabase("what the desk has out", (backend) => {
   );
 
   it(
+    "counts a swap that its taker never locks until the lock would come too late",
+    inWorld(
+      async ({ quote, request, driver, clock, requested }) => {
+        const eve = { source: hexOf("e", 20), target: hexOf("f", 20) };
+        const { quote: id, timelocks, deadlines } = await quote(asking("source", coin));
+        const swap = await request({ quote: id, initiator: eve, hashlock: hexOf("5") });
+        const later = (await requested(swap)).target.timelock - timelocks.target;
+        assert.equal(later, 120n);
+        clock.ms = Number(deadlines.sourceLockBy + later) * 1000;
+        await driver.advance(swap);
+        assert.deepEqual(await outcomes([request(one())]), { "limit-reached": 1 });
+        clock.ms += 1000;
+        for (const _look of ["gives it up", "sees that it has ended"]) await driver.advance(swap);
+        await request(one());
+      },
+      { mostOpen: 1 },
+    ),
+  );
+
+  it(
     "still takes from a balance that was read before the lock was mined",
     inWorld(async ({ db, request, append, address }) => {
       const id = await request(one());
