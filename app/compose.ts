@@ -97,6 +97,7 @@ function createService(
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
+    desk: config.swap.desk && { config: config.swap.desk, quoteKey: base.quoteKey },
   };
   const sender = createSender({
     ...{ db, store, keyStore, sealer, clock, log, mark },

@@ -7,8 +7,8 @@ import type { ServiceConfig } from "#core/config/service.ts";
 import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import type { Clock } from "#core/kernel/clock.ts";
-import { redact } from "#core/kernel/redacted.ts";
-import { createSealer, type Sealer } from "#core/kernel/seal.ts";
+import { type Redacted, redact } from "#core/kernel/redacted.ts";
+import { createSealer, deriveKey, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 
 /** What everything stands on and nothing is decided in: database and keys. */
@@ -17,6 +17,8 @@ export type Foundation = {
   readonly connectionString: string;
   readonly keyStore: KeyStore;
   readonly sealer: Sealer;
+  /** Signs quotes; derived from the sealing key. */
+  readonly quoteKey: Redacted<Uint8Array>;
   close(): Promise<void>;
 };
 
@@ -34,7 +36,9 @@ export async function layFoundation(
     ([name, source]) => [name, readKey(source, `accounts.${name}`)] as const,
   );
   const keyStore = createKeyStore(Object.fromEntries(accounts));
-  const sealer = createSealer(redact(toBytes(readKey(config.sealingKey, "sealingKey").reveal())));
+  const sealingKey = redact(toBytes(readKey(config.sealingKey, "sealingKey").reveal()));
+  const sealer = createSealer(sealingKey);
+  const quoteKey = deriveKey(sealingKey, "quotes");
   const embedded =
     env.DATABASE_URL === undefined
       ? await startEmbeddedDatabase({ log, clock, dataDir: join(config.dataDir, "db") })
@@ -42,7 +46,7 @@ export async function layFoundation(
   const connectionString = env.DATABASE_URL ?? embedded?.connectionString ?? "";
   const db = createDb({ connectionString, log, clock });
   return {
-    ...{ db, connectionString, keyStore, sealer },
+    ...{ db, connectionString, keyStore, sealer, quoteKey },
     async close() {
       await db.close();
       await embedded?.close();

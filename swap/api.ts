@@ -12,15 +12,11 @@ import { type SwapEvent, swapStream } from "./events.ts";
 import type { HandIn } from "./handIn.ts";
 import { nextStepOf } from "./handover.ts";
 import { type Hold, nextAction } from "./nextAction.ts";
+import type { Quoting } from "./quotes/quoting.ts";
+import { swapOrderSchema } from "./quotes/schemas.ts";
 import { findSwapId, listSwapIds } from "./readModel.ts";
-import {
-  claimRequestSchema,
-  type SwapRequest,
-  type SwapView,
-  signatureRequestSchema,
-  swapRequestSchema,
-  swapViewSchema,
-} from "./schemas.ts";
+import type { SwapRequester } from "./request.ts";
+import { claimRequestSchema, type SwapView, signatureRequestSchema, swapViewSchema } from "./schemas.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 import { viewOf } from "./view.ts";
 
@@ -29,7 +25,8 @@ type Deps = {
   store: EventStore;
   chains: SwapChains;
   clock: Clock;
-  requester: { request(body: SwapRequest): Promise<string> };
+  requester: SwapRequester;
+  quoting: Pick<Quoting, "settle">;
   driver: SwapDriver;
   handIn: HandIn;
   holdOf(swap: Swap): Hold | undefined;
@@ -87,11 +84,14 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           tags: ["swaps"],
           summary: "Request a swap",
           security: secured,
-          body: swapRequestSchema,
+          body: swapOrderSchema,
           response: { 202: swapViewSchema, ...problems },
         },
       },
-      async (request, reply) => reply.code(202).send(await whole(await deps.requester.request(request.body))),
+      async ({ body }, reply) => {
+        const settled = await deps.quoting.settle(body);
+        return reply.code(202).send(await whole(await deps.requester.request(settled)));
+      },
     );
     app.get(
       "/v1/swaps",

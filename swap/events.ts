@@ -73,6 +73,8 @@ export const swapEvents = {
     target: legTermsSchema,
     /** Managed account that sends what is anyone's to send, for parties that are external. */
     payer: z.string().optional(),
+    /** Of the desk's quote that the terms are from: what tells it from others, and nothing that anybody could use. */
+    quote: z.string().optional(),
   }),
   /** An external initiator handed in the secret, so that the service claims for it; kept sealed, never here. */
   SecretReceived: z.object({}),

@@ -20,6 +20,8 @@ import { claimBuilder } from "./intents.ts";
 import { advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
 import { createSwapObserver } from "./observer.ts";
+import { deskMigrations } from "./quotes/exposure.ts";
+import { createQuoting, type DeskSettings } from "./quotes/quoting.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createSwapScheduler } from "./scheduler.ts";
@@ -32,7 +34,7 @@ export { swapEvents } from "./events.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 
-export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations];
+export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations, ...deskMigrations];
 export const swapProjections: readonly Projection[] = [swapProjection];
 
 export type SwapDeps = {
@@ -46,6 +48,7 @@ export type SwapDeps = {
   reactionSeconds: bigint;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
+  desk?: DeskSettings | undefined;
   clock: Clock;
   log: Log;
 };
@@ -90,12 +93,17 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
   const requester = createSwapRequester({ ...deps, chains, secrets });
   const handIn = createHandIn({ ...deps, chains, secrets });
+  const quoting = createQuoting({ ...deps, chains, log });
+  const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });
   const scheduler = createSwapScheduler({ ...deps, index, driver, log });
   return {
     observer: createSwapObserver({ ...deps, chains, index }),
     routes: advanceJobs,
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
-    plugin: createSwapRoutes({ ...deps, chains, driver, requester, handIn, holdOf }),
+    async plugin(app) {
+      await swapRoutes(app);
+      await quoting.plugin(app);
+    },
     unfinished: countOpenSwaps,
     start: scheduler.start,
     stop: scheduler.stop,

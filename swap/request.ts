@@ -32,14 +32,27 @@ type Deps = {
 type Parties = Readonly<Record<PartyName, Party>>;
 const legNames = ["source", "target"] as const;
 
+/** A request with all its terms, and the last word of the desk where that is the counterparty. */
+export type SettledRequest = {
+  readonly body: SwapRequest;
+  readonly deal?: {
+    /** What names the quote that the terms are from. */
+    readonly quote?: string;
+    /** Throws when the desk does not take the swap. `taker`: the initiator's address on the source chain. */
+    admit(tx: Tx, swap: { readonly id: string; readonly taker: Hex }): Promise<void>;
+  };
+};
+
+export type SwapRequester = { request(settled: SettledRequest): Promise<string> };
+
 /** Gas that a party needs on a chain to take part: its lock or approval, a claim and a refund. */
-const gasReserve = 1_000_000n;
+export const gasReserve = 1_000_000n;
 
 /**
  * Checks a request for a swap against configuration and chains, and writes it. Nothing is written when it is refused;
  * every refusal names the field. Returns the id of the new swap.
  */
-export function createSwapRequester(deps: Deps): { request(body: SwapRequest): Promise<string> } {
+export function createSwapRequester(deps: Deps): SwapRequester {
   const { chains } = deps;
 
   function party(body: SwapRequest, name: PartyName): Party {
@@ -87,7 +100,7 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
   }
 
   return {
-    async request(body) {
+    async request({ body, deal }) {
       const legs = {
         source: chains.get(body.source.chain, "source.chain"),
         target: chains.get(body.target.chain, "target.chain"),
@@ -107,13 +120,15 @@ export function createSwapRequester(deps: Deps): { request(body: SwapRequest): P
       await deps.db.tx(async (tx) => {
         await deps.admit?.(tx, [body.source.chain, body.target.chain]);
         await lockPromises(tx);
+        await deal?.admit(tx, { id, taker: addressOn(parties.initiator, "source") });
         for (const want of wants) requireHeld(want, await promisedAmount(tx, want.chain, want.account, want.asset));
         const hashlock = await hashlockFor(tx, body.hashlock);
         const terms = (leg: LegName) => termsOf(body, leg, legs[leg], { timelocks, hashlock, parties });
         const data = { hashlock, ...parties, source: terms("source"), target: terms("target") };
+        const quote = deal?.quote;
         const requested: SwapEvent = {
           type: "SwapRequested",
-          data: { ...data, ...(payer !== undefined && { payer }) },
+          data: { ...data, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
         };
         await deps.store.append(tx, [{ stream: swapStream(id), expected: 0, events: [requested] }]);
       });

@@ -8,6 +8,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import type { QuorumSet } from "#relay";
 import { startChild, untilReady } from "./children.ts";
 import { assignRoles, connectGateway, deployContracts, mintTokens } from "./deploy.ts";
+import { deskAccount, deskSettings } from "./desk.ts";
 import { ensureKey, type KeyFile } from "./keys.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import { startLocalChain } from "./localChain.ts";
@@ -52,7 +53,7 @@ export type Network = {
   stop(): Promise<void>;
 };
 
-const accountNames = ["relayer", "alice", "bob", "carol", "dave"] as const;
+const accountNames = ["relayer", "alice", "bob", "carol", "dave", deskAccount] as const;
 const validatorNames = ["validator-1", "validator-2", "validator-3"] as const;
 const coin = 10n ** 18n;
 /** A chain of this network keeps nothing, so it is not waited for long. */
@@ -105,6 +106,7 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
     sealingKey: keyOf("sealing"),
     finalityBlocks: options.finalityBlocks ?? 0,
     lanes: options.lanes,
+    desk: deskSettings(chains),
     queuePrefix: `local-${randomBytes(6).toString("hex")}`,
   });
   writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);

@@ -27,6 +27,8 @@ export type Settings = {
   finalityBlocks: number;
   /** As in the configuration file; every pair of chains when left out. */
   lanes?: readonly LaneSetting[] | undefined;
+  /** As in the configuration file; there is no desk when left out. */
+  desk?: object | undefined;
   /** Keeps this network's jobs apart where several share one Redis. */
   queuePrefix: string;
 };
@@ -74,7 +76,7 @@ function serviceSettings(settings: Settings) {
         url: `http://127.0.0.1:${port}`,
       })),
     },
-    swap: { reactionSeconds },
+    swap: { reactionSeconds, ...(settings.desk && { desk: settings.desk }) },
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { keySourceSchema } from "./accounts.ts";
 import { chainConfigSchema } from "./chains.ts";
+import { deskConfigSchema } from "./desk.ts";
 import { relayConfigSchema } from "./relay.ts";
 
 /** What a process of the service can do, alone or together with others. */
@@ -40,7 +41,13 @@ export const serviceConfigSchema = z
       reactionSeconds: z.number().int().positive(),
       /** Seconds that external parties are given to act, where a request names no timelocks. */
       handoverSeconds: z.number().int().nonnegative().default(120),
+      /** Who takes the other side of swaps, and at which prices; there is no desk when left out. */
+      desk: deskConfigSchema.optional(),
     }),
+  })
+  .refine(({ accounts, swap }) => !swap.desk || Object.hasOwn(accounts, swap.desk.account), {
+    path: ["swap", "desk", "account"],
+    message: "there is no account of this name",
   })
   .readonly();
 

@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import type { Redacted } from "./redacted.ts";
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { type Redacted, redact } from "./redacted.ts";
 
 const ivBytes = 12;
 const tagBytes = 16;
@@ -32,4 +32,9 @@ export function createSealer(key: Redacted<Uint8Array>): Sealer {
       return Buffer.concat([decipher.update(bytes.subarray(ivBytes + tagBytes)), decipher.final()]);
     },
   };
+}
+
+/** 32 bytes for one purpose that tell nothing about the key or about those for others: HKDF with SHA-256 (RFC 5869). */
+export function deriveKey(key: Redacted<Uint8Array>, purpose: string): Redacted<Uint8Array> {
+  return redact(new Uint8Array(hkdfSync("sha256", key.reveal(), "", `lockstep ${purpose}`, 32)));
 }

@@ -46,6 +46,49 @@ describe("the configuration", () => {
     assert.equal(config.chains.alpha?.outageSeconds, 0);
   });
 
+  const usd = { chain: "beta", asset: { type: "erc20", address: `0x${"44".repeat(20)}` }, decimals: 6, symbol: "USD" };
+  const desk = {
+    account: "alice",
+    assets: { eth: { chain: "alpha", asset: { type: "native" }, decimals: 18, symbol: "ETH" }, usd },
+    pairs: [{ source: "eth", target: "usd", least: "1", most: "9", feeBps: 30 }],
+    prices: { table: { "ETH/USD": "2500.25" } },
+  };
+  const withDesk = (change: object) => ({ ...good, swap: { reactionSeconds: 5, desk: { ...desk, ...change } } });
+  const withPair = (change: object) => withDesk({ pairs: [{ ...desk.pairs[0], ...change }] });
+
+  it("has a desk whose numbers are read exactly", () => {
+    const read = load(withDesk({})).swap.desk;
+    assert.deepEqual([read?.pairs[0]?.most, read?.pairs[0]?.fixedFee, read?.quoteSeconds], [9n, 0n, 30]);
+    assert.deepEqual(read?.prices, desk.prices);
+  });
+
+  it("is refused with the path of the field of the desk at fault", () => {
+    const cases: [unknown, string][] = [
+      [withDesk({ account: "nobody" }), "account"],
+      [withDesk({ prices: { table: { "ETH/USD": 2500 } } }), "prices"],
+      [withDesk({ prices: { file: "prices.json" } }), "prices"],
+      [withDesk({ pairs: [] }), "pairs"],
+      [withDesk({ pairs: [...desk.pairs, ...desk.pairs] }), "pairs.1"],
+      [withDesk({ assets: { ...desk.assets, dollar: usd } }), "assets.dollar"],
+      [withDesk({ assets: { ...desk.assets, usd: { ...usd, chain: "alpha" } } }), "pairs.0.target"],
+      [withDesk({ assets: { ...desk.assets, usd: { ...usd, decimals: 1.5 } } }), "assets.usd.decimals"],
+      [withPair({ source: "constructor" }), "pairs.0.source"],
+      [withPair({ target: "eur" }), "pairs.0.target"],
+      [withPair({ least: "10" }), "pairs.0.most"],
+      [withPair({ least: 1 }), "pairs.0.least"],
+      [withPair({ least: "0" }), "pairs.0.least"],
+      [withPair({ feeBps: 10_000 }), "pairs.0.feeBps"],
+      [withPair({ feeBps: -1 }), "pairs.0.feeBps"],
+    ];
+    for (const [value, field] of cases) {
+      assert.throws(
+        () => load(value),
+        (error) => isLockstepError(error, "config-invalid") && error.details.field === `swap.desk.${field}`,
+        field,
+      );
+    }
+  });
+
   it("is refused with the path of the field at fault", () => {
     const cases: [unknown, string | undefined][] = [
       [{ ...good, extra: true }, "(root)"],
