@@ -20,34 +20,28 @@ export function assetKey(asset: Asset): string {
 type TokenCall = { readonly abi: Abi; readonly functionName: string; readonly args: readonly unknown[] };
 
 /**
- * How much of a token an account holds, in its smallest unit; of an ERC-721 one or none. Throws `token-invalid` naming
+ * How much of a token an account holds (at a block, or at the latest), in its smallest unit; of an ERC-721 one or none. Throws `token-invalid` naming
  * the field where the contract is no such token.
  */
 export async function tokenBalance(
   chain: Chain,
   asset: Exclude<Asset, { type: "native" }>,
-  holder: Hex,
+  { holder, at }: { readonly holder: Hex; readonly at?: bigint },
   field: string,
 ): Promise<bigint> {
   const kind = asset.type.toUpperCase().replace("ERC", "ERC-");
   const invalid = (what: string) =>
     new LockstepError("token-invalid", `${field}: ${asset.address} on ${chain.name} ${what}`, { details: { field } });
   if (!(await chain.account(asset.address)).hasCode) throw invalid("has no code");
+  const ask = (call: TokenCall) => read(chain, asset.address, call, at);
   try {
     switch (asset.type) {
       case "erc20":
-        return (await read(chain, asset.address, {
-          abi: erc20Abi,
-          functionName: "balanceOf",
-          args: [holder],
-        })) as bigint;
-      case "erc1155": {
-        const args = [holder, asset.tokenId];
-        return (await read(chain, asset.address, { abi: erc1155Abi, functionName: "balanceOf", args })) as bigint;
-      }
+        return (await ask({ abi: erc20Abi, functionName: "balanceOf", args: [holder] })) as bigint;
+      case "erc1155":
+        return (await ask({ abi: erc1155Abi, functionName: "balanceOf", args: [holder, asset.tokenId] })) as bigint;
       case "erc721": {
-        const args = [asset.tokenId];
-        const owner = (await read(chain, asset.address, { abi: erc721Abi, functionName: "ownerOf", args })) as Hex;
+        const owner = (await ask({ abi: erc721Abi, functionName: "ownerOf", args: [asset.tokenId] })) as Hex;
         return owner.toLowerCase() === holder.toLowerCase() ? 1n : 0n;
       }
     }
@@ -73,7 +67,7 @@ export async function hasAllowance(
   return (allowed as bigint) >= amount;
 }
 
-async function read(chain: Chain, to: Hex, call: TokenCall): Promise<unknown> {
+async function read(chain: Chain, to: Hex, call: TokenCall, at?: bigint): Promise<unknown> {
   const data = encodeFunctionData(call);
-  return decodeFunctionResult({ ...call, data: await chain.call({ to, data }) });
+  return decodeFunctionResult({ ...call, data: await chain.call({ to, data }, at) });
 }

@@ -5,8 +5,9 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import { coalesce } from "#core/kernel/coalesce.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { hasAllowance } from "./assets.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
@@ -37,11 +38,31 @@ type Deps = {
   log: Log;
 };
 
+/** What is decided about one swap, from what it was when it was decided. */
+type Write = { readonly swap: Swap; readonly events: readonly SwapEvent[]; readonly intents: readonly IntentRequest[] };
+
+/** Decisions that are written in one transaction. */
+const mostAtOnce = 50;
+
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
 const conflictAttempts = 5;
 
 export function createSwapDriver(deps: Deps): SwapDriver {
   const { db, store } = deps;
+
+  const write = gather(togetherOrAlone(writeAll), mostAtOnce);
+
+  async function writeAll(writes: readonly Write[]): Promise<undefined[]> {
+    await db.tx(async (tx) => {
+      const intents = writes.flatMap((each) => each.intents);
+      if (intents.length > 0) await deps.sender.submit(tx, intents);
+      const appends = writes.map(({ swap, events }) => {
+        return { stream: swapStream(swap.id), expected: swap.version, events };
+      });
+      await store.append(tx, appends);
+    });
+    return writes.map(() => undefined);
+  }
 
   async function load(swapId: string): Promise<Swap> {
     const swap = foldSwap(await store.load<SwapEvent>(db, swapStream(swapId)));
@@ -87,10 +108,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
         if (chosen === "useless") return record(swap, [uselessApproval(swap, action.step)]);
         const intent = intentOf(swap, chosen, { deadlines, consent: await consentTo(chosen.step, swap) });
         const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
-        await db.tx(async (tx) => {
-          await deps.sender.submit(tx, [intent]);
-          await store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [started] }]);
-        });
+        await write({ swap, events: [started], intents: [intent] });
       }
     }
   }
@@ -153,9 +171,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     return failures;
   }
 
-  async function record(swap: Swap, events: SwapEvent[]): Promise<void> {
-    await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events }]));
-  }
+  const record = (swap: Swap, events: SwapEvent[]) => write({ swap, events, intents: [] });
 
   async function advance(swapId: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {

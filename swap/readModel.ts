@@ -1,8 +1,9 @@
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import { assetKey } from "./assets.ts";
-import { type LegName, type LegTerms, type SwapEvent, swapEvents } from "./events.ts";
+import { type Asset, type LegName, type SwapEvent, swapEvents } from "./events.ts";
 
 export const readModelMigrations: readonly Migration[] = [
   {
@@ -38,6 +39,10 @@ export const readModelMigrations: readonly Migration[] = [
       create index swap_legs_open_end on swap_legs (chain, end_block) where end_block is not null and not end_final;
     `,
   },
+  {
+    id: "swap/003-legs-by-block",
+    sql: "create index swap_legs_lock_block on swap_legs (chain, lock_block) where lock_block is not null",
+  },
 ];
 
 /** The legs that on-chain lock ids belong to. */
@@ -62,19 +67,34 @@ export type SwapIndex = {
   due(now: Date, limit: number): Promise<string[]>;
 };
 
+/** Swaps whose next look is written down in one statement. */
+const mostAtOnce = 100;
+
+async function scheduleAll(
+  db: Queryable,
+  items: readonly { readonly id: string; readonly version: number; readonly at: Date | undefined }[],
+): Promise<undefined[]> {
+  await db.query(
+    `update swaps set due_at = next.at from unnest($1::text[], $2::integer[], $3::timestamptz[]) as next (id, version, at)
+      where swaps.id = next.id and swaps.version = next.version`,
+    [items.map(({ id }) => id), items.map(({ version }) => version), items.map(({ at }) => at ?? null)],
+  );
+  return items.map(() => undefined);
+}
+
 /** The index on the tables of `swapProjection`. */
 export function createSwapIndex(db: Queryable): SwapIndex {
+  const schedule = gather(
+    togetherOrAlone((items: readonly { id: string; version: number; at: Date | undefined }[]) => {
+      return scheduleAll(db, items);
+    }),
+    mostAtOnce,
+  );
   return {
     legsByLockId,
     unfinal: unfinalSwapIds,
     above: swapIdsAbove,
-    async schedule(swap, at) {
-      await db.query("update swaps set due_at = $2 where id = $1 and version = $3", [
-        swap.id,
-        at ?? null,
-        swap.version,
-      ]);
-    },
+    schedule: (swap, at) => schedule({ ...swap, at }),
     async postpone(id, at) {
       await db.query("update swaps set due_at = $2 where id = $1", [id, at]);
     },
@@ -96,12 +116,15 @@ export const swapProjection: Projection = {
   tables: ["swaps", "swap_legs"],
   async apply(tx, events) {
     const all = events as readonly StoredEvent<SwapEvent>[];
-    for (const event of all) if (event.type === "SwapRequested") await insertSwap(tx, event);
-    // What several events say about one leg is applied in their order, what they say about different ones at once.
+    await insertSwaps(
+      tx,
+      all.filter((event): event is Requested => event.type === "SwapRequested"),
+    );
+    // What several events say about one swap is applied in their order, what they say about different ones at once.
     let left = all.flatMap((event) => legChanges(event));
     while (left.length > 0) {
-      const legs = new Set<string>();
-      const now = left.filter((change) => legs.size < legs.add(`${change.id} ${change.leg ?? ""}`).size);
+      const swaps = new Set<string>();
+      const now = left.filter(({ id }) => swaps.size < swaps.add(id).size);
       left = left.filter((change) => !now.includes(change));
       await changeLegs(tx, now);
     }
@@ -128,20 +151,30 @@ async function lookSoon(tx: Tx, events: readonly StoredEvent<SwapEvent>[]): Prom
 
 type Requested = Extract<StoredEvent<SwapEvent>, { type: "SwapRequested" }>;
 
-async function insertSwap(tx: Tx, event: Requested): Promise<void> {
-  const { position, version, data, at } = event;
+async function insertSwaps(tx: Tx, events: readonly Requested[]): Promise<void> {
+  if (events.length === 0) return;
   await tx.query(
-    "insert into swaps (id, requested_at_position, hashlock, version, due_at) values ($1, $2, $3, $4, $5)",
-    [idOf(event), position, data.hashlock, version, at],
+    `insert into swaps (id, requested_at_position, hashlock, version, due_at)
+     select * from unnest($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::timestamptz[])`,
+    [
+      events.map(idOf),
+      events.map(({ position }) => position),
+      events.map(({ data }) => data.hashlock),
+      events.map(({ version }) => version),
+      events.map(({ at }) => at),
+    ],
   );
-  const legs = (["source", "target"] as const).map((leg) => ({ leg, ...data[leg], asset: assetKey(data[leg].asset) }));
-  const column = (name: "leg" | "lockId" | "chain" | "sender" | "asset" | "amount") => legs.map((each) => each[name]);
+  const legs = events.flatMap((event) =>
+    (["source", "target"] as const).map((leg) => {
+      const { asset, ...terms } = event.data[leg];
+      return { swapId: idOf(event), leg, ...terms, asset: assetKey(asset) };
+    }),
+  );
+  const columns = ["lockId", "swapId", "leg", "chain", "sender", "asset", "amount"] as const;
   await tx.query(
     `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount)
-     select lock_id, $1, leg, chain, sender, asset, amount
-       from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[])
-         as new (lock_id, leg, chain, sender, asset, amount)`,
-    [idOf(event), ...(["lockId", "leg", "chain", "sender", "asset", "amount"] as const).map(column)],
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[])`,
+    columns.map((name) => legs.map((each) => each[name])),
   );
 }
 
@@ -195,18 +228,42 @@ export async function lockPromises(tx: Tx): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtextextended('lockstep swap promises', 0))");
 }
 
-/** Whether a swap of this service has the hashlock. */
-export async function isHashlockKnown(from: Queryable, hashlock: Hex): Promise<boolean> {
-  return (await from.query("select 1 from swaps where hashlock = $1", [hashlock])).length > 0;
+/** Which of the hashlocks swaps of this service have. */
+export async function knownHashlocks(from: Queryable, hashlocks: readonly Hex[]): Promise<Set<Hex>> {
+  const rows = await from.query<{ hashlock: Hex }>("select hashlock from swaps where hashlock = any($1)", [hashlocks]);
+  return new Set(rows.map(({ hashlock }) => hashlock));
 }
 
-/** What an account has promised to swaps and not locked yet; the caller holds `lockPromises`. */
-export async function promisedAmount(tx: Tx, chain: string, sender: Hex, asset: LegTerms["asset"]): Promise<bigint> {
-  const [row] = await tx.query<{ amount: string }>(
-    "select coalesce(sum(amount), 0)::text as amount from swap_legs where pending and chain = $1 and sender = $2 and asset = $3",
-    [chain, sender, assetKey(asset)],
+/** A balance that was read at a block. */
+type Balance = { readonly chain: string; readonly account: Hex; readonly asset: Asset; readonly asOf: bigint };
+
+/**
+ * What is still to leave balances for swaps of this service: what was promised and not locked, or was locked after the
+ * block of the balance. By `chain account asset`, where there is any. The caller holds `lockPromises`.
+ */
+export async function promisedAmounts(tx: Tx, balances: readonly Balance[]): Promise<Map<string, bigint>> {
+  const rows = await tx.query<{ chain: string; sender: string; asset: string; amount: string }>(
+    `select leaving.chain, leaving.sender, leaving.asset, sum(amount)::text as amount
+       from (select chain, sender, asset, min(as_of) as as_of
+               from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as given (chain, sender, asset, as_of)
+              group by 1, 2, 3) as asked
+       join lateral (
+         select chain, sender, asset, amount from swap_legs l
+          where pending and l.chain = asked.chain and l.sender = asked.sender and l.asset = asked.asset
+         union all
+         select chain, sender, asset, amount from swap_legs l
+          where not pending and l.chain = asked.chain and lock_block > asked.as_of
+            and l.sender = asked.sender and l.asset = asked.asset
+       ) as leaving on true
+      group by 1, 2, 3`,
+    [
+      balances.map(({ chain }) => chain),
+      balances.map(({ account }) => account),
+      balances.map(({ asset }) => assetKey(asset)),
+      balances.map(({ asOf }) => asOf),
+    ],
   );
-  return BigInt(row?.amount ?? 0);
+  return new Map(rows.map(({ chain, sender, asset, amount }) => [`${chain} ${sender} ${asset}`, BigInt(amount)]));
 }
 
 /** Swaps with a leg on the chain that have not ended, or of which that was not seen yet. */

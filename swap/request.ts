@@ -8,10 +8,10 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { tokenBalance } from "./assets.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts";
-import { type LegName, type LegTerms, type Party, type SwapEvent, swapStream } from "./events.ts";
+import type { LegName, LegTerms, Party } from "./events.ts";
 import { lockIdOf } from "./legCalls.ts";
 import { addressOn, claimerOf, lockerOf, managed, type PartyName } from "./parties.ts";
-import { isHashlockKnown, lockPromises, promisedAmount } from "./readModel.ts";
+import { createRequestWriter, requireLeft, type Want } from "./requestWriter.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 
@@ -54,6 +54,7 @@ export const gasReserve = 1_000_000n;
  */
 export function createSwapRequester(deps: Deps): SwapRequester {
   const { chains } = deps;
+  const write = createRequestWriter(deps);
 
   function party(body: SwapRequest, name: PartyName): Party {
     const asked = body[name];
@@ -90,15 +91,6 @@ export function createSwapRequester(deps: Deps): SwapRequester {
     );
   }
 
-  /** The service makes the secret of a managed initiator; an external one's is its own. */
-  async function hashlockFor(tx: Tx, given: Hex | undefined): Promise<Hex> {
-    if (given === undefined) return deps.secrets.create(tx);
-    if (!(await isHashlockKnown(tx, given))) return given;
-    throw new LockstepError("hashlock-used", "hashlock: it was used before; whoever saw its secret could claim", {
-      details: { field: "hashlock" },
-    });
-  }
-
   return {
     async request({ body, deal }) {
       const legs = {
@@ -112,25 +104,20 @@ export function createSwapRequester(deps: Deps): SwapRequester {
       requireApart(parties, legs);
       requireHashlock(body);
       const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
-      for (const want of wants) requireHeld(want, 0n);
+      for (const want of wants) requireLeft(want, 0n);
       const payer = payerOf(parties, deps.payer);
       const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
       const timelocks = await chooseTimelocks(body, external ? deps.handoverSeconds : 0n);
       const id = randomUUID();
-      await deps.db.tx(async (tx) => {
-        await deps.admit?.(tx, [body.source.chain, body.target.chain]);
-        await lockPromises(tx);
-        await deal?.admit(tx, { id, taker: addressOn(parties.initiator, "source") });
-        for (const want of wants) requireHeld(want, await promisedAmount(tx, want.chain, want.account, want.asset));
-        const hashlock = await hashlockFor(tx, body.hashlock);
-        const terms = (leg: LegName) => termsOf(body, leg, legs[leg], { timelocks, hashlock, parties });
-        const data = { hashlock, ...parties, source: terms("source"), target: terms("target") };
-        const quote = deal?.quote;
-        const requested: SwapEvent = {
-          type: "SwapRequested",
-          data: { ...data, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
-        };
-        await deps.store.append(tx, [{ stream: swapStream(id), expected: 0, events: [requested] }]);
+      const quote = deal?.quote;
+      await write({
+        ...{ id, wants, chains: [body.source.chain, body.target.chain], hashlock: body.hashlock },
+        event: (hashlock) => ({
+          ...{ hashlock, ...parties, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
+          source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
+          target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
+        }),
+        ...(deal && { admit: (tx: Tx) => deal.admit(tx, { id, taker: addressOn(parties.initiator, "source") }) }),
       });
       return id;
     },
@@ -190,16 +177,6 @@ function termsOf(
   return { ...unnamed, lockId: lockIdOf(unnamed, hashlock) };
 }
 
-/** Something an account must hold for the swap, and does hold as far as the chain says now. */
-type Want = {
-  readonly field: string;
-  readonly chain: string;
-  readonly account: Hex;
-  readonly asset: LegTerms["asset"];
-  readonly held: bigint;
-  readonly needed: bigint;
-};
-
 /** A managed locker holds the amount and the tip, and managed parties coin for gas on this chain. */
 async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, parties: Parties): Promise<Want[]> {
   const { chain } = at;
@@ -208,33 +185,27 @@ async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, parties: 
   const claimer = parties[claimerOf(leg)];
   const field = `${leg}.amount`;
   const token = asset.type === "native" ? undefined : asset;
-  const held = token && (await tokenBalance(chain, token, addressOn(locker, leg), `${leg}.asset.address`));
-  const gas = (await chain.fees()).maxFeePerGas * gasReserve;
+  const asOf = (await chain.block("latest"))?.number ?? 0n;
+  const holder = { holder: addressOn(locker, leg), at: asOf };
+  const [held, fees] = await Promise.all([
+    token && tokenBalance(chain, token, holder, `${leg}.asset.address`),
+    chain.fees(),
+  ]);
+  const gas = fees.maxFeePerGas * gasReserve;
   const coin = async (party: Party, wanted: { field: string; needed: bigint }): Promise<Want[]> => {
     if (managed(party) === undefined) return [];
     const account = addressOn(party, leg);
-    const { balance } = await chain.account(account);
-    return [{ chain: chain.name, asset: { type: "native" }, account, held: balance, ...wanted }];
+    const { balance } = await chain.account(account, asOf);
+    return [{ chain: chain.name, asset: { type: "native" }, account, asOf, held: balance, ...wanted }];
   };
+  const coins = await Promise.all([
+    coin(locker, { field, needed: gas + tip + (token ? 0n : amount) }),
+    coin(claimer, { field: `${leg}.chain`, needed: gas }),
+  ]);
   return [
-    ...(await coin(locker, { field, needed: gas + tip + (token ? 0n : amount) })),
-    ...(await coin(claimer, { field: `${leg}.chain`, needed: gas })),
+    ...coins.flat(),
     ...(token && held !== undefined && managed(locker) !== undefined
-      ? [{ chain: chain.name, field, account: addressOn(locker, leg), asset: token, held, needed: amount }]
+      ? [{ chain: chain.name, field, account: addressOn(locker, leg), asset: token, asOf, held, needed: amount }]
       : []),
   ];
-}
-
-/** `promised`: what other swaps will still take from the same balance. */
-function requireHeld({ field, chain, account, asset, held, needed }: Want, promised: bigint): void {
-  if (held - promised >= needed) return;
-  const what = asset.type === "native" ? "of the coin, gas included" : "of the token";
-  const less = promised > 0n ? `, ${promised} of it promised to other swaps,` : "";
-  throw new LockstepError(
-    "balance-insufficient",
-    `${account} holds ${held}${less} on ${chain} and needs ${needed} ${what}`,
-    {
-      details: { field, account, held, promised, needed },
-    },
-  );
 }

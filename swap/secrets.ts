@@ -14,8 +14,8 @@ export const secretMigrations: readonly Migration[] = [
 
 /** The only place where secrets are kept: sealed rows, each bound to its hashlock. */
 export type SecretStore = {
-  /** Makes a fresh secret and keeps it in the caller's transaction; returns its hashlock, SHA-256 of the 32 bytes. */
-  create(tx: Tx): Promise<Hex>;
+  /** Makes fresh secrets and keeps them in the caller's transaction; returns their hashlocks, SHA-256 of 32 bytes each. */
+  create(tx: Tx, count: number): Promise<Hex[]>;
   /** Keeps a secret that was handed in, in the caller's transaction; its hashlock is `hashlock`. */
   keep(tx: Tx, hashlock: Hex, secret: Redacted<Hex>): Promise<void>;
   /** The secret of a hashlock; throws `secret-missing` when it is not kept here or does not open. */
@@ -24,20 +24,27 @@ export type SecretStore = {
 
 export function createSecretStore(deps: { sealer: Sealer }): SecretStore {
   const context = (hashlock: Hex) => `swap-secret:${hashlock}`;
-  const write = (tx: Tx, hashlock: Hex, secret: Buffer) => {
-    const sql = "insert into swap_secrets (hashlock, sealed) values ($1, $2) on conflict do nothing";
-    return tx.query(sql, [hashlock, deps.sealer.seal(secret, context(hashlock))]);
-  };
+  async function write(tx: Tx, secrets: readonly { readonly hashlock: Hex; readonly secret: Buffer }[]): Promise<void> {
+    if (secrets.length === 0) return;
+    await tx.query(
+      "insert into swap_secrets (hashlock, sealed) select * from unnest($1::text[], $2::bytea[]) on conflict do nothing",
+      [
+        secrets.map(({ hashlock }) => hashlock),
+        secrets.map(({ hashlock, secret }) => deps.sealer.seal(secret, context(hashlock))),
+      ],
+    );
+  }
   return {
-    async create(tx) {
-      const secret = randomBytes(32);
-      const hashlock: Hex = `0x${createHash("sha256").update(secret).digest("hex")}`;
-      await write(tx, hashlock, secret);
-      return hashlock;
+    async create(tx, count) {
+      const made = Array.from({ length: count }, () => {
+        const secret = randomBytes(32);
+        const hashlock: Hex = `0x${createHash("sha256").update(secret).digest("hex")}`;
+        return { hashlock, secret };
+      });
+      await write(tx, made);
+      return made.map(({ hashlock }) => hashlock);
     },
-    async keep(tx, hashlock, secret) {
-      await write(tx, hashlock, Buffer.from(secret.reveal().slice(2), "hex"));
-    },
+    keep: (tx, hashlock, secret) => write(tx, [{ hashlock, secret: Buffer.from(secret.reveal().slice(2), "hex") }]),
     async open(from, hashlock) {
       const [row] = await from.query<{ sealed: Buffer }>("select sealed from swap_secrets where hashlock = $1", [
         hashlock,
