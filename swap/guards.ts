@@ -23,27 +23,36 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
   return {
     "swap.lock-target": async ({ subject }) => {
       const swap = await load(deps, subject);
-      const refusal =
-        notTakenFurther(swap) ??
-        (await tooLate(deps, swap, "counterLockBy")) ??
-        (await finalityStalls(deps, swap)) ??
-        (await notLocked(deps, swap, "source")) ??
-        (await payoutFails(deps, swap, "source"));
+      const refusal = await firstRefusal([
+        notTakenFurther(swap),
+        tooLate(deps, swap, "counterLockBy"),
+        finalityStalls(deps, swap),
+        notLocked(deps, swap, "source"),
+        payoutFails(deps, swap, "source"),
+      ]);
       return refusal ?? { send: true };
     },
     "swap.claim-target": async ({ subject }) => {
       const swap = await load(deps, subject);
       if (swap.revealStarted || swap.publicSecret) return { send: true };
-      const refusal =
-        notTakenFurther(swap) ??
-        (await tooLate(deps, swap, "revealBy")) ??
-        (await finalityStalls(deps, swap)) ??
-        (await notLocked(deps, swap, "source")) ??
-        (await notLocked(deps, swap, "target")) ??
-        (await payoutFails(deps, swap, "target"));
+      const refusal = await firstRefusal([
+        notTakenFurther(swap),
+        tooLate(deps, swap, "revealBy"),
+        finalityStalls(deps, swap),
+        notLocked(deps, swap, "source"),
+        notLocked(deps, swap, "target"),
+        payoutFails(deps, swap, "target"),
+      ]);
       return refusal ?? markReveal(deps, swap);
     },
   };
+}
+
+type Check = Verdict | undefined | Promise<Verdict | undefined>;
+
+/** Everything is asked at once, since the transactions behind this one wait for the answers. */
+async function firstRefusal(checks: readonly Check[]): Promise<Verdict | undefined> {
+  return (await Promise.all(checks)).find((verdict) => verdict !== undefined);
 }
 
 const refuse = (detail: string): Verdict => ({ send: false, detail });
