@@ -19,14 +19,18 @@ import { createHandIn } from "./handIn.ts";
 import { claimBuilder } from "./intents.ts";
 import { advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
+import { createLockLedger } from "./locks/ledger.ts";
+import { ledgerMigrations } from "./locks/tables.ts";
 import { createSwapObserver } from "./observer.ts";
 import { deskMigrations } from "./quotes/exposure.ts";
 import { createQuoting, type DeskSettings } from "./quotes/quoting.ts";
+import { combineObservers } from "./observers.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createSwapScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
 import { foldSwap, type Swap } from "./swap.ts";
+import { watchMigrations } from "./watch/tables.ts";
 
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
@@ -35,6 +39,12 @@ export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 
 export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations, ...deskMigrations];
+export const swapMigrations: readonly Migration[] = [
+  ...secretMigrations,
+  ...readModelMigrations,
+  ...ledgerMigrations,
+  ...watchMigrations,
+];
 export const swapProjections: readonly Projection[] = [swapProjection];
 
 export type SwapDeps = {
@@ -97,7 +107,7 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });
   const scheduler = createSwapScheduler({ ...deps, index, driver, log });
   return {
-    observer: createSwapObserver({ ...deps, chains, index }),
+    observer: combineObservers([createSwapObserver({ ...deps, chains, index }), createLockLedger({ chains })]),
     routes: advanceJobs,
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
     async plugin(app) {
