@@ -77,6 +77,15 @@ function serviceSettings(settings: Settings) {
       })),
     },
     swap: { reactionSeconds, ...(settings.desk && { desk: settings.desk }) },
+    swap: {
+      reactionSeconds,
+      watchtower: {
+        account: settings.relayerAccount,
+        tokens: Object.fromEntries(
+          settings.chains.map(({ name, deployment }) => [name, ["native", deployment.token]] as const),
+        ),
+      },
+    },
   };
 }
 

@@ -7,12 +7,19 @@ import type { SwapChain, SwapChains } from "../chains.ts";
 import { anyLockSelectors } from "../protocol/lockLogs.ts";
 import { type EndFact, type LockFact, type LockFacts, lockFactsOf } from "./facts.ts";
 
+/** Who wants to know what the ledger learns, in the transaction in which it does. */
+export type LedgerNews = {
+  recorded(tx: Tx, chain: string, facts: LockFacts): Promise<void>;
+  /** Everything above `ancestor` was taken back; `deep`: final blocks too. */
+  undone(tx: Tx, chain: string, ancestor: bigint, deep: boolean): Promise<void>;
+};
+
 /**
  * Records every lock of the timelock contracts and every end of one, whoever they belong to. What does not fit (an id that
  * is not the hash of its terms, a secret that is not the preimage of its lock's hashlock) was made up by an endpoint:
  * nothing of such an answer is taken, `chain-answer-invalid`.
  */
-export function createLockLedger({ chains }: { chains: SwapChains }): ChainObserver {
+export function createLockLedger({ chains, news }: { chains: SwapChains; news?: LedgerNews }): ChainObserver {
   function requireChain(name: string): SwapChain {
     const found = chains.find(name);
     if (found) return found;
@@ -32,9 +39,11 @@ export function createLockLedger({ chains }: { chains: SwapChains }): ChainObser
         name,
         [...facts.locks, ...facts.ends].map(({ id }) => id),
       );
+      await news?.recorded(tx, name, facts);
     },
-    async reorged(tx, chain, ancestor) {
+    async reorged(tx, chain, ancestor, deep) {
       await tx.query(undoSql, [chain, ancestor]);
+      await news?.undone(tx, chain, ancestor, deep);
     },
     async finalized(tx, chain, height) {
       await tx.query(

@@ -46,12 +46,13 @@ export const watchEvents = {
     retryAt: uint,
   }),
   /**
-   * Nothing is left to do: claimed or refunded in a final block, `gone` when a reorganisation removed the lock and its
-   * timelock has passed, so that it cannot be made again, `missed` when it can only be refunded to a stranger.
+   * Nothing is left to do: claimed or refunded in a final block; `gone` when a reorganisation removed the lock and its
+   * timelock has passed, so that it cannot be made again; `missed` when it can only be refunded to a stranger; `failed`
+   * when a stranger's lock could not be closed however often that was tried.
    */
-  WatchEnded: z.object({ outcome: z.enum(["claimed", "refunded", "gone", "missed"]) }),
-  /** What the watch ended for is not there any more: final blocks were dropped, or the same terms are locked again. */
-  WatchReopened: z.object({ ancestor: uint.optional() }),
+  WatchEnded: z.object({ outcome: z.enum(["claimed", "refunded", "gone", "missed", "failed"]) }),
+  /** The chain dropped final blocks, and what the watch ended for with them. */
+  WatchReopened: z.object({ ancestor: uint }),
 } as const;
 
 export type WatchEvent = EventOf<typeof watchEvents>;

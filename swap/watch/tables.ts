@@ -13,8 +13,9 @@ export const watchMigrations: readonly Migration[] = [
         version integer not null,
         -- counts what chains showed of the lock or its hashlock
         touches integer not null default 0,
-        -- counts towards the most that are watched at once
-        capped boolean not null,
+        -- of a managed account that the lock concerns; a stranger's counts towards the most that are watched at once
+        account text,
+        refunds boolean not null,
         -- null once it has ended
         due_at timestamptz
       );
