@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
+import { systemClock } from "#core/kernel/clock.ts";
 import { createLog } from "#core/observe/log.ts";
 import { composeService } from "../compose.ts";
 import type { Service } from "../lifecycle.ts";
@@ -61,7 +61,7 @@ async function follow(run: RecoveryRun, service: Service, { dryRun, once, signal
       await run.look();
       if (dryRun || run.left() === 0 || (once && run.idle())) return;
     }
-    await sleep(lookMs);
+    await systemClock.sleep(lookMs);
   }
 }
 
