@@ -32,7 +32,7 @@ export type Recovery = {
 
 export function createRecovery(deps: {
   db: Db;
-  keyStore: KeyStore;
+  keyStore: Pick<KeyStore, "names" | "address">;
   chains: SwapChains;
   reader: LockReader;
   requester: Pick<WatchRequester, "recover">;
