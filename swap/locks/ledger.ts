@@ -115,11 +115,15 @@ const recordSql = `
  * is what ended it. Right also where a leaf is open in two batches, and where logs were hidden at first.
  */
 const matchSql = `
+  with touched as materialized (
+    select given.lock_id from unnest($2::text[]) as given (lock_id),
+      lateral (select 1 from lock_ends x where x.chain = $1 and x.lock_id = given.lock_id limit 1) as ended
+  )
   update lock_ledger as l
      set end_kind = found.kind, end_block = found.block, end_log_index = found.log_index
     from (
       select o.lock_id as opened_id, o.block as opened_block, o.log_index as opened_index, e.*
-        from lock_ledger o left join lateral (
+        from touched join lock_ledger o on o.chain = $1 and o.lock_id = touched.lock_id left join lateral (
           select kind, block, log_index, hashlock, tx from (
             select f.*, sum(step) over (order by block, log_index) as balance from (
               select 1 as step, null::text as kind, block, log_index, null::text as hashlock, null::text as tx
@@ -131,8 +135,6 @@ const matchSql = `
             ) as f
           ) as counted where balance = -1 order by block, log_index limit 1
         ) as e on true
-       where o.chain = $1 and o.lock_id = any($2)
-         and exists (select 1 from lock_ends x where x.chain = o.chain and x.lock_id = o.lock_id)
     ) as found
    where l.chain = $1 and l.lock_id = found.opened_id and l.block = found.opened_block
      and l.log_index = found.opened_index

@@ -14,19 +14,25 @@ export type AnyLockLog =
   | { readonly kind: "refunded"; readonly id: Hex };
 
 const names = ["Locked", "ItemLocked", "BatchLocked", "Claimed", "Refunded"] as const;
-/** Of the events that are about locks of any kind. */
-export const anyLockSelectors: ReadonlySet<Hex> = new Set(
-  names.map((name) => toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name }))),
+/** What is left of the ABI for each selector: to look in all of it takes longer than all the rest of decoding. */
+const abis = new Map(
+  names.map((name) => {
+    const event = getAbiItem({ abi: hashedTimelockAbi, name });
+    return [toEventSelector(event), [event] as unknown as typeof hashedTimelockAbi] as const;
+  }),
 );
+/** Of the events that are about locks of any kind. */
+export const anyLockSelectors: ReadonlySet<Hex> = new Set(abis.keys());
 
 /**
  * Undefined for a log that is about no lock. The caller has checked that the log's address is the contract. An id that is
  * not the hash of the terms beside it was made up by an endpoint: `chain-answer-invalid`.
  */
 export function decodeAnyLockLog(log: ChainLog, place: LockPlace): AnyLockLog | undefined {
-  const [selector] = log.topics;
-  if (!selector || !anyLockSelectors.has(selector)) return undefined;
-  const decoded = decode(log);
+  const [selector, ...topics] = log.topics;
+  const abi = selector && abis.get(selector);
+  if (!abi) return undefined;
+  const decoded = decode(log, abi, [selector, ...topics]);
   switch (decoded.eventName) {
     case "Locked": {
       const { id, ...terms } = decoded.args;
@@ -47,10 +53,9 @@ export function decodeAnyLockLog(log: ChainLog, place: LockPlace): AnyLockLog | 
   }
 }
 
-function decode(log: ChainLog) {
+function decode(log: ChainLog, abi: typeof hashedTimelockAbi, topics: [Hex, ...Hex[]]) {
   try {
-    const [selector = "0x", ...args] = log.topics;
-    return decodeEventLog({ abi: hashedTimelockAbi, topics: [selector, ...args], data: log.data });
+    return decodeEventLog({ abi, topics, data: log.data });
   } catch (cause) {
     throw invalid(log, "a log of the timelock was shown that its event cannot have", cause);
   }
