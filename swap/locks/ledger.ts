@@ -116,8 +116,7 @@ const recordSql = `
  */
 const matchSql = `
   with touched as materialized (
-    select given.lock_id from unnest($2::text[]) as given (lock_id),
-      lateral (select 1 from lock_ends x where x.chain = $1 and x.lock_id = given.lock_id limit 1) as ended
+    select distinct lock_id from lock_ends where chain = $1 and lock_id = any($2)
   )
   update lock_ledger as l
      set end_kind = found.kind, end_block = found.block, end_log_index = found.log_index
