@@ -23,9 +23,9 @@ import { claimCall } from "./legCalls.ts";
 import { createLockLedger } from "./locks/ledger.ts";
 import { ledgerMigrations } from "./locks/tables.ts";
 import { createSwapObserver } from "./observer.ts";
+import { combineObservers } from "./observers.ts";
 import { deskMigrations } from "./quotes/exposure.ts";
 import { createQuoting, type DeskSettings } from "./quotes/quoting.ts";
-import { combineObservers } from "./observers.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createScheduler } from "./scheduler.ts";
@@ -45,10 +45,10 @@ export { watchEvents } from "./watch/events.ts";
 export type { ConcernedLock, Recovery } from "./watch/recovery.ts";
 export type { LockView } from "./watch/schemas.ts";
 
-export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations, ...deskMigrations];
 export const swapMigrations: readonly Migration[] = [
   ...secretMigrations,
   ...readModelMigrations,
+  ...deskMigrations,
   ...ledgerMigrations,
   ...watchMigrations,
 ];
@@ -116,21 +116,8 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const handIn = createHandIn({ ...deps, chains, secrets });
   const quoting = createQuoting({ ...deps, chains, log });
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });
-  const scheduler = createSwapScheduler({ ...deps, index, driver, log });
-  return {
-    observer: combineObservers([createSwapObserver({ ...deps, chains, index }), createLockLedger({ chains })]),
-    routes: advanceJobs,
-    handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
-    async plugin(app) {
-      await swapRoutes(app);
-      await quoting.plugin(app);
-    },
-    unfinished: countOpenSwaps,
-    start: scheduler.start,
-    stop: scheduler.stop,
   const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
   const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
-  const swapPlugin = createSwapRoutes({ ...deps, chains, driver, requester, handIn, holdOf });
   return {
     observer: combineObservers([
       createSwapObserver({ ...deps, chains, index }),
@@ -139,7 +126,8 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
     routes: (event) => [...advanceJobs(event), ...watchJobs(event)],
     handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap), ...watchtower.handlers },
     async plugin(app) {
-      await swapPlugin(app);
+      await swapRoutes(app);
+      await quoting.plugin(app);
       await watchtower.plugin(app);
     },
     unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
