@@ -66,7 +66,7 @@ export function viewChains(
 }
 
 /** Nothing irreversible is cut when a chain is paused: claims, refunds, and what the sender needs for its nonces. */
-const goesOnWhilePaused = (kind: string) => /^(swap\.(claim|refund)-|sender\.)/.test(kind);
+const goesOnWhilePaused = (kind: string) => /^(swap\.(claim|refund)-|watch\.|sender\.)/.test(kind);
 
 /** The same answer for the same settings, so that a sender is replaced only when they change. */
 function keptFor<K extends object, A extends readonly unknown[], V>(make: (key: K, ...rest: A) => V) {

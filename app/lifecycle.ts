@@ -1,4 +1,6 @@
+import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Recovery } from "#swap";
 
 /** Something of a process that is started and stopped with it. */
 export type Part = { start(): void | Promise<void>; stop(): Promise<void> };
@@ -11,6 +13,9 @@ export type Service = {
   stop(): Promise<void>;
   /** Resolves with the reason when something failed that only a person can mend. */
   readonly halted: Promise<unknown>;
+  readonly recovery: Recovery;
+  /** How far each chain is read. */
+  indexed(): IndexerStatus[];
 };
 
 /** Starts parts in order and stops them in reverse, each even when another one fails to. */

@@ -19,6 +19,10 @@ const commands: Readonly<Record<string, { what: string; load: () => Promise<Comm
     what: "run the service: --config FILE",
     load: async () => (await import("./commands/service.ts")).runService,
   },
+  recover: {
+    what: "finish the locks of managed accounts from the chains alone: --config FILE [--dry-run] [--once] [--json]",
+    load: async () => (await import("./commands/recover.ts")).runRecover,
+  },
   validator: {
     what: "run a validator: --config FILE [--resume]",
     load: async () => (await import("./commands/validator.ts")).runValidator,

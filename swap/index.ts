@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { KeyStore } from "#core/chain/keys.ts";
+import type { WatchtowerConfig } from "#core/config/service.ts";
 import type { Db, Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
@@ -19,23 +20,39 @@ import { createHandIn } from "./handIn.ts";
 import { claimBuilder } from "./intents.ts";
 import { advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
+import { createLockLedger } from "./locks/ledger.ts";
+import { ledgerMigrations } from "./locks/tables.ts";
 import { createSwapObserver } from "./observer.ts";
+import { combineObservers } from "./observers.ts";
 import { deskMigrations } from "./quotes/exposure.ts";
 import { createQuoting, type DeskSettings } from "./quotes/quoting.ts";
 import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
-import { createSwapScheduler } from "./scheduler.ts";
+import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
 import { foldSwap, type Swap } from "./swap.ts";
+import { countWatches, watchProjection } from "./watch/readModel.ts";
+import type { Recovery } from "./watch/recovery.ts";
+import { watchMigrations } from "./watch/tables.ts";
+import { createWatchtower, watchJobs } from "./watch/watchtower.ts";
 
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
 export { swapEvents } from "./events.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
+export { watchEvents } from "./watch/events.ts";
+export type { ConcernedLock, Recovery } from "./watch/recovery.ts";
+export type { LockView } from "./watch/schemas.ts";
 
-export const swapMigrations: readonly Migration[] = [...secretMigrations, ...readModelMigrations, ...deskMigrations];
-export const swapProjections: readonly Projection[] = [swapProjection];
+export const swapMigrations: readonly Migration[] = [
+  ...secretMigrations,
+  ...readModelMigrations,
+  ...deskMigrations,
+  ...ledgerMigrations,
+  ...watchMigrations,
+];
+export const swapProjections: readonly Projection[] = [swapProjection, watchProjection];
 
 export type SwapDeps = {
   db: Db;
@@ -46,6 +63,8 @@ export type SwapDeps = {
   keyStore: KeyStore;
   sealer: Sealer;
   reactionSeconds: bigint;
+  /** Which locks of others are driven when somebody asks for it; none without. */
+  watchtower?: WatchtowerConfig | undefined;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
   desk?: DeskSettings | undefined;
@@ -77,7 +96,9 @@ export type SwapContext = {
   routes(event: StoredEvent): Job[];
   handlers: Readonly<Record<string, JobHandler>>;
   plugin(app: HttpServer): Promise<void>;
-  /** How many swaps with a leg on the chain have not ended. */
+  /** Finds and finishes locks of managed accounts that no swap here drives. */
+  readonly recovery: Recovery;
+  /** How many swaps with a leg on the chain, and watched locks there, have not ended. */
   unfinished(from: Queryable, chain: string): Promise<number>;
   start(): void;
   stop(): Promise<void>;
@@ -95,17 +116,28 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const handIn = createHandIn({ ...deps, chains, secrets });
   const quoting = createQuoting({ ...deps, chains, log });
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });
-  const scheduler = createSwapScheduler({ ...deps, index, driver, log });
+  const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
+  const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
   return {
-    observer: createSwapObserver({ ...deps, chains, index }),
-    routes: advanceJobs,
-    handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap) },
+    observer: combineObservers([
+      createSwapObserver({ ...deps, chains, index }),
+      createLockLedger({ chains, news: watchtower.news }),
+    ]),
+    routes: (event) => [...advanceJobs(event), ...watchJobs(event)],
+    handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap), ...watchtower.handlers },
     async plugin(app) {
       await swapRoutes(app);
       await quoting.plugin(app);
+      await watchtower.plugin(app);
     },
-    unfinished: countOpenSwaps,
-    start: scheduler.start,
-    stop: scheduler.stop,
+    unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
+    recovery: watchtower.recovery,
+    start() {
+      scheduler.start();
+      watchtower.start();
+    },
+    async stop() {
+      await Promise.all([scheduler.stop(), watchtower.stop()]);
+    },
   };
 }

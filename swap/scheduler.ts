@@ -1,20 +1,31 @@
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { SwapDriver } from "./driver.ts";
-import type { SwapIndex } from "./readModel.ts";
 
-/** How often the scheduler looks for swaps whose time has come, in milliseconds. */
+/** How often the scheduler looks for what is due, in milliseconds. */
 const lookMs = 250;
 const batch = 50;
-/** How long a swap that could not be looked at lets others go first, in milliseconds. */
+/** How long what could not be looked at lets others go first, in milliseconds. */
 const putOffMs = 3_000;
 
+/** What is to be advanced, and who does it. */
+export type Scheduled = {
+  /** What it is called in the log. */
+  what: "swap" | "watch";
+  index: {
+    /** Ids whose time has come, the most overdue first. */
+    due(now: Date, limit: number): Promise<string[]>;
+    /** Puts off one that could not be looked at. */
+    postpone(id: string, at: Date): Promise<void>;
+  };
+  driver: { advance(id: string): Promise<void> };
+};
+
 /**
- * Advances every swap whose time has come: timelocks and deadlines pass without an event, and a job can be lost with
+ * Advances everything whose time has come: timelocks and deadlines pass without an event, and a job can be lost with
  * the queue. Goes to the driver directly, so that nothing bound to a deadline waits for a queue or a projection.
  */
-export function createSwapScheduler(deps: { index: SwapIndex; driver: SwapDriver; clock: Clock; log: Log }): {
+export function createScheduler(deps: Scheduled & { clock: Clock; log: Log }): {
   start(): void;
   stop(): Promise<void>;
 } {
@@ -23,7 +34,7 @@ export function createSwapScheduler(deps: { index: SwapIndex; driver: SwapDriver
     try {
       await deps.driver.advance(id);
     } catch (error) {
-      deps.log.warn({ err: error, swap: id }, "swap could not be advanced");
+      deps.log.warn({ err: error, [deps.what]: id }, "could not be advanced");
       await deps.index.postpone(id, new Date(deps.clock.now() + putOffMs));
     }
   }
@@ -38,7 +49,7 @@ export function createSwapScheduler(deps: { index: SwapIndex; driver: SwapDriver
         step,
         clock: deps.clock,
         idleMs: lookMs,
-        onError: (error) => deps.log.warn({ err: error }, "looking for due swaps failed"),
+        onError: (error) => deps.log.warn({ err: error }, "looking for what is due failed"),
       });
     },
     stop: async () => loop?.stop(),

@@ -76,7 +76,16 @@ function serviceSettings(settings: Settings) {
         url: `http://127.0.0.1:${port}`,
       })),
     },
-    swap: { reactionSeconds, ...(settings.desk && { desk: settings.desk }) },
+    swap: {
+      watchtower: {
+        account: settings.relayerAccount,
+        tokens: Object.fromEntries(
+          settings.chains.map(({ name, deployment }) => [name, ["native", deployment.token]] as const),
+        ),
+      },
+      reactionSeconds,
+      ...(settings.desk && { desk: settings.desk }),
+    },
   };
 }
 

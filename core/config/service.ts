@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { address } from "../kernel/codec.ts";
 import { keySourceSchema } from "./accounts.ts";
 import { chainConfigSchema } from "./chains.ts";
 import { deskConfigSchema } from "./desk.ts";
@@ -12,6 +13,19 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "expected lower case let
 
 /** Names of chains, in the configuration and over the API. */
 export const chainName = name;
+
+const watchtowerSchema = z.strictObject({
+  /** Managed account that pays for the claims and refunds, and that gets the tips. */
+  account: name,
+  /** By chain: assets whose locks are taken whatever their tip. */
+  tokens: z.record(name, z.array(z.union([z.literal("native"), address]))).default({}),
+  /** The least tip of other locks, in percent of what the gas of one claim costs when somebody asks. */
+  minTipPercent: z.number().int().nonnegative().max(100_000).default(100),
+  /** Most locks of others that are watched at once. */
+  maxWatched: z.number().int().positive().default(1_000),
+});
+
+export type WatchtowerConfig = z.output<typeof watchtowerSchema>;
 
 /** The configuration file of the service. Unknown keys are refused. */
 export const serviceConfigSchema = z
@@ -43,6 +57,8 @@ export const serviceConfigSchema = z
       handoverSeconds: z.number().int().nonnegative().default(120),
       /** Who takes the other side of swaps, and at which prices; there is no desk when left out. */
       desk: deskConfigSchema.optional(),
+      /** Which locks of others are driven to their end when somebody asks for it; none where this is left out. */
+      watchtower: watchtowerSchema.optional(),
     }),
   })
   .refine(({ accounts, swap }) => !swap.desk || Object.hasOwn(accounts, swap.desk.account), {

@@ -4,7 +4,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { createSwapDriver } from "#swap/driver.ts";
-import { createSwapScheduler } from "#swap/scheduler.ts";
+import { createScheduler } from "#swap/scheduler.ts";
 import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { until } from "#test/support/until.ts";
 import { claimed, detected, hexOf, locked, revealStarted, started } from "#test/swap/samples.ts";
@@ -124,7 +124,7 @@ await onDatabase("the swap driver", (backend) => {
         },
       };
       await db.query("update swaps set due_at = now() - interval '1 second'");
-      const scheduler = createSwapScheduler({ index, driver: failing, clock: systemClock, log: quietLog });
+      const scheduler = createScheduler({ what: "swap", index, driver: failing, clock: systemClock, log: quietLog });
       scheduler.start();
       try {
         await until(async () => looked.length > 0 && (await index.due(new Date(), 10)).length === 0);

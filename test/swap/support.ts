@@ -9,7 +9,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
-import { swapEvents, swapMigrations, swapProjections } from "#swap";
+import { swapEvents, swapMigrations, swapProjections, watchEvents } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
 import type { SwapEvent } from "#swap/events.ts";
 import { swapStream } from "#swap/events.ts";
@@ -83,7 +83,12 @@ export async function swapWorld({ db }: OpenDatabase) {
     now: () => Number(clock.seconds) * 1_000,
     sleep: async () => undefined,
   };
-  const store = createEventStore({ db, schemas: swapEvents, projections: swapProjections, log: quietLog });
+  const store = createEventStore({
+    db,
+    schemas: { ...swapEvents, ...watchEvents },
+    projections: swapProjections,
+    log: quietLog,
+  });
   const timelockContract = hexOf("c", 20);
   const chains = createSwapChains({
     chains: fixed({

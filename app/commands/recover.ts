@@ -1,0 +1,79 @@
+import { parseArgs } from "node:util";
+import { loadConfig, parseEnv } from "#core/config/load.ts";
+import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { createLog } from "#core/observe/log.ts";
+import { composeService } from "../compose.ts";
+import type { Service } from "../lifecycle.ts";
+import { createRecoveryRun, type RecoveryRun } from "../recovery.ts";
+import { askedToStop } from "../signals.ts";
+import { print } from "../terminal.ts";
+
+/** Something is left that waits for a timelock or for a secret: starting again later helps. */
+const exitLeft = 1;
+const lookMs = 250;
+
+/**
+ * Finds the open locks of the managed accounts on the chains alone and drives them to their end: with a database that is
+ * empty as well as with one that has its swaps, which it leaves alone. Ends with 0 when nothing is left.
+ */
+export async function runRecover(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      config: { type: "string", default: "lockstep.json" },
+      "dry-run": { type: "boolean", default: false },
+      once: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const dryRun = values["dry-run"];
+  const config = withoutApi(loadConfig(values.config, serviceConfigSchema), dryRun);
+  const env = parseEnv();
+  const log = createLog({ level: env.LOCKSTEP_LOG_LEVEL, name: "recover" });
+  const ending = new AbortController();
+  void askedToStop().then(() => ending.abort());
+  const service = await composeService(config, env, { log });
+  const run = createRecoveryRun({ service, dryRun, say: values.json ? () => undefined : print });
+  await service.start();
+  const halted = service.halted.then((error) => Promise.reject(error));
+  try {
+    await Promise.race([follow(run, service, { ...values, dryRun, signal: ending.signal }), halted]);
+  } finally {
+    ending.abort();
+    await service.stop();
+  }
+  if (values.json) print(run.summary());
+  return dryRun || run.left() === 0 ? 0 : exitLeft;
+}
+
+/** Reads the chains and sends; a dry run only reads. The port of a service that may be running is left to it. */
+function withoutApi(config: ServiceConfig, dryRun: boolean): ServiceConfig {
+  return { ...config, roles: dryRun ? ["indexer"] : ["indexer", "swapper"], http: { ...config.http, port: 0 } };
+}
+
+type Until = { readonly dryRun: boolean; readonly once: boolean; readonly signal: AbortSignal };
+
+async function follow(run: RecoveryRun, service: Service, { dryRun, once, signal }: Until): Promise<void> {
+  const caughtUp = headsOf(service);
+  while (!signal.aborted) {
+    if (caughtUp()) {
+      await run.look();
+      if (dryRun || run.left() === 0 || (once && run.idle())) return;
+    }
+    await systemClock.sleep(lookMs);
+  }
+}
+
+/** True once every chain is read up to the head that it had when it was first seen. */
+function headsOf(service: Service): () => boolean {
+  const wanted = new Map<string, bigint>();
+  return () =>
+    service.indexed().every(({ chain, head, indexed, state, error }) => {
+      if (state === "halted" && error) throw error;
+      const goal = wanted.get(chain) ?? head;
+      if (goal === undefined) return false;
+      wanted.set(chain, goal);
+      return indexed !== undefined && indexed >= goal;
+    });
+}
