@@ -22,7 +22,7 @@ import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections, routeless } from "#relay";
-import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections, watchEvents } from "#swap";
+import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createServiceHttp } from "./api/serviceHttp.ts";
 import { chainConnector, viewChains } from "./chains.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
@@ -88,7 +88,7 @@ function createService(
   const { log, clock, mark, metrics } = deps;
   const { db, keyStore, sealer, registry, observations } = base;
   const plays = (role: Role) => config.roles.includes(role);
-  const schemas = { ...intentEvents, ...relayEvents, ...swapEvents, ...watchEvents };
+  const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
   const projections = [...relayProjections, ...swapProjections];
   const store = createEventStore({ db, schemas, projections, log, clock });
   const chains = viewChains(registry.chains, config.relay, observations);

@@ -3,22 +3,24 @@ import type { TypedDataDefinition } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import { coalesce } from "#core/kernel/coalesce.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
-import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
+import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { hasAllowance } from "./assets.ts";
+import { isBatchIntent } from "./batches.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
-import type { Authorization } from "./legCalls.ts";
 import { type Action, type Hold, isProgress, nextAction } from "./nextAction.ts";
 import { claimerOf, legOf, lockerOf, managed } from "./parties.ts";
+import type { Authorization } from "./protocol/closing.ts";
 import { earlyRefundTypedData } from "./protocol/typedData.ts";
 import type { SwapIndex } from "./readModel.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
+import { createDecisionWriter } from "./writer.ts";
 
 /** Drives swaps: each call takes the one next step that the chain and the clock allow, and says when to look again. */
 export type SwapDriver = {
@@ -35,34 +37,16 @@ type Deps = {
   keyStore: Pick<KeyStore, "signTypedData">;
   /** Why nothing more is locked for a swap at present. */
   holdOf(swap: Swap): Hold | undefined;
+  clock: Clock;
   log: Log;
 };
-
-/** What is decided about one swap, from what it was when it was decided. */
-type Write = { readonly swap: Swap; readonly events: readonly SwapEvent[]; readonly intents: readonly IntentRequest[] };
-
-/** Decisions that are written in one transaction. */
-const mostAtOnce = 50;
 
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
 const conflictAttempts = 5;
 
 export function createSwapDriver(deps: Deps): SwapDriver {
   const { db, store } = deps;
-
-  const write = gather(togetherOrAlone(writeAll), mostAtOnce);
-
-  async function writeAll(writes: readonly Write[]): Promise<undefined[]> {
-    await db.tx(async (tx) => {
-      const intents = writes.flatMap((each) => each.intents);
-      if (intents.length > 0) await deps.sender.submit(tx, intents);
-      const appends = writes.map(({ swap, events }) => {
-        return { stream: swapStream(swap.id), expected: swap.version, events };
-      });
-      await store.append(tx, appends);
-    });
-    return writes.map(() => undefined);
-  }
+  const writer = createDecisionWriter(deps);
 
   async function load(swapId: string): Promise<Swap> {
     const swap = foldSwap(await store.load<SwapEvent>(db, swapStream(swapId)));
@@ -74,7 +58,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     const swap = await load(swapId);
     const now = deps.chains.clockTime();
     const failures = await failedSteps(swap, now);
-    if (failures.length > 0) return record(swap, failures);
+    if (failures.length > 0) return writer.record(swap, failures);
     const deadlines = deadlinesOf(deps.chains.timing(swap.terms.source.chain, swap.terms.target.chain), {
       source: swap.terms.source.timelock,
       target: swap.terms.target.timelock,
@@ -99,16 +83,15 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       case "wait":
         return deps.index.schedule(swap, new Date(Number(action.until) * 1000));
       case "giveUp":
-        return record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
+        return writer.record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
       case "agree":
-        return record(swap, [agreement(swap, action.leg)]);
+        return writer.record(swap, [agreement(swap, action.leg)]);
       case "step": {
         const chosen = await withApproval(swap, action, now);
         if (chosen === "later") return deps.index.schedule(swap, new Date(Number(now + 1n) * 1000));
-        if (chosen === "useless") return record(swap, [uselessApproval(swap, action.step)]);
+        if (chosen === "useless") return writer.record(swap, [uselessApproval(swap, action.step)]);
         const intent = intentOf(swap, chosen, { deadlines, consent: await consentTo(chosen.step, swap) });
-        const started: SwapEvent = { type: "StepStarted", data: { ...chosen, intentId: intent.id } };
-        await write({ swap, events: [started], intents: [intent] });
+        await writer.start({ swap, ...chosen, intent });
       }
     }
   }
@@ -159,7 +142,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     const failures: SwapEvent[] = [];
     for (const [step, { attempt, intentId }] of stepsUnderWay(swap)) {
       const intent = await deps.sender.find(db, intentId);
-      const failure = failureOf(intent);
+      const failure = failureOf(intent, step === "claim-source" && isBatchIntent(intentId));
       if (!failure) continue;
       const data = { step, attempt, ...failure, retryAt: now + retrySeconds(attempt) };
       failures.push({ type: "StepFailed", data });
@@ -170,8 +153,6 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     }
     return failures;
   }
-
-  const record = (swap: Swap, events: SwapEvent[]) => write({ swap, events, intents: [] });
 
   async function advance(swapId: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
@@ -211,10 +192,13 @@ function agreement(swap: Swap, leg: LegName): SwapEvent {
   return { type: "EarlyRefundAgreed", data: { leg, lockedAt, nonce, deadline: swap.terms[leg].timelock } };
 }
 
-function failureOf(intent: IntentStatus | undefined): { code: string; detail: string } | undefined {
+function failureOf(intent: IntentStatus | undefined, isEntry: boolean): { code: string; detail: string } | undefined {
   if (intent?.state === "abandoned") return { code: `intent-${intent.reason}`, detail: intent.detail };
   if (intent?.state === "finalized" && intent.status === "reverted") {
     return { code: "intent-reverted", detail: `transaction ${intent.hash} reverted` };
+  }
+  if (isEntry && intent?.state === "finalized") {
+    return { code: "intent-skipped", detail: `transaction ${intent.hash} left it out` };
   }
   return undefined;
 }

@@ -87,6 +87,12 @@ export const swapEvents = {
     deadline: uint,
     signature: hex,
   }),
+  /** Where the lock of a leg is to be: an entry of a batch, or without one a lock of its own. */
+  LegPlaced: z.object({
+    leg: legName,
+    lockId: hash,
+    batch: z.object({ index: z.number().int().nonnegative(), leaves: z.array(hash) }).optional(),
+  }),
   /** The service set out to do a step; `intentId` names the transaction's intent. */
   StepStarted: z.object({ step: stepName, attempt: z.number().int().positive(), intentId: z.string() }),
   /** The step's intent ended without the effect. `code` says why in one word, `detail` in many. */
@@ -131,5 +137,14 @@ export const swapEvents = {
 } as const;
 
 export type SwapEvent = EventOf<typeof swapEvents>;
+
+/** Events of the stream `swapbatch-{id}`. */
+export const batchEvents = {
+  /** One transaction does the same step of several swaps. */
+  StepsBatched: z.object({ step: stepName, chain: z.string(), swaps: z.array(z.string()) }),
+} as const;
+export type BatchEvent = EventOf<typeof batchEvents>;
+
+export const batchStream = (batchId: string) => `swapbatch-${batchId}`;
 
 export const swapStream = (swapId: string) => `swap-${swapId}`;

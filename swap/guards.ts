@@ -4,11 +4,15 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { IntentGuard } from "#core/sender/sender.ts";
+import { membersOf } from "./batchMembers.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { gasOf } from "./intents.ts";
-import { payoutCall } from "./legCalls.ts";
+import { lockIdOf, payoutCall } from "./legCalls.ts";
+import { decodeIsLeafOpen, encodeOpenLeaves } from "./protocol/closing.ts";
+import { batchId } from "./protocol/lockId.ts";
+import { merkleRoot } from "./protocol/merkle.ts";
 import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 
@@ -21,15 +25,11 @@ type Verdict = Awaited<ReturnType<IntentGuard>>;
  */
 export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
   return {
-    "swap.lock-target": async ({ subject }) => {
-      const swap = await load(deps, subject);
-      const refusal = await firstRefusal([
-        notTakenFurther(swap),
-        tooLate(deps, swap, "counterLockBy"),
-        finalityStalls(deps, swap),
-        notLocked(deps, swap, "source"),
-        payoutFails(deps, swap, "source"),
-      ]);
+    "swap.lock-target": async ({ subject }) => (await notCounterLocked(deps, subject)) ?? { send: true },
+    "swap.lock-target-batch": async ({ subject }) => {
+      const swaps = await membersOf(deps, subject);
+      // All or none: what is refused is tried again, each by itself.
+      const refusal = await firstRefusal(swaps.map((swap) => notCounterLocked(deps, swapStream(swap))));
       return refusal ?? { send: true };
     },
     "swap.claim-target": async ({ subject }) => {
@@ -46,6 +46,18 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
       return refusal ?? markReveal(deps, swap);
     },
   };
+}
+
+/** Why the target leg is not locked now. */
+async function notCounterLocked(deps: Deps, stream: string): Promise<Verdict | undefined> {
+  const swap = await load(deps, stream);
+  return firstRefusal([
+    notTakenFurther(swap),
+    tooLate(deps, swap, "counterLockBy"),
+    finalityStalls(deps, swap),
+    notLocked(deps, swap, "source"),
+    payoutFails(deps, swap, "source"),
+  ]);
 }
 
 type Check = Verdict | undefined | Promise<Verdict | undefined>;
@@ -73,12 +85,20 @@ async function tooLate(deps: Deps, swap: Swap, step: "counterLockBy" | "revealBy
 
 /** The lock id hashes every term, so an open slot under it is a lock of exactly these terms. */
 async function notLocked(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict | undefined> {
-  const { chain: name, timelockContract, lockId } = swap.terms[leg];
-  const { chain } = deps.chains.get(name);
+  const { chain } = deps.chains.get(swap.terms[leg].chain);
   const final = await chain.block("final");
-  if (!final) return refuse(`${name} has no final block`);
-  const answer = await chain.call({ to: timelockContract, data: encodeIsOpen(lockId) }, final.number);
-  return decodeIsOpen(answer) ? undefined : refuse(`the ${leg} leg is not locked at final block ${final.number}`);
+  if (!final) return refuse(`${chain.name} has no final block`);
+  const isThere = await isOpenAt(chain, swap, leg, final.number);
+  return isThere ? undefined : refuse(`the ${leg} leg is not locked at final block ${final.number}`);
+}
+
+async function isOpenAt(chain: Chain, { terms, hashlock }: Swap, leg: LegName, block: bigint): Promise<boolean> {
+  const { timelockContract: to, chainId, lockId, batch } = terms[leg];
+  if (!batch) return decodeIsOpen(await chain.call({ to, data: encodeIsOpen(lockId) }, block));
+  // The root commits to this entry's own id, which hashes its terms.
+  if (batch.leaves[batch.index] !== lockIdOf(terms[leg], hashlock)) return false;
+  const data = encodeOpenLeaves(batchId(chainId, to, merkleRoot(batch.leaves)));
+  return decodeIsLeafOpen(await chain.call({ to, data }, block), batch.index);
 }
 
 /** A finality that lags further behind than the deadlines count with is unsafe, not slow. */

@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { getTypesForEIP712Domain, type TypedDataDefinition } from "viem";
+import type { Hex } from "#core/kernel/codec.ts";
 import { parseJson, toJson } from "#core/kernel/json.ts";
 import { hasAllowance } from "./assets.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
@@ -14,8 +16,8 @@ import { lockSignatures, nonceOf, permitNonce, typedDataOf } from "./typedData.t
 
 type Ready = NextStep["transactions"][number];
 
-/** A secret that stands for the one which only its owner knows. */
-const noSecret = `0x${"00".repeat(32)}` as const;
+/** Stands for the secret which only its owner knows, until it is known where that goes. */
+const placeholder = `0x${createHash("sha256").update("the place of the secret").digest("hex")}` as const;
 
 /** What an external party is waited for, as transactions and typed data. Undefined when nobody external is waited for. */
 export async function nextStepOf(
@@ -46,9 +48,10 @@ async function transactionsOf({ chain }: SwapChain, swap: Swap, step: StepName):
     case "claim-source":
     case "claim-target": {
       if (swap.publicSecret) return [{ what: "claim", ...on, ...claimCall(leg, swap.hashlock, swap.publicSecret) }];
-      const call = claimCall(leg, swap.hashlock, noSecret);
-      // Terms are of fixed length, and the secret comes right after them.
-      return [{ what: "claim", ...on, ...call, secretOffset: (call.data.length - 2) / 2 - 32 }];
+      const call = claimCall(leg, swap.hashlock, placeholder);
+      const place = call.data.indexOf(placeholder.slice(2));
+      const data = call.data.replace(placeholder.slice(2), "00".repeat(32)) as Hex;
+      return [{ what: "claim", ...on, ...call, data, secretOffset: (place - 2) / 2 }];
     }
     default:
       return [{ what: "refund", ...on, ...refundCall(leg, swap.hashlock) }];

@@ -12,13 +12,14 @@ import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapRoutes } from "./api.ts";
+import { membersOf } from "./batchMembers.ts";
 import { createSwapChains, type SwapChain } from "./chains.ts";
 import { createSwapDriver } from "./driver.ts";
-import { type SwapEvent, swapStream } from "./events.ts";
+import { batchEvents, swapEvents as ownEvents, type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
 import { createHandIn } from "./handIn.ts";
 import { claimBuilder } from "./intents.ts";
-import { advanceJob, advanceJobs } from "./jobs.ts";
+import { advanceBatchJob, advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
 import { createLockLedger } from "./locks/ledger.ts";
 import { ledgerMigrations } from "./locks/tables.ts";
@@ -31,6 +32,7 @@ import { createSwapRequester } from "./request.ts";
 import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
 import { foldSwap, type Swap } from "./swap.ts";
+import { watchEvents } from "./watch/events.ts";
 import { countWatches, watchProjection } from "./watch/readModel.ts";
 import type { Recovery } from "./watch/recovery.ts";
 import { watchMigrations } from "./watch/tables.ts";
@@ -38,12 +40,13 @@ import { createWatchtower, watchJobs } from "./watch/watchtower.ts";
 
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
-export { swapEvents } from "./events.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
-export { watchEvents } from "./watch/events.ts";
+
 export type { ConcernedLock, Recovery } from "./watch/recovery.ts";
 export type { LockView } from "./watch/schemas.ts";
+
+export const swapEvents = { ...ownEvents, ...batchEvents, ...watchEvents };
 
 export const swapMigrations: readonly Migration[] = [
   ...secretMigrations,
@@ -73,6 +76,7 @@ export type SwapDeps = {
 };
 
 const jobData = z.strictObject({ swap: z.string() });
+const batchData = z.strictObject({ batch: z.string() });
 const claimRef = z.strictObject({ swap: z.string() });
 
 /** What the sender needs of swaps before it exists: the call that carries the secret, and the last checks. */
@@ -124,7 +128,14 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
       createLockLedger({ chains, news: watchtower.news }),
     ]),
     routes: (event) => [...advanceJobs(event), ...watchJobs(event)],
-    handlers: { [advanceJob]: (data) => driver.advance(jobData.parse(data).swap), ...watchtower.handlers },
+    handlers: {
+      [advanceJob]: (data) => driver.advance(jobData.parse(data).swap),
+      [advanceBatchJob]: async (data) => {
+        const swaps = await membersOf(deps, batchData.parse(data).batch);
+        await Promise.all(swaps.map(driver.advance));
+      },
+      ...watchtower.handlers,
+    },
     async plugin(app) {
       await swapRoutes(app);
       await quoting.plugin(app);

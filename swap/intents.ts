@@ -3,7 +3,6 @@ import type { Call, IntentRequest } from "#core/sender/sender.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { type LegName, type LegTerms, type StepName, swapStream } from "./events.ts";
 import {
-  type Authorization,
   approveCall,
   claimCall,
   earlyRefundCall,
@@ -13,6 +12,7 @@ import {
   signedLockCall,
 } from "./legCalls.ts";
 import { legOf, lockerOf, managed, senderOf } from "./parties.ts";
+import type { Authorization } from "./protocol/closing.ts";
 import type { Swap } from "./swap.ts";
 
 /**
@@ -25,7 +25,8 @@ export const gasOf = { approve: 120_000n, lock: 300_000n, claim: 300_000n, refun
 export const claimBuilder = "swap.claim-target";
 
 /**
- * The intent of a step; `consent` is what the recipient signed for an early refund. Ids carry the attempt: a step is tried again only after its last intent has ended.
+ * The intent of a step; `consent` is what the recipient signed for an early refund. Ids carry the attempt: a step is
+ * tried again only after its last intent has ended.
  */
 export function intentOf(
   swap: Swap,

@@ -2,6 +2,7 @@ import type { StoredEvent } from "#core/events/store.ts";
 import type { Job } from "#core/queue/queue.ts";
 
 export const advanceJob = "swap.advance";
+export const advanceBatchJob = "swap.advance-batch";
 
 /**
  * After these there is something to decide. What the service writes itself right before it acts is not among them, nor
@@ -17,15 +18,21 @@ const decisive: ReadonlySet<string> = new Set([
 export function advanceJobs(event: StoredEvent): Job[] {
   if (!decisive.has(event.type)) return [];
   const stream = event.stream.startsWith("intent-") ? awaitedBy(event) : event.stream;
-  if (!stream?.startsWith("swap-")) return [];
-  const swap = stream.slice("swap-".length);
-  return [{ id: `${advanceJob}-${swap}-${event.position}`, name: advanceJob, data: { swap } }];
+  const id = `${advanceJob}-${stream}-${event.position}`;
+  if (stream?.startsWith("swap-")) {
+    return [{ id, name: advanceJob, data: { swap: stream.slice("swap-".length) } }];
+  }
+  return stream?.startsWith("swapbatch-") ? [{ id, name: advanceBatchJob, data: { batch: stream } }] : [];
 }
 
-/** The stream that waits for an intent. The effect of one that succeeded shows by itself, unless it is an allowance. */
+/**
+ * The stream that waits for an intent. The effect of one that succeeded shows by itself, unless it is an allowance, or a
+ * batch of claims of which one may have been left out.
+ */
 function awaitedBy({ data }: StoredEvent): string | undefined {
   if (typeof data !== "object" || data === null || !("subject" in data) || !("kind" in data)) return undefined;
   const { subject, kind } = data;
-  const shows = "status" in data && data.status === "success" && !String(kind).startsWith("swap.approve-");
+  const silent = /^swap\.(approve-|claim-source-batch$)/.test(String(kind));
+  const shows = "status" in data && data.status === "success" && !silent;
   return typeof subject === "string" && !shows ? subject : undefined;
 }

@@ -14,31 +14,29 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Call } from "#core/sender/sender.ts";
 import type { LegTerms } from "./events.ts";
-import { type ItemTerms, itemLockId, type LockTerms, lockId } from "./protocol/lockId.ts";
-import type { Once } from "./protocol/typedData.ts";
+import { type AnyLock, idOf } from "./protocol/anyLock.ts";
+import { type Authorization, encodeAnyClaim, encodeAnyRefund, encodeEarlyRefund } from "./protocol/closing.ts";
+import { merkleRoot } from "./protocol/merkle.ts";
+import { encodeLock } from "./protocol/timelock.ts";
+import type { Terms } from "./swap.ts";
 
 const permitAbi = parseAbi([
   "function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)",
 ]);
 
-/** What a signature needs besides the terms to be taken by the contract. */
-export type Authorization = Once & { readonly signature: Hex };
+type Unnamed = Omit<Terms, "lockId" | "chain">;
 
-/** The terms of a leg as the contract has them: of coin and tokens, or of one item or so many. */
-export type OnChainTerms =
-  | { readonly kind: "payment"; readonly terms: LockTerms }
-  | { readonly kind: "item"; readonly terms: ItemTerms };
-
-type Unnamed = Omit<LegTerms, "lockId" | "chain">;
-
-export function onChainTerms({ asset, amount, ...leg }: Unnamed, hashlock: Hex): OnChainTerms {
+/** The lock of a leg as the contract has it. */
+export function lockOf({ asset, amount, batch, ...leg }: Unnamed, hashlock: Hex): AnyLock {
   const { sender, recipient, timelock, tip } = leg;
   const rest = { sender, recipient, hashlock, timelock, tip };
   switch (asset.type) {
     case "native":
-      return { kind: "payment", terms: { ...rest, token: zeroAddress, amount } };
-    case "erc20":
-      return { kind: "payment", terms: { ...rest, token: asset.address, amount } };
+    case "erc20": {
+      const terms = { ...rest, token: asset.type === "native" ? zeroAddress : asset.address, amount };
+      if (!batch) return { kind: "payment", terms };
+      return { kind: "leaf", terms, root: merkleRoot(batch.leaves), index: batch.index };
+    }
     case "erc721":
       // The contract tells the two kinds of items apart by the amount.
       return { kind: "item", terms: { ...rest, token: asset.address, tokenId: asset.tokenId, amount: 0n } };
@@ -48,69 +46,45 @@ export function onChainTerms({ asset, amount, ...leg }: Unnamed, hashlock: Hex):
 }
 
 /** The id that the lock of a leg has on its chain. */
-export function lockIdOf(leg: Unnamed, hashlock: Hex): Hex {
-  const on = onChainTerms(leg, hashlock);
-  if (on.kind === "payment") return lockId(leg.chainId, leg.timelockContract, on.terms);
-  return itemLockId(leg.chainId, leg.timelockContract, on.terms);
-}
+export const lockIdOf = (leg: Unnamed, hashlock: Hex): Hex =>
+  idOf({ chainId: leg.chainId, contract: leg.timelockContract }, lockOf(leg, hashlock));
 
-/** What the sender itself sends to lock. */
-export function lockCall(leg: LegTerms, hashlock: Hex): Call {
-  const on = onChainTerms(leg, hashlock);
+/** What the sender itself sends to lock; an entry of a batch is locked with the others. */
+export function lockCall(leg: Terms, hashlock: Hex): Call {
+  const lock = lockOf(leg, hashlock);
   const data =
-    on.kind === "payment"
-      ? encodeFunctionData({ abi, functionName: "createLock", args: [on.terms] })
-      : encodeFunctionData({ abi, functionName: "lockItem", args: [on.terms] });
+    lock.kind === "item"
+      ? encodeFunctionData({ abi, functionName: "lockItem", args: [lock.terms] })
+      : encodeLock(lock.terms);
   const value = leg.tip + (leg.asset.type === "native" ? leg.amount : 0n);
   return { to: leg.timelockContract, data, value };
 }
 
 /** What anyone can send to lock for a sender who signed; the value is the tip, which the one who sends it brings. */
-export function signedLockCall(
-  leg: LegTerms,
-  hashlock: Hex,
-  via: "lock" | "permit2",
-  authorization: Authorization,
-): Call {
-  const on = onChainTerms(leg, hashlock);
+export function signedLockCall(leg: Terms, hashlock: Hex, via: "lock" | "permit2", signed: Authorization): Call {
+  const lock = lockOf(leg, hashlock);
   const data =
-    on.kind === "item"
-      ? encodeFunctionData({ abi, functionName: "lockItemSigned", args: [on.terms, authorization] })
+    lock.kind === "item"
+      ? encodeFunctionData({ abi, functionName: "lockItemSigned", args: [lock.terms, signed] })
       : encodeFunctionData({
           ...{ abi, functionName: via === "permit2" ? "lockWithPermit2" : "lockSigned" },
-          args: [on.terms, authorization],
+          args: [lock.terms, signed],
         });
   return { to: leg.timelockContract, data, value: leg.tip };
 }
 
 /** The claim of a leg. It carries the secret: keep it from logs, jobs and stores until that is public. */
-export function claimCall(leg: LegTerms, hashlock: Hex, secret: Hex): Call {
-  const on = onChainTerms(leg, hashlock);
-  const data =
-    on.kind === "payment"
-      ? encodeFunctionData({ abi, functionName: "claim", args: [on.terms, secret] })
-      : encodeFunctionData({ abi, functionName: "claimItem", args: [on.terms, secret] });
-  return { to: leg.timelockContract, data, value: 0n };
-}
+export const claimCall = (leg: Terms, hashlock: Hex, secret: Hex): Call =>
+  closing(leg, encodeAnyClaim(lockOf(leg, hashlock), secret, leg.batch?.leaves));
 
-export function refundCall(leg: LegTerms, hashlock: Hex): Call {
-  const on = onChainTerms(leg, hashlock);
-  const data =
-    on.kind === "payment"
-      ? encodeFunctionData({ abi, functionName: "refund", args: [on.terms] })
-      : encodeFunctionData({ abi, functionName: "refundItem", args: [on.terms] });
-  return { to: leg.timelockContract, data, value: 0n };
-}
+export const refundCall = (leg: Terms, hashlock: Hex): Call =>
+  closing(leg, encodeAnyRefund(lockOf(leg, hashlock), leg.batch?.leaves));
 
 /** The refund before the timelock that the recipient agreed to. */
-export function earlyRefundCall(leg: LegTerms, hashlock: Hex, authorization: Authorization): Call {
-  const on = onChainTerms(leg, hashlock);
-  const data =
-    on.kind === "payment"
-      ? encodeFunctionData({ abi, functionName: "refundEarly", args: [on.terms, authorization] })
-      : encodeFunctionData({ abi, functionName: "refundItemEarly", args: [on.terms, authorization] });
-  return { to: leg.timelockContract, data, value: 0n };
-}
+export const earlyRefundCall = (leg: Terms, hashlock: Hex, signed: Authorization): Call =>
+  closing(leg, encodeEarlyRefund(lockOf(leg, hashlock), signed, leg.batch?.leaves));
+
+const closing = ({ timelockContract: to }: Terms, data: Hex): Call => ({ to, data, value: 0n });
 
 /**
  * The allowance that a lock needs; undefined for coin, which needs none. Once and for everything: the spender is an

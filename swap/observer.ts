@@ -5,14 +5,15 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
+import type { LockPlace } from "./protocol/anyLock.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
-import { decodeTimelockLog, lockSelectors, type TimelockLog } from "./protocol/logs.ts";
+import { anyLockSelectors, decodeAnyLockLog } from "./protocol/lockLogs.ts";
 import type { SwapIndex } from "./readModel.ts";
 import { foldSwap, type Leg, type Sighting, type Swap } from "./swap.ts";
 
 const legNames: readonly LegName[] = ["source", "target"];
 
-type Fact = TimelockLog & { blockNumber: bigint; blockHash: Hex; transactionHash: Hex; at: bigint };
+type Fact = Sighting & ({ kind: "locked" | "refunded"; id: Hex } | { kind: "claimed"; id: Hex; secret: Hex });
 
 /**
  * Turns what the timelock contracts emit into events of the swaps they belong to. Locks are matched by their on-chain id
@@ -28,9 +29,10 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
 
   return {
     addresses: (chain) => [requireChain(chain).timelockContract],
-    secondLook: [...lockSelectors],
+    secondLook: [...anyLockSelectors],
     async included(tx, chain, blocks) {
-      const facts = factsOf(blocks, requireChain(chain).timelockContract);
+      const { chain: access, timelockContract: contract } = requireChain(chain);
+      const facts = factsOf(blocks, { chainId: access.chainId, contract });
       const legs = await deps.index.legsByLockId(
         tx,
         chain,
@@ -82,15 +84,18 @@ async function appendEach(
   if (appends.length > 0) await store.append(tx, appends);
 }
 
-function factsOf(blocks: readonly IndexedBlock[], contract: Hex): Fact[] {
+/** In the order in which they came, so that a lock stands before its end. */
+function factsOf(blocks: readonly IndexedBlock[], place: LockPlace): Fact[] {
   return blocks.flatMap(({ block, logs }) =>
     logs
-      .filter((log) => log.address === contract)
-      .flatMap((log) => {
-        const decoded = decodeTimelockLog(log);
-        if (!decoded) return [];
+      .filter(({ address }) => address === place.contract)
+      .flatMap((log): Fact[] => {
         const { blockNumber, blockHash, transactionHash } = log;
-        return [{ ...decoded, blockNumber, blockHash, transactionHash, at: block.timestamp }];
+        const where = { blockNumber, blockHash, transactionHash, at: block.timestamp };
+        const found = decodeAnyLockLog(log, place);
+        if (!found) return [];
+        if (found.kind !== "locked") return [{ ...where, ...found }];
+        return found.locks.map(({ id }) => ({ ...where, kind: "locked" as const, id }));
       }),
   );
 }

@@ -179,16 +179,27 @@ async function insertSwaps(tx: Tx, events: readonly Requested[]): Promise<void> 
 }
 
 /** What an event says about a leg, or without one about both. */
-type LegChange = { readonly id: string; readonly leg?: LegName; readonly set: string; readonly block?: bigint };
+type LegChange = {
+  readonly id: string;
+  readonly leg?: LegName;
+  readonly set: string;
+  readonly block?: bigint;
+  readonly lockId?: Hex;
+};
 
 /** Changes of the same kind in one statement. */
 async function changeLegs(tx: Tx, changes: readonly LegChange[]): Promise<void> {
   for (const [set, alike] of Map.groupBy(changes, (change) => change.set)) {
     await tx.query(
       `update swap_legs set ${set}
-         from unnest($1::text[], $2::text[], $3::bigint[]) as changed (id, leg, block)
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) as changed (id, leg, block, lock_id)
         where swap_id = changed.id and swap_legs.leg = coalesce(changed.leg, swap_legs.leg)`,
-      [alike.map(({ id }) => id), alike.map(({ leg }) => leg ?? null), alike.map(({ block }) => block ?? null)],
+      [
+        alike.map(({ id }) => id),
+        alike.map(({ leg }) => leg ?? null),
+        alike.map(({ block }) => block ?? null),
+        alike.map(({ lockId }) => lockId ?? null),
+      ],
     );
   }
 }
@@ -198,6 +209,8 @@ function legChanges(event: StoredEvent<SwapEvent>): LegChange[] {
   switch (event.type) {
     case "SwapGivenUp":
       return [{ id, set: "pending = false" }];
+    case "LegPlaced":
+      return [{ id, leg: event.data.leg, set: "lock_id = changed.lock_id", lockId: event.data.lockId }];
     case "LegDetected": {
       const set = "lock_block = changed.block, lock_final = false, pending = false";
       return [{ id, leg: event.data.leg, set, block: event.data.blockNumber }];

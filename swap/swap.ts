@@ -47,7 +47,7 @@ export type Swap = {
   readonly counterparty: Party;
   /** Managed account that sends what is anyone's to send, for parties that are external. */
   readonly payer?: string;
-  readonly terms: Readonly<Record<LegName, LegTerms>>;
+  readonly terms: Readonly<Record<LegName, Terms>>;
   readonly legs: Readonly<Record<LegName, Leg>>;
   readonly steps: Readonly<Partial<Record<StepName, Step>>>;
   /** The service has the secret: it made it, or an external initiator handed it in. */
@@ -57,6 +57,9 @@ export type Swap = {
   readonly publicSecret?: Hex;
   readonly givenUp?: { readonly code: string; readonly detail: string };
 };
+
+/** A leg's terms; `batch`: the entry of a batch that its lock is, with the ids of all entries in their order. */
+export type Terms = LegTerms & { readonly batch?: { readonly index: number; readonly leaves: readonly Hex[] } };
 
 export type LegPhase = "none" | "detected" | "locked" | "claimed" | "refunded";
 
@@ -101,6 +104,11 @@ function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
 
 function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>): Swap {
   switch (event.type) {
+    case "LegPlaced": {
+      const { leg, lockId, batch } = event.data;
+      const { batch: _before, ...terms } = swap.terms[leg];
+      return { ...swap, terms: { ...swap.terms, [leg]: { ...terms, lockId, ...(batch && { batch }) } } };
+    }
     case "StepStarted": {
       const { step, attempt, intentId } = event.data;
       return { ...swap, steps: { ...swap.steps, [step]: { attempt, intentId, state: "started" } } };
@@ -126,7 +134,7 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
   }
 }
 
-type LegEvent = Extract<SwapEvent, { data: { leg: LegName } }>;
+type LegEvent = Exclude<Extract<SwapEvent, { data: { leg: LegName } }>, { type: "LegPlaced" }>;
 
 function changeLeg(leg: Leg, event: LegEvent): Leg {
   switch (event.type) {

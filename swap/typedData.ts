@@ -5,7 +5,7 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { keccak256 } from "#core/kernel/keccak.ts";
 import { recoverSigner } from "#core/kernel/recover.ts";
 import type { Asset, LegName, LegTerms, SignatureKind } from "./events.ts";
-import { onChainTerms } from "./legCalls.ts";
+import { lockOf } from "./legCalls.ts";
 import {
   earlyRefundTypedData,
   type Once,
@@ -42,7 +42,7 @@ export async function typedDataOf(
 ): Promise<TypedDataDefinition | undefined> {
   const leg = swap.terms[name];
   const domain = { chainId: leg.chainId, contract: leg.timelockContract };
-  const on = onChainTerms(leg, swap.hashlock);
+  const on = lockOf(leg, swap.hashlock);
   switch (kind) {
     case "lock":
       if (on.kind === "item") return signedItemLockTypedData(domain, on.terms, once) as TypedDataDefinition;

@@ -102,6 +102,11 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
       return { ...base, leg: event.data.leg, detail: `signed: ${event.data.kind}` };
     case "EarlyRefundAgreed":
       return { ...base, leg: event.data.leg, detail: "its recipient agreed that it is refunded before the timelock" };
+    case "LegPlaced": {
+      const { leg, batch } = event.data;
+      const detail = batch ? `to be locked together with ${batch.leaves.length - 1} others` : "to be locked by itself";
+      return { ...base, leg, detail };
+    }
     case "StepStarted":
       return { ...base, detail: `${event.data.step}, attempt ${event.data.attempt}` };
     case "StepFailed":

@@ -1,10 +1,12 @@
 /**
  * Joins what is asked for at once: while one round is under way, what comes in waits and is the next round together, so
  * that nothing waits for others without need. Each gets its own outcome; a round that throws fails all that were in it.
+ * `linger` may take a moment before each round, for more to come in.
  */
 export function gather<T, R>(
   round: (items: readonly T[]) => Promise<readonly PromiseSettledResult<R>[]>,
   most: number,
+  linger: () => Promise<void> = () => Promise.resolve(),
 ): (item: T) => Promise<R> {
   type Waiting = { readonly item: T; readonly outcome: PromiseWithResolvers<R> };
   let waiting: Waiting[] = [];
@@ -12,9 +14,9 @@ export function gather<T, R>(
 
   async function run(): Promise<void> {
     running = true;
-    // What is asked for in the same turn goes together.
-    await Promise.resolve();
     while (waiting.length > 0) {
+      // What is asked for in the same turn goes together.
+      await linger();
       const now = waiting.slice(0, most);
       waiting = waiting.slice(most);
       try {

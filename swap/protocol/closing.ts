@@ -4,6 +4,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import type { AnyLock } from "./anyLock.ts";
 import { merkleProof } from "./merkle.ts";
 import { encodeClaim, encodeRefund } from "./timelock.ts";
+import type { Once } from "./typedData.ts";
 
 /**
  * Calldata that claims a lock of any kind. `leaves` are the ids of all entries of a leaf's batch in their order, and
@@ -32,6 +33,26 @@ export function encodeAnyRefund(lock: AnyLock, leaves: readonly Hex[] = []): Hex
     case "leaf": {
       const args = [lock.terms, BigInt(lock.index), merkleProof(leaves, lock.index)] as const;
       return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "refundLeaf", args });
+    }
+  }
+}
+
+/** What a signature needs besides the terms to be taken by the contract. */
+export type Authorization = Once & { readonly signature: Hex };
+
+/** Calldata that refunds a lock of any kind as its recipient signed; `leaves` as for `encodeAnyClaim`. */
+export function encodeEarlyRefund(lock: AnyLock, signed: Authorization, leaves: readonly Hex[] = []): Hex {
+  switch (lock.kind) {
+    case "payment":
+      return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "refundEarly", args: [lock.terms, signed] });
+    case "item":
+      return encodeFunctionData({
+        ...{ abi: hashedTimelockAbi, functionName: "refundItemEarly" },
+        args: [lock.terms, signed],
+      });
+    case "leaf": {
+      const args = [lock.terms, BigInt(lock.index), merkleProof(leaves, lock.index), signed] as const;
+      return encodeFunctionData({ abi: hashedTimelockAbi, functionName: "refundLeafEarly", args });
     }
   }
 }

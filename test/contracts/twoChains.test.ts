@@ -14,7 +14,7 @@ import { emptyAccumulator, messageId, nextAccumulator } from "#relay/protocol/me
 import { validatorSetHash } from "#relay/protocol/quorum.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
 import { type LockTerms, lockId } from "#swap/protocol/lockId.ts";
-import { decodeTimelockLog } from "#swap/protocol/logs.ts";
+import { decodeAnyLockLog } from "#swap/protocol/lockLogs.ts";
 import { encodeClaim, encodeLock, lockValue } from "#swap/protocol/timelock.ts";
 import { accounts, chainLogs, openChain, type TestChain } from "./chains.ts";
 import { appendedIn, connectGateway, deliveryOf, deployGateway, validatorSet } from "./lane.ts";
@@ -177,8 +177,10 @@ describe("contracts on two chains", () => {
     };
     const lock = async (chain: TestChain, from: number, to: Hex, terms: LockTerms) => {
       const { logs } = await chain.send(from, { to, data: encodeLock(terms), value: lockValue(terms) });
-      const [locked] = chainLogs(logs).flatMap((log) => (log.address === to ? [decodeTimelockLog(log)] : []));
-      assert.deepEqual(locked, { kind: "locked", id: lockId(chain.chainId, to, terms), terms });
+      const place = { chainId: chain.chainId, contract: to };
+      const [locked] = chainLogs(logs).flatMap((log) => (log.address === to ? [decodeAnyLockLog(log, place)] : []));
+      const lock = { id: lockId(chain.chainId, to, terms), lock: { kind: "payment", terms } };
+      assert.deepEqual(locked, { kind: "locked", locks: [lock] });
     };
     await lock(alpha, 1, timelocks.alpha, source);
     await lock(beta, 2, timelocks.beta, target);

@@ -136,7 +136,7 @@ export async function simulate(seed: number, flaw: Flaw = {}): Promise<Outcome> 
       ...{ reactionSeconds: reaction, clock },
     });
     const { db, store, index } = durable;
-    const keys = { keyStore: modelKeys, holdOf: () => undefined };
+    const keys = { keyStore: modelKeys, holdOf: () => undefined, clock };
     const deps = { db, store, index, chains: swapChains, sender: submitting(sender.port), log: quietLog, ...keys };
     const guards = Object.entries(createSwapGuards(deps)).map(([kind, guard]) => [
       kind,

@@ -7,9 +7,6 @@ import { onDatabase, withDatabase } from "#test/support/databases.ts";
 import { hexOf, started } from "#test/swap/samples.ts";
 import { blockWith, swapWorld } from "#test/swap/support.ts";
 
-const sourceLock = hexOf("1");
-const targetLock = hexOf("2");
-
 await onDatabase("the swap observer", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
     withDatabase(backend, async (database) => work(await openWorld(database)));
@@ -30,13 +27,13 @@ await onDatabase("the swap observer", (backend) => {
   it(
     "follows a leg from its lock to the final claim, with the published secret",
     inWorld(async ({ include, finalize, swap }) => {
-      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      await include("alpha", blockWith(10n, "Locked", "source"));
       assert.equal(phaseOf((await swap()).legs.source), "detected");
       await finalize("alpha", 9n);
       assert.equal(phaseOf((await swap()).legs.source), "detected");
       await finalize("alpha", 10n);
       assert.equal(phaseOf((await swap()).legs.source), "locked");
-      await include("alpha", blockWith(12n, "Claimed", sourceLock));
+      await include("alpha", blockWith(12n, "Claimed", "source"));
       const claimed = (await swap()).legs.source;
       assert.deepEqual([phaseOf(claimed), claimed.end?.secret, claimed.endFinal], ["claimed", hexOf("9"), false]);
       await finalize("alpha", 12n);
@@ -47,9 +44,9 @@ await onDatabase("the swap observer", (backend) => {
   it(
     "takes back what was final when a chain dropped final blocks, and only then",
     inWorld(async ({ include, finalize, reorg, swap }) => {
-      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      await include("alpha", blockWith(10n, "Locked", "source"));
       await finalize("alpha", 10n);
-      await include("alpha", blockWith(12n, "Claimed", sourceLock));
+      await include("alpha", blockWith(12n, "Claimed", "source"));
       await finalize("alpha", 12n);
       await reorg("alpha", 11n);
       assert.equal((await swap()).legs.source.endFinal, true);
@@ -57,7 +54,7 @@ await onDatabase("the swap observer", (backend) => {
       assert.equal(phaseOf((await swap()).legs.source), "locked");
       await reorg("alpha", 9n, true);
       assert.equal(phaseOf((await swap()).legs.source), "none");
-      await include("alpha", blockWith(10n, "Locked", sourceLock, "b"));
+      await include("alpha", blockWith(10n, "Locked", "source", "b"));
       await finalize("alpha", 11n);
       assert.equal(phaseOf((await swap()).legs.source), "locked");
     }),
@@ -67,9 +64,9 @@ await onDatabase("the swap observer", (backend) => {
     "writes what it is shown twice once",
     inWorld(async ({ include, finalize, swap }) => {
       for (let i = 0; i < 2; i++) {
-        await include("alpha", blockWith(10n, "Locked", sourceLock));
+        await include("alpha", blockWith(10n, "Locked", "source"));
         await finalize("alpha", 10n);
-        await include("alpha", blockWith(11n, "Refunded", sourceLock));
+        await include("alpha", blockWith(11n, "Refunded", "source"));
         await finalize("alpha", 11n);
       }
       assert.equal((await swap()).version, 5);
@@ -77,10 +74,12 @@ await onDatabase("the swap observer", (backend) => {
   );
 
   it(
-    "ignores locks of others, and a lock id on the wrong chain",
+    "ignores a lock of somebody else with the same hashlock, and believes no lock id on the wrong chain",
     inWorld(async ({ include, swap }) => {
-      await include("alpha", blockWith(10n, "Locked", hexOf("5")), blockWith(11n, "Locked", targetLock));
-      await include("beta", blockWith(10n, "Locked", sourceLock));
+      await include("alpha", blockWith(10n, "Locked", "foreign"));
+      const wrong = { code: "chain-answer-invalid" };
+      await assert.rejects(include("alpha", blockWith(11n, "Locked", "target")), wrong);
+      await assert.rejects(include("beta", blockWith(10n, "Locked", "source")), wrong);
       assert.equal((await swap()).version, 1);
     }),
   );
@@ -88,7 +87,7 @@ await onDatabase("the swap observer", (backend) => {
   it(
     "ignores the same log from another contract",
     inWorld(async ({ include, swap }) => {
-      const block = blockWith(10n, "Locked", sourceLock);
+      const block = blockWith(10n, "Locked", "source");
       const logs = block.logs.map((log) => ({ ...log, address: hexOf("d", 20) }));
       await include("alpha", { ...block, logs });
       assert.equal((await swap()).version, 1);
@@ -98,8 +97,8 @@ await onDatabase("the swap observer", (backend) => {
   it(
     "takes nothing of an answer that shows a secret that does not fit",
     inWorld(async ({ include, swap }) => {
-      await include("alpha", blockWith(10n, "Locked", sourceLock));
-      const { block, logs } = blockWith(11n, "Claimed", sourceLock);
+      await include("alpha", blockWith(10n, "Locked", "source"));
+      const { block, logs } = blockWith(11n, "Claimed", "source");
       const lie = { block, logs: logs.map((log) => ({ ...log, data: hexOf("3") })) };
       await assert.rejects(include("alpha", lie), { code: "chain-answer-invalid" });
       assert.equal((await swap()).version, 2);
@@ -109,15 +108,15 @@ await onDatabase("the swap observer", (backend) => {
   it(
     "takes back what a reorganisation removed, and nothing that is final",
     inWorld(async ({ include, reorg, finalize, swap }) => {
-      await include("alpha", blockWith(10n, "Locked", sourceLock));
+      await include("alpha", blockWith(10n, "Locked", "source"));
       await reorg("alpha", 9n);
       assert.equal(phaseOf((await swap()).legs.source), "none");
-      await include("alpha", blockWith(10n, "Locked", sourceLock, "b"));
+      await include("alpha", blockWith(10n, "Locked", "source", "b"));
       await finalize("alpha", 10n);
-      await include("alpha", blockWith(11n, "Claimed", sourceLock));
+      await include("alpha", blockWith(11n, "Claimed", "source"));
       await reorg("alpha", 10n);
       assert.equal(phaseOf((await swap()).legs.source), "locked");
-      await include("alpha", blockWith(12n, "Claimed", sourceLock, "b"));
+      await include("alpha", blockWith(12n, "Claimed", "source", "b"));
       await finalize("alpha", 12n);
       await reorg("alpha", 5n);
       const { source } = (await swap()).legs;
@@ -129,11 +128,11 @@ await onDatabase("the swap observer", (backend) => {
     "survives a reorganisation in which lock and claim of a leg are both undone",
     inWorld(async ({ include, reorg, append, swap }) => {
       await append(started("lock-source"));
-      await include("alpha", blockWith(10n, "Locked", sourceLock), blockWith(11n, "Refunded", sourceLock));
+      await include("alpha", blockWith(10n, "Locked", "source"), blockWith(11n, "Refunded", "source"));
       await reorg("alpha", 8n);
       const { source } = (await swap()).legs;
       assert.deepEqual([phaseOf(source), source.end], ["none", undefined]);
-      await include("alpha", blockWith(9n, "Locked", sourceLock, "b"));
+      await include("alpha", blockWith(9n, "Locked", "source", "b"));
       assert.equal(phaseOf((await swap()).legs.source), "detected");
     }),
   );

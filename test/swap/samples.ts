@@ -8,6 +8,7 @@ import {
   type SwapEvent,
   swapStream,
 } from "#swap/events.ts";
+import { lockIdOf } from "#swap/legCalls.ts";
 import type { PartyName } from "#swap/parties.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
 
@@ -19,11 +20,15 @@ export const secret = hexOf("9");
 const alice = { account: "alice", address: hexOf("a", 20) };
 const bob = { account: "bob", address: hexOf("b", 20) };
 
-const leg = (name: LegName): LegTerms => ({
+const leg = (name: LegName): LegTerms => {
+  const terms = unnamed(name);
+  return { ...terms, lockId: lockIdOf(terms, hashlockOf(secret)) };
+};
+
+const unnamed = (name: LegName): Omit<LegTerms, "lockId"> => ({
   chain: name === "source" ? "alpha" : "beta",
   chainId: name === "source" ? 1 : 2,
   timelockContract: hexOf("c", 20),
-  lockId: hexOf(name === "source" ? "1" : "2"),
   asset: { type: "native" },
   amount: 5n,
   sender: name === "source" ? alice.address : bob.address,
@@ -32,14 +37,17 @@ const leg = (name: LegName): LegTerms => ({
   tip: 0n,
 });
 
+/** The terms as requested. */
+export const legTerms = { source: leg("source"), target: leg("target") };
+export const lockIds = { source: legTerms.source.lockId, target: legTerms.target.lockId };
+
 export const requested: SwapEvent = {
   type: "SwapRequested",
   data: {
     hashlock: hashlockOf(secret),
     initiator: alice,
     counterparty: bob,
-    source: leg("source"),
-    target: leg("target"),
+    ...legTerms,
   },
 };
 

@@ -9,14 +9,15 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
-import { swapEvents, swapMigrations, swapProjections, watchEvents } from "#swap";
+import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
-import type { SwapEvent } from "#swap/events.ts";
-import { swapStream } from "#swap/events.ts";
+import { type LegName, type LegTerms, type SwapEvent, swapStream } from "#swap/events.ts";
+import { lockIdOf } from "#swap/legCalls.ts";
+import { hashlockOf } from "#swap/protocol/hashlock.ts";
 import { createSwapIndex } from "#swap/readModel.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
-import { hexOf, requested, secret } from "#test/swap/samples.ts";
+import { hexOf, legTerms, requested, secret } from "#test/swap/samples.ts";
 
 /** A chain that answers what a test wants it to. Times are Unix seconds. */
 export type FakeChain = Chain & {
@@ -85,7 +86,7 @@ export async function swapWorld({ db }: OpenDatabase) {
   };
   const store = createEventStore({
     db,
-    schemas: { ...swapEvents, ...watchEvents },
+    schemas: swapEvents,
     projections: swapProjections,
     log: quietLog,
   });
@@ -115,18 +116,21 @@ export async function swapWorld({ db }: OpenDatabase) {
 
 type LogName = "Locked" | "Claimed" | "Refunded";
 
-/** A block with one log of the timelock in it. */
-export function blockWith(number: bigint, eventName: LogName, id: Hex, branch = "a"): IndexedBlock {
+/** A block with one log of the timelock in it: of a leg as it was requested, or of somebody else's lock. */
+export function blockWith(number: bigint, eventName: LogName, of: Leg, branch = "a"): IndexedBlock {
   const hash = blockHash(number, branch);
+  const terms = { ...legTerms[of === "foreign" ? "source" : of], ...(of === "foreign" && { amount: 1n }) };
+  const id = lockIdOf(terms, hashlockOf(secret));
+  const { sender, recipient } = terms;
   const topics = encodeEventTopics({
     abi: hashedTimelockAbi,
     eventName,
-    args: eventName === "Locked" ? { id, sender: hexOf("a", 20), recipient: hexOf("b", 20) } : { id },
+    args: eventName === "Locked" ? { id, sender, recipient } : { id },
   });
   const log: ChainLog = {
     address: hexOf("c", 20),
     topics: topics as Hex[],
-    data: dataOf(eventName),
+    data: dataOf(eventName, terms),
     blockNumber: number,
     blockHash: hash,
     transactionHash: hexOf("7"),
@@ -135,9 +139,11 @@ export function blockWith(number: bigint, eventName: LogName, id: Hex, branch = 
   return { block: { number, hash, parentHash: blockHash(number - 1n), timestamp: 500n }, logs: [log] };
 }
 
-function dataOf(eventName: LogName): Hex {
+type Leg = LegName | "foreign";
+
+function dataOf(eventName: LogName, { amount, timelock, tip }: LegTerms): Hex {
   if (eventName === "Claimed") return secret;
   if (eventName === "Refunded") return "0x";
   const types = ["address", "uint256", "bytes32", "uint64", "uint96"].map((type) => ({ type }));
-  return encodeAbiParameters(types, [hexOf("0", 20), 5n, hexOf("e"), 2_000n, 0n]);
+  return encodeAbiParameters(types, [hexOf("0", 20), amount, hashlockOf(secret), timelock, tip]);
 }

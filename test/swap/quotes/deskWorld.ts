@@ -114,7 +114,7 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
   };
   const driver = createSwapDriver({
     ...{ db, store, chains, index, keyStore },
-    ...{ sender: idle, holdOf: () => undefined, log: quietLog },
+    ...{ sender: idle, holdOf: () => undefined, clock, log: quietLog },
   });
   return {
     ...{ db, alpha, beta, clock, purses, market, states, ids, desk, address, index, driver },
