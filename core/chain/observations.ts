@@ -27,6 +27,8 @@ export type Observations = {
 
 const windowMs = 3_600_000;
 const windowLength = 100;
+/** How long an answer stands while nothing new is seen and nothing gets too old. */
+const keptMs = 1_000;
 
 /**
  * How far observed skew may widen its bound. What is beyond is a fault of the chain, its endpoint or this machine's
@@ -38,7 +40,11 @@ export function createObservations(clock: Clock): Observations {
   const inclusions = new Map<string, Sample[]>();
   const offsets = new Map<string, Sample[]>();
 
+  /** Deadlines are computed from it many times a second. */
+  const lately = new Map<string, { readonly until: number; readonly observed: Observed }>();
+
   const note = (into: Map<string, Sample[]>, chain: string, value: number) => {
+    lately.delete(chain);
     into.set(chain, [...recent(into.get(chain)), { at: clock.now(), value }].slice(-windowLength));
   };
   const recent = (samples: readonly Sample[] = []) => samples.filter(({ at }) => clock.now() - at < windowMs);
@@ -54,11 +60,16 @@ export function createObservations(clock: Clock): Observations {
     included: (chain, ms) => note(inclusions, chain, ms),
     headArrived: (chain, offsetMs) => note(offsets, chain, Math.abs(offsetMs)),
     of(chain) {
+      const known = lately.get(chain);
+      if (known && clock.now() < known.until) return known.observed;
       const [inclusionSeconds, skewSeconds] = [seconds(inclusions, chain), seconds(offsets, chain)];
-      return {
+      const observed = {
         ...(inclusionSeconds !== undefined && { inclusionSeconds }),
         ...(skewSeconds !== undefined && { skewSeconds }),
       };
+      const oldest = [...recent(inclusions.get(chain)), ...recent(offsets.get(chain))].map(({ at }) => at);
+      lately.set(chain, { until: Math.min(...oldest.map((at) => at + windowMs), clock.now() + keptMs), observed });
+      return observed;
     },
   };
 }

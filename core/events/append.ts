@@ -10,9 +10,9 @@ export const appendedChannel = "lockstep_events";
 type NewEvent = Pick<EventRow, "stream" | "version" | "type" | "data">;
 
 /**
- * Checks the expected versions and writes the events, in two statements whatever their number. The second one takes
- * the row of the counter, and with it the place of this transaction in the global order, until the end of the
- * transaction: positions become visible in the order in which they were given.
+ * Checks the expected versions and writes the events, in one statement whatever their number (in two where a stream is
+ * appended to whatever its version). It takes the row of the counter, and with it the place of this transaction in the
+ * global order, until the end of the transaction: positions become visible in the order in which they were given.
  */
 export async function appendEvents(
   tx: Tx,
@@ -20,7 +20,9 @@ export async function appendEvents(
   appends: readonly Append[],
   at: Date,
 ): Promise<StoredEvent[]> {
-  const given = (await assertVersions(tx, appends)).flatMap(({ stream, before, events }) =>
+  const known = appends.some(({ expected }) => expected === "any") ? await versionsOf(tx, appends) : undefined;
+  const placed = placesOf(appends, known);
+  const given = placed.flatMap(({ stream, before, events }) =>
     events.map((event, index) => ({ stream, version: before + index + 1, event })),
   );
   if (given.length === 0) return [];
@@ -28,6 +30,10 @@ export async function appendEvents(
     ({ event, ...place }): NewEvent => ({ ...place, type: event.type, data: codec.encode(event) }),
   );
   const base = await insert(tx, rows, at);
+  if (base === undefined) {
+    placesOf(appends, await versionsOf(tx, appends));
+    throw conflict("one of several", undefined, undefined);
+  }
   return given.map(({ stream, version, event: { type, data } }, index) => {
     return { position: base + BigInt(index + 1), stream, version, type, data, at };
   });
@@ -35,8 +41,8 @@ export async function appendEvents(
 
 type Placed = { readonly stream: string; readonly before: number; readonly events: Append["events"] };
 
-/** The versions that the streams have before each append; several to one stream in one call follow each other. */
-async function assertVersions(tx: Queryable, appends: readonly Append[]): Promise<Placed[]> {
+/** The versions that streams have now; those without events are absent. */
+async function versionsOf(tx: Queryable, appends: readonly Append[]): Promise<ReadonlyMap<string, number>> {
   const rows = await tx.query<{ stream: string; version: number }>(
     `SELECT wanted.stream, last.version
        FROM unnest($1::text[]) AS wanted(stream)
@@ -45,32 +51,48 @@ async function assertVersions(tx: Queryable, appends: readonly Append[]): Promis
        ) AS last`,
     [[...new Set(appends.map(({ stream }) => stream))]],
   );
-  const versions = new Map(rows.map(({ stream, version }) => [stream, version]));
+  return new Map(rows.map(({ stream, version }) => [stream, version]));
+}
+
+/**
+ * The version before each append; several to one stream in one call follow each other. `known`: versions of the streams;
+ * without, those that are expected, for the statement that writes to check.
+ */
+function placesOf(appends: readonly Append[], known: ReadonlyMap<string, number> | undefined): Placed[] {
+  const versions = new Map(known);
   return appends.map(({ stream, expected, events }) => {
-    const before = versions.get(stream) ?? 0;
+    const assumed = known === undefined && expected !== "any" ? expected : 0;
+    const before = versions.get(stream) ?? assumed;
     if (expected !== "any" && before !== expected) throw conflict(stream, expected, before);
     versions.set(stream, before + events.length);
     return { stream, before, events };
   });
 }
 
-/** The position before the first of the new events. */
-async function insert(tx: Queryable, events: readonly NewEvent[], at: Date): Promise<bigint> {
+/** The position before the first of the new events; undefined when a stream is not where its first one belongs. */
+async function insert(tx: Queryable, events: readonly NewEvent[], at: Date): Promise<bigint | undefined> {
   const rows = events.map(({ stream, version, type, data }, index) => ({ i: index + 1, stream, version, type, data }));
   try {
-    const [row] = await tx.query<{ base: bigint }>(
-      `WITH counter AS (
-         UPDATE event_counter SET position = position + $2 RETURNING position - $2 AS base
+    const [row] = await tx.query<{ base: bigint | null }>(
+      `WITH new AS MATERIALIZED (
+         SELECT * FROM jsonb_to_recordset($1) AS new(i int, stream text, version int, type text, data jsonb)
+       ), misplaced AS MATERIALIZED (
+         SELECT 1 FROM (SELECT stream, min(version) AS version FROM new GROUP BY stream) AS first
+           LEFT JOIN LATERAL (
+             SELECT version FROM events WHERE events.stream = first.stream ORDER BY version DESC LIMIT 1
+           ) AS last ON true
+          WHERE first.version <> coalesce(last.version, 0) + 1
+       ), counter AS (
+         UPDATE event_counter SET position = position + $2 WHERE NOT EXISTS (SELECT 1 FROM misplaced)
+         RETURNING position - $2 AS base
        ), inserted AS (
          INSERT INTO events (position, stream, version, type, data, at)
-         SELECT counter.base + new.i, new.stream, new.version, new.type, new.data, $3
-           FROM counter, jsonb_to_recordset($1) AS new(i int, stream text, version int, type text, data jsonb)
+         SELECT counter.base + new.i, new.stream, new.version, new.type, new.data, $3 FROM counter, new
        )
        SELECT base, pg_notify($4, '') FROM counter`,
       [JSON.stringify(rows), rows.length, at, appendedChannel],
     );
-    if (!row) throw new LockstepError("internal", "The event store has no counter");
-    return row.base;
+    return row?.base ?? undefined;
   } catch (error) {
     if (isUniqueViolation(error, "events_stream_version"))
       throw conflict("one of several", undefined, undefined, error);
