@@ -33,6 +33,7 @@ import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 import { watchEvents } from "./watch/events.ts";
+import { createOperatorPays } from "./watch/policy.ts";
 import { countWatches, watchProjection } from "./watch/readModel.ts";
 import type { Recovery } from "./watch/recovery.ts";
 import { watchMigrations } from "./watch/tables.ts";
@@ -116,7 +117,8 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const holdOf = ({ terms: { source, target } }: Swap) =>
     chains.isPaused(source.chain, target.chain) ? { code: "chain-paused" } : undefined;
   const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
-  const requester = createSwapRequester({ ...deps, chains, secrets });
+  const operatorPays = createOperatorPays({ config: deps.watchtower, chains });
+  const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays });
   const handIn = createHandIn({ ...deps, chains, secrets });
   const quoting = createQuoting({ ...deps, chains, log });
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });

@@ -241,9 +241,13 @@ export async function lockPromises(tx: Tx): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtextextended('lockstep swap promises', 0))");
 }
 
-/** Which of the hashlocks swaps of this service have. */
+/** Which of the hashlocks swaps of this service have, or locks or claims on any of its chains ever showed. */
 export async function knownHashlocks(from: Queryable, hashlocks: readonly Hex[]): Promise<Set<Hex>> {
-  const rows = await from.query<{ hashlock: Hex }>("select hashlock from swaps where hashlock = any($1)", [hashlocks]);
+  const rows = await from.query<{ hashlock: Hex }>(
+    `select hashlock from swaps where hashlock = any($1)
+     union select hashlock from lock_hashlocks where hashlock = any($1)`,
+    [hashlocks],
+  );
   return new Set(rows.map(({ hashlock }) => hashlock));
 }
 

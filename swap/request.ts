@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { zeroAddress } from "viem";
+import { zeroAddress, zeroHash } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
@@ -23,8 +23,8 @@ type Deps = {
   secrets: SecretStore;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
-  /** Managed account that pays where neither party is managed. */
-  payer?: string | undefined;
+  /** The managed account that pays for two external parties, where the operator's policy takes both legs. */
+  operatorPays?(legs: Readonly<Record<LegName, LegTerms>>): Promise<string | undefined>;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
 };
@@ -105,17 +105,20 @@ export function createSwapRequester(deps: Deps): SwapRequester {
       requireHashlock(body);
       const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
       for (const want of wants) requireLeft(want, 0n);
-      const payer = payerOf(parties, deps.payer);
       const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
       const timelocks = await chooseTimelocks(body, external ? deps.handoverSeconds : 0n);
+      const termsUnder = (hashlock: Hex) => ({
+        source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
+        target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
+      });
       const id = randomUUID();
       const quote = deal?.quote;
+      const payer = await payerOf(parties, () => deps.operatorPays?.(termsUnder(zeroHash)));
       await write({
         ...{ id, wants, chains: [body.source.chain, body.target.chain], hashlock: body.hashlock },
         event: (hashlock) => ({
           ...{ hashlock, ...parties, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
-          source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
-          target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
+          ...termsUnder(hashlock),
         }),
         ...(deal && { admit: (tx: Tx) => deal.admit(tx, { id, taker: addressOn(parties.initiator, "source") }) }),
       });
@@ -125,9 +128,13 @@ export function createSwapRequester(deps: Deps): SwapRequester {
 }
 
 /** Who sends what is anyone's to send for a party that is external: the managed one, else the operator's account. */
-function payerOf({ initiator, counterparty }: Parties, operators: string | undefined): string | undefined {
+async function payerOf(
+  { initiator, counterparty }: Parties,
+  operator: () => Promise<string | undefined> | undefined,
+): Promise<string | undefined> {
   const [one, other] = [managed(counterparty), managed(initiator)];
-  return one !== undefined && other !== undefined ? undefined : (one ?? other ?? operators);
+  if (one !== undefined && other !== undefined) return undefined;
+  return one ?? other ?? operator();
 }
 
 /** On each chain the parties are two, and neither is the contract that holds the locks. */

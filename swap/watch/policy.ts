@@ -1,7 +1,10 @@
-import { zeroAddress } from "viem";
+import { zeroAddress, zeroHash } from "viem";
 import type { FeeEstimate } from "#core/chain/chain.ts";
 import type { WatchtowerConfig } from "#core/config/service.ts";
-import { LockstepError } from "#core/kernel/errors.ts";
+import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import type { SwapChains } from "../chains.ts";
+import type { LegName, LegTerms } from "../events.ts";
+import { lockOf } from "../legCalls.ts";
 import type { AnyLock } from "../protocol/anyLock.ts";
 
 /** Gas of one claim of any kind, a little above what the costliest of them takes with an ordinary token. */
@@ -28,3 +31,24 @@ export function requireTip({ minTipPercent }: WatchtowerConfig, { terms }: AnyLo
     { details: { tip: terms.tip, needed, gasPrice, gas: claimGas, minTipPercent } },
   );
 }
+
+/**
+ * Who pays for a swap of two parties that are both external: the watchtower's account, if its policy takes the locks of
+ * both legs. Otherwise nobody, and they send everything themselves.
+ */
+export const createOperatorPays =
+  ({ config, chains }: { config: WatchtowerConfig | undefined; chains: SwapChains }) =>
+  async (legs: Readonly<Record<LegName, LegTerms>>): Promise<string | undefined> => {
+    if (!config) return undefined;
+    for (const leg of Object.values(legs)) {
+      const lock = lockOf(leg, zeroHash);
+      if (isAllowed(config, leg.chain, lock)) continue;
+      try {
+        requireTip(config, lock, await chains.get(leg.chain).chain.fees());
+      } catch (error) {
+        if (isLockstepError(error, "tip-too-low")) return undefined;
+        throw error;
+      }
+    }
+    return config.account;
+  };

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { encodeFunctionData, parseAbi } from "viem";
+import { encodeFunctionData, parseAbi, zeroAddress } from "viem";
 import type { Hex } from "#core/kernel/codec.ts";
+import { lockId } from "#swap/protocol/lockId.ts";
+import { encodeLock } from "#swap/protocol/timelock.ts";
 import { permit2Address } from "#swap/protocol/typedData.ts";
 import { anyHome, shareNetwork, type TestNetwork } from "#test/support/network.ts";
 import permit2 from "#test/vectors/permit2.json" with { type: "json" };
@@ -182,6 +184,40 @@ describe("a swap with parties outside the service", () => {
     await eve.send(await until(swap.id, awaits("claim-target")), { withSecret: true });
     await zoe.send(await until(swap.id, awaits("claim-source")));
     await reaches(swap.id, "completed");
+  });
+
+  it("finishes for two parties outside what the operator's policy takes", async () => {
+    const [eve, zoe] = [createOutsider(test), createOutsider(test)];
+    await Promise.all([eve.fund("alpha"), eve.fund("beta"), zoe.fund("beta")]);
+    const swap = await request({
+      source: { chain: "alpha", asset: native, amount: coin },
+      target: { chain: "beta", asset: native, amount: coin },
+      ...{ initiator: eve.party, hashlock: eve.hashlock, counterparty: zoe.party },
+    });
+    await eve.send(swap);
+    await zoe.send(await until(swap.id, awaits("lock-target")));
+    await eve.send(await until(swap.id, awaits("claim-target")), { withSecret: true });
+    await reaches(swap.id, "completed");
+    assert.equal(await zoe.balance("alpha"), BigInt(coin), "it could not have claimed itself");
+  });
+
+  it("refuses a hashlock that anybody's lock has shown on any chain", async () => {
+    const [eve, zoe] = [createOutsider(test), createOutsider(test)];
+    await zoe.fund("beta");
+    const terms = {
+      ...{ sender: zoe.address, recipient: eve.address, token: zeroAddress, amount: 1n, hashlock: eve.hashlock },
+      ...{ timelock: BigInt(Math.floor(Date.now() / 1_000) + 3_600), tip: 0n },
+    };
+    const { timelock: to } = test.network.chains.beta!.deployment;
+    const ready = { what: "lock", chain: "beta", chainId: test.network.chains.beta!.chainId, value: "1" };
+    await zoe.sendOne({ ...ready, to, data: encodeLock(terms) });
+    const id = lockId(ready.chainId, to, terms);
+    await test.api.until<{ locks: { lockId: Hex }[] }>(
+      "/v1/locks?chain=beta&state=open",
+      ({ locks }) => locks.some((lock) => lock.lockId === id),
+      timeoutMs,
+    );
+    assert.deepEqual(await refusal("/v1/swaps", tokensForCoin(eve, permitToken)), [422, "hashlock-used", "hashlock"]);
   });
 
   it("refunds both when the initiator never shows its secret, the source leg as soon as the target leg is back", async () => {
