@@ -9,8 +9,9 @@
  *     revealBy      = T2 − D_G − R − 2·I_G − F_G    the claim is mined, reorganised out, and mined again before T2
  *     counterLockBy = revealBy − R − I_G − F_G      the counter-lock is mined and final before the reveal
  *     sourceLockBy  = counterLockBy − R − I_S − F_S the source lock is mined and final before the counter-lock
- *     T1            ≥ T2 + D_G + D_S + R + 2·I_S + F_S
- *                                                   a reveal in the last second of T2 still leaves time to claim on S
+ *     T1            ≥ T2 + D_G + F_G + D_S + R + 2·I_S + F_S
+ *                                                   a reveal in the last second of T2, in a branch of the target chain
+ *                                                   that is shown as late as one can be, still leaves time to claim on S
  */
 export type ChainTiming = {
   /** F: seconds from inclusion until a block is final. */
@@ -53,7 +54,7 @@ export function deadlinesOf(timing: SwapTiming, timelocks: Timelocks): Deadlines
 /** Least distance from the target leg's timelock to the source leg's. */
 function leastGap(timing: SwapTiming): bigint {
   const { source: s, target: g, reaction: r } = timing;
-  return g.skew + s.skew + r + 2n * boundOf(s) + s.finality;
+  return g.skew + g.finality + s.skew + r + 2n * boundOf(s) + s.finality;
 }
 
 /** I of a chain. */

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { CallBuilder, IntentGuard, IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { Crash } from "./crash.ts";
-import type { Effect, ModelChain, ModelTransaction } from "./modelChain.ts";
+import type { ModelChain, ModelTransaction } from "./modelChain.ts";
+import type { Effect } from "./modelContract.ts";
 import type { Edge, ModelStore } from "./modelStore.ts";
 
 /** What a sender keeps of an intent, so that a new process finds it. */
@@ -19,6 +20,8 @@ type Kept = {
 /** The durable part of a sender; `step` is what a process does with it. */
 export type ModelSender = {
   readonly port: Sender;
+  /** How many intents there have been. */
+  count(): number;
   /** One look at every open intent, in the order in which they came; one after the other, as with one account each. */
   step(parts: {
     guards: Readonly<Record<string, IntentGuard>>;
@@ -32,7 +35,7 @@ export function createModelSender(deps: {
   chains: ReadonlyMap<string, ModelChain>;
   durable: Pick<ModelStore, "stage">;
   /** What a call does, as the model of the chain has it. */
-  effectOf(request: IntentRequest, data: Hex): Effect;
+  effectOf(request: IntentRequest, to: Hex, data: Hex): Effect;
 }): ModelSender {
   const intents = new Map<string, Kept>();
   const chainOf = ({ chain }: IntentRequest) => {
@@ -66,7 +69,7 @@ export function createModelSender(deps: {
     if (!kept.signed) {
       const call = "builder" in request.call ? await builders[request.call.builder]?.(request.call.ref) : request.call;
       if (!call) throw new Error("nobody makes this call");
-      const effect = deps.effectOf(request, call.data);
+      const effect = deps.effectOf(request, call.to, call.data);
       if (request.dryRun && !chain.wouldSucceed(effect, now())) {
         kept.abandoned = { reason: "reverts", detail: "the call reverts" };
         return;
@@ -88,7 +91,7 @@ export function createModelSender(deps: {
         return;
       }
       kept.released = true;
-      await edge("after release");
+      await edge(`after release of ${request.kind}`);
     }
     const found = chain.find(kept.signed.hash);
     if (!found) chain.broadcast(kept.signed, now());
@@ -110,8 +113,10 @@ export function createModelSender(deps: {
       },
       findByTransactions: async () => new Map(),
     },
+    count: () => intents.size,
     async step(parts) {
       for (const kept of intents.values()) {
+        if (kept.abandoned || (kept.signed && chainOf(kept.request).find(kept.signed.hash))) continue;
         try {
           await advance(kept, parts);
         } catch (error) {

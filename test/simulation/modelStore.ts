@@ -18,14 +18,26 @@ export type ModelStore = {
   /** Writes together with what else is in the transaction. */
   stage(tx: Tx, write: () => void): void;
   swaps(): Swap[];
+  /** Writes what somebody handed in, at once. */
+  record(stream: string, event: SwapEvent): void;
+  eventsOf(stream: string): readonly StoredEvent<SwapEvent>[];
+};
+
+/** What may be done to the model from outside; `view` is what a flawed service makes of stored events. */
+type Hooks = {
+  now(): number;
+  edge: Edge;
+  written(event: SwapEvent): void;
+  view?: ((events: readonly StoredEvent<SwapEvent>[]) => readonly StoredEvent<SwapEvent>[]) | undefined;
 };
 
 const legNames: readonly LegName[] = ["source", "target"];
 /** As `swapProjection` has it: a swap that changed is looked at soon even if its job is lost. */
 const lostJobMs = 2_000;
 
-export function createModelStore(now: () => number, edge: Edge): ModelStore {
-  const streams = new Map<string, StoredEvent[]>();
+export function createModelStore({ now, edge, written, view = (events) => events }: Hooks): ModelStore {
+  const streams = new Map<string, StoredEvent<SwapEvent>[]>();
+  const folded = new Map<string, { version: number; swap: Swap }>();
   const dueAt = new Map<string, number>();
   let position = 0n;
 
@@ -44,15 +56,16 @@ export function createModelStore(now: () => number, edge: Edge): ModelStore {
   } as unknown as Db;
 
   const versionOf = (stream: string) => streams.get(stream)?.length ?? 0;
-  const load = (stream: string) => [...(streams.get(stream) ?? [])];
+  const load = (stream: string) => view(streams.get(stream) ?? []);
 
   function write(stream: string, event: AnyEvent): void {
     position += 1n;
-    const stored = { ...event, position, stream, version: versionOf(stream) + 1, at: new Date(now()) } as StoredEvent;
-    streams.set(stream, [...load(stream), stored]);
+    const version = versionOf(stream) + 1;
+    const stored = { ...event, position, stream, version, at: new Date(now()) } as StoredEvent<SwapEvent>;
+    streams.set(stream, [...(streams.get(stream) ?? []), stored]);
     const due = now() + lostJobMs;
-    const known = dueAt.get(stream);
-    if (known !== undefined || event.type === "SwapRequested") dueAt.set(stream, Math.min(known ?? due, due));
+    dueAt.set(stream, Math.min(dueAt.get(stream) ?? due, due));
+    written(stored);
   }
 
   const store = {
@@ -75,7 +88,16 @@ export function createModelStore(now: () => number, edge: Edge): ModelStore {
       new Map(wanted.flatMap((stream) => (streams.has(stream) ? [[stream, load(stream)] as const] : []))),
   } as unknown as EventStore;
 
-  const swaps = () => [...streams.values()].flatMap((events) => foldSwap(events as StoredEvent<SwapEvent>[]) ?? []);
+  const swaps = () =>
+    [...streams.keys()].flatMap((stream) => {
+      const version = versionOf(stream);
+      const known = folded.get(stream);
+      if (known?.version === version) return [known.swap];
+      const swap = foldSwap(load(stream));
+      if (!swap) return [];
+      folded.set(stream, { version, swap });
+      return [swap];
+    });
   const withLeg = (holds: (swap: Swap, leg: LegName) => boolean) =>
     swaps().flatMap((swap) => (legNames.some((leg) => holds(swap, leg)) ? [swap.id] : []));
 
@@ -116,5 +138,5 @@ export function createModelStore(now: () => number, edge: Edge): ModelStore {
     due: async (at) =>
       [...dueAt].flatMap(([stream, due]) => (due <= at.getTime() ? [stream.slice("swap-".length)] : [])),
   };
-  return { db, store, index, stage, swaps };
+  return { db, store, index, stage, swaps, record: write, eventsOf: (stream) => streams.get(stream) ?? [] };
 }

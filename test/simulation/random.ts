@@ -2,6 +2,8 @@
 export type Random = {
   /** A whole number from `least` to `most`. */
   int(least: number, most: number): number;
+  /** As `int`, but one of the two ends half of the time: what goes wrong goes wrong at edges. */
+  extreme(least: number, most: number): number;
   chance(probability: number): boolean;
   pick<T>(items: readonly T[]): T;
 };
@@ -19,6 +21,11 @@ export function createRandom(seed: number): Random {
   const int = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
   return {
     int,
+    extreme(least, most) {
+      const choice = next();
+      if (choice < 0.25) return least;
+      return choice < 0.5 ? most : int(least, most);
+    },
     chance: (probability) => next() < probability,
     pick: (items) => {
       const found = items[int(0, items.length - 1)];

@@ -30,7 +30,7 @@ describe("swap deadlines", () => {
       sourceLockBy: 952n - 7n - 30n - 60n,
       sourceClaimUntil: 5n,
     });
-    assert.deepEqual(earliestTimelocks(t, 855n), { target: 1_000n, source: 1_000n + 2n + 5n + 7n + 60n + 60n });
+    assert.deepEqual(earliestTimelocks(t, 855n), { target: 1_000n, source: 1_000n + 2n + 10n + 5n + 7n + 60n + 60n });
   });
 
   it("leave every step its time when each takes as long as its bound allows", () => {
@@ -48,7 +48,8 @@ describe("swap deadlines", () => {
           claimed + t.target.skew <= timelocks.target,
           "the reveal is mined before the target leg can be refunded",
         );
-        const lastReveal = timelocks.target + t.target.skew;
+        // In a block made before T2, in a branch that replaces blocks up to the moment when they would be final.
+        const lastReveal = timelocks.target + t.target.skew + t.target.finality;
         const sourceClaimed = lastReveal + t.reaction + 2n * bound(t.source) + t.source.finality;
         assert.ok(
           sourceClaimed + t.source.skew <= timelocks.source,
