@@ -53,7 +53,7 @@ export function viewChains(
       ...{ chain: access, gateway, stateOracle, prove: access.prove, paused: state === "paused" },
     })),
     swap: mapLive(chains, ({ name, access, settings: { timelock, ...rest }, state }) => ({
-      ...{ chain: access, timelockContract: timelock, timing: timingOf(rest), state },
+      ...{ chain: access, timelockContract: timelock, timing: timingOf(rest), idles: rest.idles, state },
       presentTiming: () => timingOf({ ...rest, ...presentBounds(rest, observations.of(name)) }),
     })),
     sender: mapLive(present, (entry) => {

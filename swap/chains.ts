@@ -11,6 +11,8 @@ export type SwapChain = {
   readonly timelockContract: Hex;
   /** As configured: what the chain is judged by. */
   readonly timing: ChainTiming;
+  /** Makes no block while nothing is to go into one, so that an old head is no sign of a standstill. */
+  readonly idles?: boolean;
   /** What deadlines are computed from: never less than configured, more where the chain shows that it needs more. */
   presentTiming?(): ChainTiming;
   readonly state?: "active" | "paused" | "removed";

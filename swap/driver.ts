@@ -144,7 +144,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       const intent = await deps.sender.find(db, intentId);
       const failure = failureOf(intent, step === "claim-source" && isBatchIntent(intentId));
       if (!failure) continue;
-      const data = { step, attempt, ...failure, retryAt: now + retrySeconds(attempt) };
+      const data = { step, attempt, ...failure, retryAt: now + retrySeconds(step, attempt) };
       failures.push({ type: "StepFailed", data });
       // Abandoned means voided before the first byte: whatever the mark says, nobody has seen the secret.
       if (step === "claim-target" && swap.revealStarted && intent?.state === "abandoned") {
@@ -203,7 +203,11 @@ function failureOf(intent: IntentStatus | undefined, isEntry: boolean): { code: 
   return undefined;
 }
 
-/** 1, 2, 4 … up to 30 seconds between attempts of a step: its deadline is what ends them, not a count. */
-function retrySeconds(attempt: number): bigint {
-  return BigInt(Math.min(30, 2 ** (attempt - 1)));
+/**
+ * 1, 2, 4 … seconds between attempts of a step. Steps forward end by their deadlines, and claims with a public secret are
+ * urgent; a refund that a token refuses may be refused for ever, so it is tried ever more seldom.
+ */
+function retrySeconds(step: StepName, attempt: number): bigint {
+  const most = step.startsWith("claim-") ? 4 : step.startsWith("refund-") ? 3_600 : 30;
+  return BigInt(Math.min(most, 2 ** Math.min(attempt - 1, 20)));
 }

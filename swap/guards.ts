@@ -38,7 +38,7 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
       const refusal = await firstRefusal([
         notTakenFurther(swap),
         tooLate(deps, swap, "revealBy"),
-        finalityStalls(deps, swap),
+        standsStill(deps, swap),
         notLocked(deps, swap, "source"),
         notLocked(deps, swap, "target"),
         payoutFails(deps, swap, "target"),
@@ -54,7 +54,7 @@ async function notCounterLocked(deps: Deps, stream: string): Promise<Verdict | u
   return firstRefusal([
     notTakenFurther(swap),
     tooLate(deps, swap, "counterLockBy"),
-    finalityStalls(deps, swap),
+    standsStill(deps, swap),
     notLocked(deps, swap, "source"),
     payoutFails(deps, swap, "source"),
   ]);
@@ -101,17 +101,24 @@ async function isOpenAt(chain: Chain, { terms, hashlock }: Swap, leg: LegName, b
   return decodeIsLeafOpen(await chain.call({ to, data }, block), batch.index);
 }
 
-/** A finality that lags further behind than the deadlines count with is unsafe, not slow. */
-async function finalityStalls({ chains }: Deps, swap: Swap): Promise<Verdict | undefined> {
-  for (const leg of ["source", "target"] as const) {
-    const { chain, timing } = chains.get(swap.terms[leg].chain);
+/** A chain that stands still, or whose finality lags further behind than deadlines count with, is unsafe, not slow. */
+async function standsStill({ chains }: Deps, swap: Swap): Promise<Verdict | undefined> {
+  const now = chains.clockTime();
+  const verdicts = (["source", "target"] as const).map(async (leg) => {
+    const { chain, timing, idles } = chains.get(swap.terms[leg].chain);
     const [latest, final] = await Promise.all([chain.block("latest"), chain.block("final")]);
     if (!latest || !final) return refuse(`${chain.name} has no final block`);
+    const oldest = timing.inclusion + timing.skew;
+    if (!idles && now - latest.timestamp > oldest) {
+      return refuse(`the newest block of ${chain.name} is ${now - latest.timestamp} s old; its bound is ${oldest} s`);
+    }
     const lag = latest.timestamp - final.timestamp;
     const bound = timing.finality + timing.inclusion + timing.skew;
-    if (lag > bound) return refuse(`the final block of ${chain.name} is ${lag} s behind; its bound is ${bound} s`);
-  }
-  return undefined;
+    return lag > bound
+      ? refuse(`the final block of ${chain.name} is ${lag} s behind; its bound is ${bound} s`)
+      : undefined;
+  });
+  return firstRefusal(verdicts);
 }
 
 /** Given up, or a recipient may already have signed that a leg is refunded. */

@@ -80,15 +80,33 @@ function earlyRefund(swap: Swap, now: bigint): Action | undefined {
 function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
   const source = phaseOf(swap.legs.source);
   const target = phaseOf(swap.legs.target);
-  if (source === "none") return beforeDeadline(swap, "lock-source", deadlines.sourceLockBy, now);
+  if (source === "none") {
+    return (
+      late(swap, "lock-source", deadlines, now) ?? beforeDeadline(swap, "lock-source", deadlines.sourceLockBy, now)
+    );
+  }
   if (source === "detected") return waiting("awaiting-finality", now);
   if (source !== "locked") return waitForEnd(swap, now);
-  if (target === "none") return beforeDeadline(swap, "lock-target", deadlines.counterLockBy, now);
+  if (target === "none") {
+    return (
+      late(swap, "lock-target", deadlines, now) ?? beforeDeadline(swap, "lock-target", deadlines.counterLockBy, now)
+    );
+  }
   if (target === "detected") return waiting("awaiting-finality", now);
   if (target !== "locked") return waitForEnd(swap, now);
   // An external initiator may show its secret until the timelock; what is safe for it is for it to say.
   if (!swap.secretKept) return awaiting("initiator", "claim-target", swap.terms.target.timelock);
   return beforeDeadline(swap, "claim-target", deadlines.revealBy, now);
+}
+
+/** An external party's lock that was sent in time may be mined later, and is good as long as the next step still is. */
+function late(swap: Swap, step: "lock-source" | "lock-target", deadlines: Deadlines, now: bigint): Action | undefined {
+  const [by, next] =
+    step === "lock-source"
+      ? [deadlines.sourceLockBy, deadlines.counterLockBy]
+      : [deadlines.counterLockBy, deadlines.revealBy];
+  const ours = managed(swap[partyOf(step)]) !== undefined || swap.steps[step] !== undefined;
+  return ours || now <= by || now > next ? undefined : { kind: "wait", code: "lock-may-come", until: next + 1n };
 }
 
 /** A step that is only safe until its deadline: tried until then, given up after it unless it is on its way. */

@@ -53,6 +53,7 @@ const waitingFor: Readonly<Record<string, string>> = {
   "awaiting-finality": "waiting for what was seen to be final",
   "awaiting-initiator": "the initiator is external, and the next step is its own",
   "awaiting-counterparty": "the counterparty is external, and the next step is its own",
+  "lock-may-come": "the time to lock has passed; a lock that an external party has sent in time may still be mined",
   "awaiting-timelock": "waiting for a claim, or for the timelock to run out",
   "chain-paused": "a chain of the swap is paused, so nothing more is locked; claims and refunds go on",
   "step-in-progress": "a transaction is on its way",

@@ -6,7 +6,7 @@ import type { Layout } from "./layout.ts";
 import type { LocalChain } from "./localChain.ts";
 
 /** Time bounds of chains on this machine: they mine at once, and a busy laptop is the only congestion. */
-const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1 };
+const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1, idles: true };
 /** Seconds within which a killed service is at work again; longer on a machine that is busy with other things. */
 const reactionSeconds = 4;
 

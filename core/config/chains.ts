@@ -61,6 +61,8 @@ export const chainConfigSchema = z
     recheckMs: z.number().int().positive().default(5_000),
     /** Expected seconds between two blocks. */
     blockSeconds: seconds,
+    /** Makes no block while nothing is to go into one, as local chains: an old head is no sign of a standstill. */
+    idles: z.boolean().default(false),
     /** Seconds within which a well-paid transaction is mined, congestion included. */
     inclusionSeconds: seconds,
     /** Seconds that the chain may stand still altogether, as a rollup's sequencer can; counts in every deadline. */

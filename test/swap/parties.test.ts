@@ -50,7 +50,10 @@ describe("a swap with an external initiator", () => {
   it("waits for its lock until the deadline, to the second", () => {
     assert.equal(next(500n, requested), "awaiting-initiator lock-source 601");
     assert.equal(next(600n, requested), "awaiting-initiator lock-source 601");
-    assert.equal(next(601n, requested), "giveUp");
+    assert.equal(next(601n, requested), "lock-may-come", "it may have been sent in time");
+    assert.equal(next(700n, requested), "lock-may-come");
+    assert.equal(next(701n, requested), "giveUp");
+    assert.equal(next(650n, requested, ...lockOf("source")), "lock-target");
   });
 
   it("sends the lock that it signed, while the signature is good", () => {
@@ -100,8 +103,9 @@ describe("a swap with an external counterparty", () => {
   it("locks first and waits for the counter-lock until its deadline", () => {
     assert.equal(next(500n, requested), "lock-source");
     assert.equal(next(500n, requested, ...lockOf("source")), "awaiting-counterparty lock-target 701");
-    assert.equal(next(701n, requested, ...lockOf("source")), "giveUp");
-    assert.equal(next(701n, requested, ...lockOf("source"), givenUp), "awaiting-timelock");
+    assert.equal(next(800n, requested, ...lockOf("source")), "lock-may-come");
+    assert.equal(next(801n, requested, ...lockOf("source")), "giveUp");
+    assert.equal(next(801n, requested, ...lockOf("source"), givenUp), "awaiting-timelock");
   });
 
   it("claims, and then claims for the counterparty too", () => {
