@@ -6,6 +6,8 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { tokenBalance } from "./assets.ts";
+import type { Brakes } from "./brakes/brakes.ts";
+import { exposureOf } from "./brakes/scope.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts";
 import type { LegName, LegTerms, Party } from "./events.ts";
@@ -25,6 +27,10 @@ type Deps = {
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   /** Managed account that pays where neither party is managed. */
   payer?: string | undefined;
+  /** Throws `halted`. */
+  brakes: Pick<Brakes, "admit">;
+  /** Locks may wait for somebody's approval. */
+  asksApproval: boolean;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
 };
@@ -103,11 +109,13 @@ export function createSwapRequester(deps: Deps): SwapRequester {
       const parties = { initiator: party(body, "initiator"), counterparty: party(body, "counterparty") };
       requireApart(parties, legs);
       requireHashlock(body);
+      const payer = payerOf(parties, deps.payer);
+      const terms = { source: body.source, target: body.target };
+      await deps.brakes.admit(exposureOf({ ...parties, ...(payer !== undefined && { payer }), terms }));
       const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
       for (const want of wants) requireLeft(want, 0n);
-      const payer = payerOf(parties, deps.payer);
       const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
-      const timelocks = await chooseTimelocks(body, external ? deps.handoverSeconds : 0n);
+      const timelocks = await chooseTimelocks(body, external || deps.asksApproval ? deps.handoverSeconds : 0n);
       const id = randomUUID();
       const quote = deal?.quote;
       await write({
