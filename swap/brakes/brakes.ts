@@ -1,5 +1,6 @@
 import type { Db } from "#core/db/db.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { gather } from "#core/kernel/gather.ts";
 import type { Hold } from "../nextAction.ts";
 import type { Swap } from "../swap.ts";
 import { type ApprovalPolicy, approvalMissing, nextLock } from "./approval.ts";
@@ -17,19 +18,27 @@ export type Brakes = {
   admit(exposure: Exposure): Promise<void>;
 };
 
+const mostAtOnce = 1_000;
+
 export function createBrakes({ db, policy }: { db: Db; policy: ApprovalPolicy }): Brakes {
+  // Those who ask at once share a look, which begins after they have asked.
+  const look = gather<undefined, readonly Halt[]>(async (asking) => {
+    const halts = await readHalts(db);
+    return asking.map(() => ({ status: "fulfilled", value: halts }));
+  }, mostAtOnce);
+  const standing = () => look(undefined);
   return {
     async holds() {
-      const halts = await readHalts(db);
+      const halts = await standing();
       return (swap) => holdOf(halts, policy, swap);
     },
     async refusal(swap, step) {
       if (approvalMissing(policy, swap, step)) return `${step} was not approved`;
-      const halt = haltOn(await readHalts(db), exposureLeft(swap));
+      const halt = haltOn(await standing(), exposureLeft(swap));
       return halt && haltWords(halt);
     },
     async admit(exposure) {
-      const halt = haltOn(await readHalts(db), exposure);
+      const halt = haltOn(await standing(), exposure);
       if (halt) throw new LockstepError("halted", haltWords(halt), { details: { halt: halt.id } });
     },
   };
