@@ -95,7 +95,8 @@ describe("an approval hook", () => {
     ["accepts with an error", { status: 500, text: '{"decision":"accept"}' }],
     ["accepts with a status that is not the one", { status: 202, text: '{"decision":"accept"}' }],
     ["gives words that no database takes", { json: { decision: "reject", reason: "a\u0000b" } }],
-    ["says too much", { json: { decision: "accept", reason: "x".repeat(5_000) } }],
+    ["says too much", { text: `{"decision":"accept"}${" ".repeat(5_000)}` }],
+    ["gives endless words", { json: { decision: "accept", reason: "x".repeat(501) } }],
     ["hangs up", "die"],
   ];
   for (const [what, answer] of lies) {

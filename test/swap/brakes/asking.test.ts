@@ -24,7 +24,7 @@ function open(write: () => Promise<void> = async () => undefined) {
     decide: ({ swap }, signal) =>
       new Promise((resolve) => {
         asked.push({ swap, signal, answer: resolve });
-        signal.addEventListener("abort", () => resolve({ decision: "hold", reason: "stopped" }));
+        signal.addEventListener("abort", () => resolve({ decision: "accept" }));
       }),
   };
   const written: string[] = [];
