@@ -6,6 +6,7 @@ import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts
 import { createBraking, createLastBrakes } from "#swap/brakes/braking.ts";
 import { createHalts } from "#swap/brakes/halts.ts";
 import { createSwapDriver } from "#swap/driver.ts";
+import { type BatchEvent, batchStream, swapStream } from "#swap/events.ts";
 import { createSwapGuards } from "#swap/guards.ts";
 import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { startJsonServer } from "#test/support/jsonServer.ts";
@@ -37,8 +38,9 @@ await onDatabase("locks under halts and approvals", (backend) => {
       const braking = createBraking(deps);
       const driver = createSwapDriver({ ...deps, sender, holdOf: braking.holdAndAsk });
       const guards = createSwapGuards({ ...deps, brakes: createLastBrakes(deps) });
-      const ask = async (kind: "swap.lock-source" | "swap.lock-target") => {
-        const verdict = await guards[kind]?.({ id: "intent", kind, subject: "swap-1" });
+      const ask = async (kind: "swap.lock-source" | "swap.lock-target" | "swap.lock-target-batch") => {
+        const subject = kind === "swap.lock-target-batch" ? batchStream("1") : swapStream("1");
+        const verdict = await guards[kind]?.({ id: "intent", kind, subject });
         assert.ok(verdict);
         return verdict.send ? "send" : verdict.detail;
       };
@@ -85,6 +87,43 @@ await onDatabase("locks under halts and approvals", (backend) => {
       assert.match(await other.ask("swap.lock-target"), /locking on alpha is halted: reorganises/);
       await one.halts.lift(id);
       assert.equal(await other.ask("swap.lock-target"), "send");
+    }),
+  );
+
+  it(
+    "are refused for a halt that is written while the chains are asked, one by one and together",
+    inWorld(async ({ append, process, alpha, store, db }) => {
+      await append(...sourceLocked);
+      const batch: BatchEvent = { type: "StepsBatched", data: { step: "lock-target", chain: "beta", swaps: ["1"] } };
+      await db.tx((tx) => store.append(tx, [{ stream: batchStream("1"), expected: 0, events: [batch] }]));
+      const { ask, halts } = process();
+      const { block } = alpha;
+      for (const kind of ["swap.lock-target", "swap.lock-target-batch"] as const) {
+        assert.equal(await ask(kind), "send");
+        const written: string[] = [];
+        Object.assign(alpha, {
+          async block(at: bigint | "latest" | "final") {
+            if (written.length === 0) written.push((await halts.put({ account: "bob" }, "now")).id);
+            return block(at);
+          },
+        });
+        assert.match(await ask(kind), /locking by account bob is halted: now/);
+        Object.assign(alpha, { block });
+        await halts.lift(String(written[0]));
+      }
+    }),
+  );
+
+  it(
+    "are refused together where one of them lacks its approval",
+    inWorld(async ({ append, process, store, db }) => {
+      await append(...sourceLocked);
+      const batch: BatchEvent = { type: "StepsBatched", data: { step: "lock-target", chain: "beta", swaps: ["1"] } };
+      await db.tx((tx) => store.append(tx, [{ stream: batchStream("1"), expected: 0, events: [batch] }]));
+      const { ask } = process({ mode: "hold" });
+      assert.match(await ask("swap.lock-target-batch"), /lock-target was not approved/);
+      await append(approved("lock-target"));
+      assert.equal(await ask("swap.lock-target-batch"), "send");
     }),
   );
 
