@@ -97,6 +97,7 @@ function createService(
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
+    approval: config.swap.approval,
     desk: config.swap.desk && { config: config.swap.desk, quoteKey: base.quoteKey },
     watchtower: config.swap.watchtower,
   };

@@ -5,6 +5,8 @@ import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { decisionRoutes } from "./brakes/api.ts";
+import type { Decisions } from "./brakes/decisions.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import type { SwapDriver } from "./driver.ts";
@@ -29,8 +31,12 @@ type Deps = {
   quoting: Pick<Quoting, "settle">;
   driver: SwapDriver;
   handIn: HandIn;
-  holdOf(swap: Swap): Hold | undefined;
+  /** Why nothing more is locked for swaps, as it is now. */
+  holds(): Promise<(swap: Swap) => Hold | undefined>;
+  decisions: Decisions;
 };
+
+type HoldOf = (swap: Swap) => Hold | undefined;
 
 const idParams = z.object({
   id: z
@@ -55,8 +61,8 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
   const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
     chains.timing(swap.terms.source.chain, swap.terms.target.chain);
 
-  function viewed(events: readonly StoredEvent<SwapEvent>[]): SwapView {
-    const found = viewOf(events, timingOf, unixSeconds(deps.clock), deps.holdOf);
+  function viewed(events: readonly StoredEvent<SwapEvent>[], holdOf: HoldOf): SwapView {
+    const found = viewOf(events, timingOf, unixSeconds(deps.clock), holdOf);
     if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
     return found;
   }
@@ -64,19 +70,21 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
   /** With what an external party has to do, for which chains are asked. */
   async function whole(id: string): Promise<SwapView> {
     const events = await load(id);
+    const holdOf = await deps.holds();
     const swap = foldSwap(events);
-    const next = swap && (await nextFor(swap));
-    return { ...viewed(events), ...(next && { next }) };
+    const next = swap && (await nextFor(swap, holdOf(swap)));
+    return { ...viewed(events, holdOf), ...(next && { next }) };
   }
-  function nextFor(swap: Swap) {
+  function nextFor(swap: Swap, hold: Hold | undefined) {
     const timelocks = { source: swap.terms.source.timelock, target: swap.terms.target.timelock };
     const deadlines = deadlinesOf(timingOf(swap), timelocks);
-    return nextStepOf(chains, swap, nextAction(swap, deadlines, unixSeconds(deps.clock), deps.holdOf(swap)), deadlines);
+    return nextStepOf(chains, swap, nextAction(swap, deadlines, unixSeconds(deps.clock), hold), deadlines);
   }
   const idOf = async (reference: string) => (await findSwapId(deps.db, reference.toLowerCase())) ?? reference;
   const find = async (reference: string) => whole(await idOf(reference));
 
   return async (app) => {
+    decisionRoutes(app, { ...deps, idOf, show: whole });
     app.post(
       "/v1/swaps",
       {
@@ -110,7 +118,8 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           query.limit,
         );
         const last = page.length === query.limit ? page.at(-1) : undefined;
-        const swaps = await Promise.all(page.map(async ({ id }) => viewed(await load(id))));
+        const holdOf = await deps.holds();
+        const swaps = await Promise.all(page.map(async ({ id }) => viewed(await load(id), holdOf)));
         return { swaps, ...(last && { next: last.cursor.toString() }) };
       },
     );

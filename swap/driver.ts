@@ -14,7 +14,7 @@ import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
-import { type Action, type Hold, isProgress, nextAction } from "./nextAction.ts";
+import { type Action, type Hold, isBeforeLock, isProgress, nextAction } from "./nextAction.ts";
 import { claimerOf, legOf, lockerOf, managed } from "./parties.ts";
 import type { Authorization } from "./protocol/closing.ts";
 import { earlyRefundTypedData } from "./protocol/typedData.ts";
@@ -35,8 +35,8 @@ type Deps = {
   chains: SwapChains;
   index: SwapIndex;
   keyStore: Pick<KeyStore, "signTypedData">;
-  /** Why nothing more is locked for a swap at present. */
-  holdOf(swap: Swap): Hold | undefined;
+  /** Why nothing more is locked for a swap at present; asked only where a lock would be next. */
+  holdOf(swap: Swap): Hold | undefined | Promise<Hold | undefined>;
   clock: Clock;
   log: Log;
 };
@@ -63,12 +63,14 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       source: swap.terms.source.timelock,
       target: swap.terms.target.timelock,
     });
-    const action = nextAction(swap, deadlines, now, deps.holdOf(swap));
+    const free = nextAction(swap, deadlines, now);
+    const hold = isBeforeLock(free) ? await deps.holdOf(swap) : undefined;
+    const action = nextAction(swap, deadlines, now, hold);
     deps.log.debug({ swap: swap.id, action }, "next action");
     if (action.kind !== "step" || !isProgress(swap, action.step)) return act(swap, action, now, deadlines);
     // Claims and refunds must not wait for the other chain, nor believe it; what brings the swap forward must ask both.
     const later = await deps.chains.progressTime(swap.terms.source.chain, swap.terms.target.chain);
-    await act(swap, nextAction(swap, deadlines, later, deps.holdOf(swap)), later, deadlines);
+    await act(swap, nextAction(swap, deadlines, later, hold), later, deadlines);
   }
 
   async function act(

@@ -18,11 +18,11 @@ export type LegName = z.infer<typeof legName>;
 const managedParty = z.object({ account: z.string(), address });
 /** An external party: its address on the chain of each leg. */
 const externalParty = z.object({ source: address, target: address });
-const partySchema = z.union([managedParty, externalParty]);
+export const partySchema = z.union([managedParty, externalParty]);
 export type Party = z.output<typeof partySchema>;
 
 /** The terms of one leg, which its on-chain lock id hashes. */
-const legTermsSchema = z.object({
+export const legTermsSchema = z.object({
   chain: z.string(),
   chainId: z.number().int().positive(),
   /** The HashedTimelock that holds the lock. */
@@ -54,6 +54,8 @@ const stepName = z.enum([
   "refund-early-source",
 ]);
 export type StepName = z.infer<typeof stepName>;
+/** Those that can be approved and rejected. */
+export const lockStep = stepName.extract(["lock-source", "lock-target"]);
 
 /**
  * What an external party can sign instead of sending a transaction. As a leg's sender: `lock` and `permit2` lock, `permit`
@@ -123,6 +125,10 @@ export const swapEvents = {
     /** Unix seconds, the last at which the signature is good. */
     deadline: uint,
   }),
+  /** Whoever was asked lets the lock be made; `by` is `operator` or `hook`. Holds for every attempt, once and for all. */
+  SwapApproved: z.object({ step: lockStep, by: z.string(), detail: z.string().optional() }),
+  /** Whoever was asked does not let the lock be made. The swap is given up with it. */
+  SwapRejected: z.object({ step: lockStep, by: z.string(), detail: z.string() }),
   /** The service will not take the swap further towards completion; what is locked is refunded in time. */
   SwapGivenUp: z.object({ code: z.string(), detail: z.string() }),
   LegDetected: z.object(onChain),

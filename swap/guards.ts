@@ -5,6 +5,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { IntentGuard } from "#core/sender/sender.ts";
 import { membersOf } from "./batchMembers.ts";
+import type { Brakes } from "./brakes/brakes.ts";
 import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
@@ -16,20 +17,30 @@ import { merkleRoot } from "./protocol/merkle.ts";
 import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 
-type Deps = { db: Db; store: EventStore; chains: SwapChains };
+type Deps = {
+  db: Db;
+  store: EventStore;
+  chains: SwapChains;
+  /** What operators may have said since the lock was decided. */
+  brakes?: Pick<Brakes, "refusal">;
+};
 type Verdict = Awaited<ReturnType<IntentGuard>>;
 
 /**
- * The last check of the two steps that cannot be taken back, made by the sender right before the first byte leaves:
+ * The last check of the steps that cannot be taken back, made by the sender right before the first byte leaves:
  * what the step rests on is read again at a final block, and the deadline is computed again. A refusal voids the nonce.
  */
 export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
   return {
-    "swap.lock-target": async ({ subject }) => (await notCounterLocked(deps, subject)) ?? { send: true },
+    "swap.lock-source": async ({ subject }) => (await braked(deps, [subject], "lock-source")) ?? { send: true },
+    "swap.lock-target": async ({ subject }) =>
+      (await notCounterLocked(deps, subject)) ?? (await braked(deps, [subject], "lock-target")) ?? { send: true },
     "swap.lock-target-batch": async ({ subject }) => {
-      const swaps = await membersOf(deps, subject);
+      const swaps = (await membersOf(deps, subject)).map(swapStream);
       // All or none: what is refused is tried again, each by itself.
-      const refusal = await firstRefusal(swaps.map((swap) => notCounterLocked(deps, swapStream(swap))));
+      const refusal =
+        (await firstRefusal(swaps.map((swap) => notCounterLocked(deps, swap)))) ??
+        (await braked(deps, swaps, "lock-target"));
       return refusal ?? { send: true };
     },
     "swap.claim-target": async ({ subject }) => {
@@ -119,6 +130,21 @@ async function standsStill({ chains }: Deps, swap: Swap): Promise<Verdict | unde
       : undefined;
   });
   return firstRefusal(verdicts);
+}
+
+/** Asked last, when the chains have answered: what operators say counts from the moment that it is written. */
+async function braked(
+  deps: Deps,
+  streams: readonly string[],
+  step: "lock-source" | "lock-target",
+): Promise<Verdict | undefined> {
+  return firstRefusal(
+    streams.map(async (stream) => {
+      const swap = await load(deps, stream);
+      const detail = await deps.brakes?.refusal(swap, step);
+      return notTakenFurther(swap) ?? (detail === undefined ? undefined : refuse(detail));
+    }),
+  );
 }
 
 /** Given up, or a recipient may already have signed that a leg is refunded. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { KeyStore } from "#core/chain/keys.ts";
+import type { ApprovalConfig } from "#core/config/approval.ts";
 import type { WatchtowerConfig } from "#core/config/service.ts";
 import type { Db, Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts";
@@ -13,6 +14,8 @@ import type { Job, JobHandler } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapRoutes } from "./api.ts";
 import { membersOf } from "./batchMembers.ts";
+import { createBraking, createLastBrakes } from "./brakes/braking.ts";
+import { haltMigrations } from "./brakes/halts.ts";
 import { createSwapChains, type SwapChain } from "./chains.ts";
 import { createSwapDriver } from "./driver.ts";
 import { batchEvents, swapEvents as ownEvents, type SwapEvent, swapStream } from "./events.ts";
@@ -31,7 +34,7 @@ import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } 
 import { createSwapRequester } from "./request.ts";
 import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
-import { foldSwap, type Swap } from "./swap.ts";
+import { foldSwap } from "./swap.ts";
 import { watchEvents } from "./watch/events.ts";
 import { createOperatorPays } from "./watch/policy.ts";
 import { countWatches, watchProjection } from "./watch/readModel.ts";
@@ -55,6 +58,7 @@ export const swapMigrations: readonly Migration[] = [
   ...deskMigrations,
   ...ledgerMigrations,
   ...watchMigrations,
+  ...haltMigrations,
 ];
 export const swapProjections: readonly Projection[] = [swapProjection, watchProjection];
 
@@ -72,6 +76,8 @@ export type SwapDeps = {
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
   desk?: DeskSettings | undefined;
+  /** Who is asked before a managed account locks; nobody when left out. */
+  approval?: ApprovalConfig | undefined;
   clock: Clock;
   log: Log;
 };
@@ -91,7 +97,10 @@ export function createSwapSending(deps: SwapDeps): {
     if (!swap) throw new Error("a claim was asked for without a swap");
     return claimCall(swap.terms.target, swap.hashlock, (await secrets.open(deps.db, swap.hashlock)).reveal());
   };
-  return { builders: { [claimBuilder]: claim }, guards: createSwapGuards({ ...deps, chains: createSwapChains(deps) }) };
+  return {
+    builders: { [claimBuilder]: claim },
+    guards: createSwapGuards({ ...deps, chains: createSwapChains(deps), brakes: createLastBrakes(deps) }),
+  };
 }
 
 /** The swap context: what it observes, the jobs it does, the routes it serves. */
@@ -114,14 +123,13 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const chains = createSwapChains(deps);
   const index = createSwapIndex(deps.db);
   const secrets = createSecretStore(deps);
-  const holdOf = ({ terms: { source, target } }: Swap) =>
-    chains.isPaused(source.chain, target.chain) ? { code: "chain-paused" } : undefined;
-  const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
+  const braking = createBraking({ ...deps, chains, log });
+  const driver = createSwapDriver({ ...deps, chains, index, holdOf: braking.holdAndAsk, log });
   const operatorPays = createOperatorPays({ config: deps.watchtower, chains });
-  const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays });
+  const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays, ...braking });
   const handIn = createHandIn({ ...deps, chains, secrets });
   const quoting = createQuoting({ ...deps, chains, log });
-  const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, holdOf });
+  const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, ...braking });
   const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
   const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
   return {
@@ -142,6 +150,7 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
       await swapRoutes(app);
       await quoting.plugin(app);
       await watchtower.plugin(app);
+      await braking.plugin(app);
     },
     unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
     recovery: watchtower.recovery,
@@ -150,7 +159,7 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
       watchtower.start();
     },
     async stop() {
-      await Promise.all([scheduler.stop(), watchtower.stop()]);
+      await Promise.all([scheduler.stop(), watchtower.stop(), braking.stop()]);
     },
   };
 }

@@ -10,6 +10,7 @@ export const advanceBatchJob = "swap.advance-batch";
  */
 const decisive: ReadonlySet<string> = new Set([
   ...["SwapRequested", "SecretReceived", "SignatureReceived", "SwapGivenUp", "EarlyRefundAgreed", "RevealWithdrawn"],
+  "SwapApproved",
   ...["LegLocked", "LegClaimed", "LegClaimFinalized", "LegRefundFinalized", "LegReorged"],
   ...["IntentFinalized", "IntentAbandoned"],
 ]);

@@ -12,12 +12,18 @@ export type Action =
   | { readonly kind: "agree"; readonly leg: LegName }
   /** Not to be taken further; what is locked waits for its refund. */
   | { readonly kind: "giveUp"; readonly code: string; readonly detail: string }
-  /** `step`: what an external party is waited for to do. */
-  | { readonly kind: "wait"; readonly code: string; readonly until: bigint; readonly step?: StepName }
+  /** `step`: what an external party is waited for to do. `detail`: what the code means here, in words. */
+  | {
+      readonly kind: "wait";
+      readonly code: string;
+      readonly until: bigint;
+      readonly step?: StepName;
+      readonly detail?: string;
+    }
   | { readonly kind: "ended" };
 
 /** Why nothing more is locked for a swap at present; claims and refunds go on. */
-export type Hold = { readonly code: string };
+export type Hold = { readonly code: string; readonly detail?: string };
 
 /** A step that is on its way is looked at again after this time even if nothing reports on it. */
 const watchSeconds = 5n;
@@ -38,8 +44,12 @@ export function nextAction(swap: Swap, deadlines: Deadlines, now: bigint, hold?:
   if (action) return action;
   if (swap.givenUp || swap.revealStarted || swap.publicSecret) return waitForEnd(swap, now);
   const forward = progress(swap, deadlines, now);
-  return hold && forward.kind === "step" && isLock(forward.step) ? waiting(hold.code, now) : forward;
+  return hold && isBeforeLock(forward) ? { ...waiting(hold.code, now), ...hold } : forward;
 }
+
+/** True of what a hold keeps from being done: a lock, and that an external party is asked for its lock. */
+export const isBeforeLock = (action: Action): boolean =>
+  (action.kind === "step" || action.kind === "wait") && action.step !== undefined && isLock(action.step);
 
 /** What can be done to end legs, the most urgent first. */
 function* closing(swap: Swap, deadlines: Deadlines, now: bigint): Iterable<Action> {

@@ -6,6 +6,8 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { tokenBalance } from "./assets.ts";
+import type { Brakes } from "./brakes/brakes.ts";
+import { exposureOf } from "./brakes/scope.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts";
 import type { LegName, LegTerms, Party } from "./events.ts";
@@ -25,6 +27,10 @@ type Deps = {
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   /** The managed account that pays for two external parties, where the operator's policy takes both legs. */
   operatorPays?(legs: Readonly<Record<LegName, LegTerms>>): Promise<string | undefined>;
+  /** Throws `halted`. */
+  brakes: Pick<Brakes, "admit">;
+  /** Locks may wait for somebody's approval. */
+  asksApproval: boolean;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
 };
@@ -106,14 +112,16 @@ export function createSwapRequester(deps: Deps): SwapRequester {
       const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
       for (const want of wants) requireLeft(want, 0n);
       const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
-      const timelocks = await chooseTimelocks(body, external ? deps.handoverSeconds : 0n);
+      const timelocks = await chooseTimelocks(body, external || deps.asksApproval ? deps.handoverSeconds : 0n);
       const termsUnder = (hashlock: Hex) => ({
         source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
         target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
       });
       const id = randomUUID();
       const quote = deal?.quote;
-      const payer = await payerOf(parties, () => deps.operatorPays?.(termsUnder(zeroHash)));
+      const terms = termsUnder(zeroHash);
+      const payer = await payerOf(parties, () => deps.operatorPays?.(terms));
+      await deps.brakes.admit(exposureOf({ ...parties, ...(payer !== undefined && { payer }), terms }));
       await write({
         ...{ id, wants, chains: [body.source.chain, body.target.chain], hashlock: body.hashlock },
         event: (hashlock) => ({

@@ -50,6 +50,8 @@ export type Swap = {
   readonly terms: Readonly<Record<LegName, Terms>>;
   readonly legs: Readonly<Record<LegName, Leg>>;
   readonly steps: Readonly<Partial<Record<StepName, Step>>>;
+  /** Locks that whoever had to be asked has let be made. */
+  readonly approved: readonly StepName[];
   /** The service has the secret: it made it, or an external initiator handed it in. */
   readonly secretKept: boolean;
   readonly revealStarted: boolean;
@@ -94,6 +96,7 @@ function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
       terms: { source, target },
       legs,
       steps: {},
+      approved: [],
       secretKept: managed(rest.initiator) !== undefined,
       revealStarted: false,
     };
@@ -123,6 +126,10 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
       return { ...swap, revealStarted: true };
     case "RevealWithdrawn":
       return { ...swap, revealStarted: false };
+    case "SwapApproved":
+      return { ...swap, approved: [...swap.approved, event.data.step] };
+    case "SwapRejected":
+      return swap;
     case "SwapGivenUp":
       return { ...swap, givenUp: swap.givenUp ?? event.data };
     case "SecretReceived":

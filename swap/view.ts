@@ -81,7 +81,7 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
     case "step":
       return { code: action.step, message: `the next step, ${action.step}, is due` };
     case "wait":
-      return withCause(action.code, waitingFor[action.code] ?? action.code, swap);
+      return withCause(action.code, action.detail ?? waitingFor[action.code] ?? action.code, swap);
   }
 }
 
@@ -112,6 +112,11 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
       return { ...base, detail: `${event.data.step}, attempt ${event.data.attempt}` };
     case "StepFailed":
       return { ...base, code: event.data.code, detail: `${event.data.step}: ${event.data.detail}` };
+    case "SwapApproved":
+    case "SwapRejected": {
+      const { step, by, detail } = event.data;
+      return { ...base, detail: `${step}, by the ${by}${detail === undefined ? "" : `: ${detail}`}` };
+    }
     case "SwapGivenUp":
       return { ...base, code: event.data.code, detail: event.data.detail };
     case "RevealWithdrawn":

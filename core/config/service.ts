@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { address } from "../kernel/codec.ts";
 import { keySourceSchema } from "./accounts.ts";
+import { approvalConfigSchema } from "./approval.ts";
 import { chainConfigSchema } from "./chains.ts";
 import { deskConfigSchema } from "./desk.ts";
 import { relayConfigSchema } from "./relay.ts";
@@ -55,6 +56,8 @@ export const serviceConfigSchema = z
       reactionSeconds: z.number().int().positive(),
       /** Seconds that external parties are given to act, where a request names no timelocks. */
       handoverSeconds: z.number().int().nonnegative().default(120),
+      /** Who is asked before a managed account locks. */
+      approval: approvalConfigSchema.default({ mode: "accept" }),
       /** Who takes the other side of swaps, and at which prices; there is no desk when left out. */
       desk: deskConfigSchema.optional(),
       /** Which locks of others are driven to their end when somebody asks for it; none where this is left out. */

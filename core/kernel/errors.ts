@@ -88,6 +88,7 @@ export const errorTable = {
     title: "The signature is not one by the account it should be by",
   },
   "secret-wrong": { status: 422, retryable: false, title: "The secret does not fit the hashlock" },
+  halted: { status: 409, retryable: true, title: "An operator has halted locks that this would need" },
   "swap-not-waiting": { status: 409, retryable: true, title: "The swap has no use for this now" },
   "pair-unknown": { status: 422, retryable: false, title: "The desk does not trade these two assets" },
   "amount-out-of-range": { status: 422, retryable: false, title: "The amount is below or above what the desk trades" },

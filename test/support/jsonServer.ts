@@ -1,7 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-type Response = { json: unknown } | { status?: number; text: string } | "hang" | "die";
+type Response =
+  | { json: unknown }
+  | { status?: number; text: string; headers?: Record<string, string> }
+  | "hang"
+  | "die";
 
 export type JsonServer = {
   readonly url: string;
@@ -25,7 +29,7 @@ export async function startJsonServer(): Promise<JsonServer> {
       response.destroy();
       return;
     }
-    if ("text" in answer) response.writeHead(answer.status ?? 200).end(answer.text);
+    if ("text" in answer) response.writeHead(answer.status ?? 200, answer.headers).end(answer.text);
     else response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer.json));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -100,6 +100,23 @@ await onDatabase("the last check before a step that cannot be taken back", (back
   );
 
   it(
+    "refuses both while either chain stands still, unless it idles by nature",
+    inWorld(async ({ ask, alpha, beta, clock, marks }) => {
+      for (const chain of [alpha, beta]) {
+        chain.idles = false;
+        clock.seconds = chain.time + 25n;
+        assert.equal(await ask("swap.lock-target"), "send");
+        clock.seconds = chain.time + 26n;
+        assert.match(await ask("swap.lock-target"), /26 s old; its bound is 25 s/);
+        assert.match(await ask("swap.claim-target"), /26 s old/);
+        chain.idles = true;
+        assert.equal(await ask("swap.lock-target"), "send");
+      }
+      assert.equal(await marks(), 0);
+    }),
+  );
+
+  it(
     "refuses both while finality stalls on either chain",
     inWorld(async ({ ask, alpha, beta, marks }) => {
       for (const chain of [alpha, beta]) {

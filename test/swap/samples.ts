@@ -90,6 +90,11 @@ export const revealStarted: SwapEvent = { type: "RevealStarted", data: { blockNu
 export const revealWithdrawn: SwapEvent = { type: "RevealWithdrawn", data: { intentId: "swap-1-claim-target-1" } };
 export const givenUp: SwapEvent = { type: "SwapGivenUp", data: { code: "deadline-passed", detail: "too late" } };
 
+export const approved = (step: "lock-source" | "lock-target"): SwapEvent => ({
+  type: "SwapApproved",
+  data: { step, by: "operator" },
+});
+
 export const agreed = (name: LegName): SwapEvent => ({
   type: "EarlyRefundAgreed",
   data: { leg: name, lockedAt: 500n, nonce: 7n, deadline: name === "source" ? 2_000n : 1_000n },

@@ -10,7 +10,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { swapEvents, swapMigrations, swapProjections } from "#swap";
-import { createSwapChains } from "#swap/chains.ts";
+import { createSwapChains, type SwapChain } from "#swap/chains.ts";
 import { type LegName, type LegTerms, type SwapEvent, swapStream } from "#swap/events.ts";
 import { lockIdOf } from "#swap/legCalls.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
@@ -27,6 +27,8 @@ export type FakeChain = Chain & {
   transferAnswer: Hex;
   finalLag: bigint;
   finalNumber: bigint;
+  /** Makes blocks only when there is something to go into one. */
+  idles: boolean;
 };
 
 export function fakeChain(name: string): FakeChain {
@@ -46,6 +48,7 @@ export function fakeChain(name: string): FakeChain {
       transferAnswer: "0x" as Hex,
       finalLag: 0n,
       finalNumber: 40n,
+      idles: true,
     },
     genesis: async () => hexOf("0"),
     block: async (at) =>
@@ -91,10 +94,16 @@ export async function swapWorld({ db }: OpenDatabase) {
     log: quietLog,
   });
   const timelockContract = hexOf("c", 20);
+  const watched = (chain: FakeChain): SwapChain => ({
+    ...{ chain, timelockContract, timing },
+    get idles() {
+      return chain.idles;
+    },
+  });
   const chains = createSwapChains({
     chains: fixed({
-      alpha: { chain: alpha, timelockContract, timing },
-      beta: { chain: beta, timelockContract, timing },
+      alpha: watched(alpha),
+      beta: watched(beta),
     }),
     reactionSeconds: 10n,
     clock,

@@ -105,7 +105,16 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
   const ids = createQuoteIds({ key: deriveKey(sealingKey, "quotes") });
   const desk = createDesk({ config, db, chains, keyStore, prices, ids, clock });
   const secrets = createSecretStore({ sealer: createSealer(sealingKey) });
-  const requester = createSwapRequester({ db, store, chains, keyStore, secrets, handoverSeconds: 120n });
+  const requester = createSwapRequester({
+    brakes: { admit: async () => undefined },
+    asksApproval: false,
+    db,
+    store,
+    chains,
+    keyStore,
+    secrets,
+    handoverSeconds: 120n,
+  });
   const index = createSwapIndex(db);
   const idle: Sender = {
     submit: async () => undefined,

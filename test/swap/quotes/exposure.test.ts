@@ -163,7 +163,7 @@ await onDatabase("what the desk has out", (backend) => {
         const swap = await request({ quote: id, initiator: eve, hashlock: hexOf("5") });
         const later = (await requested(swap)).target.timelock - timelocks.target;
         assert.equal(later, 120n);
-        clock.ms = Number(deadlines.sourceLockBy + later) * 1000;
+        clock.ms = Number(deadlines.counterLockBy + later) * 1000;
         await driver.advance(swap);
         assert.deepEqual(await outcomes([request(one())]), { "limit-reached": 1 });
         clock.ms += 1000;

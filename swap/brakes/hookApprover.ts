@@ -1,0 +1,72 @@
+import { z } from "zod";
+import type { Log } from "#core/observe/log.ts";
+import { type Approver, type Decision, type Question, questionSchema, words } from "./approver.ts";
+
+const answerSchema = z.discriminatedUnion("decision", [
+  z.strictObject({ decision: z.literal("accept"), reason: words.optional() }),
+  z.strictObject({ decision: z.literal("hold"), reason: words.default("the hook says to wait") }),
+  z.strictObject({ decision: z.literal("reject"), reason: words.default("the hook rejects it") }),
+]);
+
+const longestAnswer = 4_096;
+
+/**
+ * Asks a program of the operator's over HTTP: the question as JSON, answered with status 200 and
+ * `{ "decision": "accept" | "hold" | "reject", "reason": "…" }`. Silence, redirects and anything else are a hold.
+ */
+export function createHookApprover({ url, timeoutMs, log }: { url: string; timeoutMs: number; log: Log }): Approver {
+  const { host } = new URL(url);
+
+  async function ask(question: Question, signal: AbortSignal): Promise<Decision | { readonly fault: string }> {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify(z.encode(questionSchema, question)),
+      redirect: "manual",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      return { fault: `status ${response.status}` };
+    }
+    const answer = parse(await readAtMost(response, longestAnswer));
+    if (!answer) return { fault: "something that is no decision" };
+    const { reason, ...rest } = answer;
+    return { ...rest, ...(reason !== undefined && { reason }) } as Decision;
+  }
+
+  return {
+    by: "hook",
+    async decide(question, signal) {
+      const said = await ask(question, signal).catch((error: unknown) => ({ fault: faultOf(error) }));
+      if (!("fault" in said)) return said;
+      log.warn({ swap: question.swap, step: question.step, host, fault: said.fault }, "approval hook gave no decision");
+      return { decision: "hold", reason: `the hook at ${host} gave no decision: ${said.fault}` };
+    },
+  };
+}
+
+/** Only what kind of failure it was: messages of errors can quote the address, which may hold a key. */
+function faultOf(error: unknown): string {
+  return error instanceof Error && error.name === "TimeoutError" ? "no answer in time" : "no connection";
+}
+
+function parse(text: string | undefined): z.output<typeof answerSchema> | undefined {
+  try {
+    return text === undefined ? undefined : answerSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The body as text, undefined as soon as it is longer. */
+async function readAtMost(response: Response, most: number): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > most) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
