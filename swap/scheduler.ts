@@ -41,7 +41,7 @@ export function createScheduler(deps: Scheduled & { clock: Clock; log: Log }): {
   const step = async () => {
     const due = await deps.index.due(new Date(deps.clock.now()), batch);
     await Promise.all(due.map(advance));
-    return "idle" as const;
+    return due.length === batch ? ("continue" as const) : ("idle" as const);
   };
   return {
     start() {

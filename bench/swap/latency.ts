@@ -7,7 +7,7 @@ import { createWallet, type Hex, type Wallet } from "../relay/wallet.ts";
 import type { World } from "../relay/world.ts";
 import { managedSwap, openApi, type SwapAnswer } from "./swaps.ts";
 
-export const claimedSelector = toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name: "Claimed" }));
+const claimedSelector = toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name: "Claimed" }));
 
 /** Milliseconds of the four transactions of a swap, each with its receipt before the next: what nobody can be faster than. */
 export async function measureFloor({ network }: World, count: number): Promise<Quantiles> {
