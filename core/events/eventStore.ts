@@ -2,6 +2,7 @@ import type { Db, Queryable } from "../db/db.ts";
 import { assertIdentifier } from "../db/identifier.ts";
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
+import { gather } from "../kernel/gather.ts";
 import type { Log } from "../observe/log.ts";
 import { appendEvents, appendedChannel } from "./append.ts";
 import { createEventCodec, type EventRow } from "./codec.ts";
@@ -10,6 +11,9 @@ import type { AnyEvent, EventSchemas, EventStore, Projection, StoredEvent } from
 import { createWakers } from "./wakers.ts";
 
 const columns = "position, stream, version, type, data, at";
+
+/** Streams that are read in one statement. */
+const mostStreams = 50;
 
 /**
  * The event store on the tables of `eventMigrations`.
@@ -35,6 +39,16 @@ export function createEventStore(deps: {
     return rows.map(codec.decode);
   };
 
+  const readMany = async (from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent[]>> => {
+    const events = await read(from, "stream = ANY($1) ORDER BY stream, version", [[...new Set(streams)]]);
+    return Map.groupBy(events, ({ stream }) => stream);
+  };
+  // Under load many ask for one stream each; a statement costs about as much as reading a few streams.
+  const readOne = gather<string, StoredEvent[]>(async (streams) => {
+    const found = await readMany(db, streams);
+    return streams.map((stream) => ({ status: "fulfilled", value: found.get(stream) ?? [] }));
+  }, mostStreams);
+
   return {
     async append(tx, appends) {
       const stored = await appendEvents(tx, codec, appends, new Date(clock.now()));
@@ -44,11 +58,11 @@ export function createEventStore(deps: {
       return stored;
     },
     async load<E extends AnyEvent>(from: Queryable, stream: string) {
-      return (await read(from, "stream = $1 ORDER BY version", [stream])) as StoredEvent<E>[];
+      const events = from === db ? await readOne(stream) : (await readMany(from, [stream])).get(stream);
+      return (events ?? []) as StoredEvent<E>[];
     },
     async loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]) {
-      const events = await read(from, "stream = ANY($1) ORDER BY stream, version", [[...new Set(streams)]]);
-      return Map.groupBy(events as StoredEvent<E>[], ({ stream }) => stream);
+      return (await readMany(from, streams)) as Map<string, StoredEvent<E>[]>;
     },
     async loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]) {
       if (positions.length === 0) return [];

@@ -4,6 +4,7 @@ import type { Db, Queryable, Tx } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { LockstepError } from "../kernel/errors.ts";
+import { gather } from "../kernel/gather.ts";
 import type { Live } from "../kernel/live.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
 import { createRoster } from "../kernel/roster.ts";
@@ -15,9 +16,9 @@ import { defaultFeeCeiling, urgentFeeCeiling } from "./fees.ts";
 import { readFigures, type SenderFigures, type StuckAccount, stuckAccounts } from "./figures.ts";
 import { createLane, type Lane, type LaneStatus } from "./lane.ts";
 import { createPools } from "./pools.ts";
-import { countOpenIntents, findIntent, findIntentsByTransactions, findWaiting, type OpenIntents } from "./queries.ts";
+import { countOpenIntents, findIntents, findIntentsByTransactions, findWaiting, type OpenIntents } from "./queries.ts";
 import { senderChannel as channel, insertIntents } from "./rows.ts";
-import type { CallBuilder, IntentGuard, IntentRequest, Sender, Waiting } from "./sender.ts";
+import type { CallBuilder, IntentGuard, IntentRequest, IntentStatus, Sender, Waiting } from "./sender.ts";
 import { createWaits } from "./waits.ts";
 
 /** EIP-7825: no transaction may use more. */
@@ -87,6 +88,9 @@ export type RunningSender = Sender & {
 
 /** The accounts of one chain. */
 type ChainLanes = { readonly byAccount: ReadonlyMap<string, Lane>; start(): void; stop(): Promise<void> };
+
+/** Intents that are looked up in one statement. */
+const mostFound = 50;
 
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
@@ -159,6 +163,11 @@ export function createSender(deps: SenderDeps): RunningSender {
     }
   }
 
+  const findOne = gather<string, IntentStatus | undefined>(async (ids) => {
+    const found = await findIntents(db, ids);
+    return ids.map((id) => ({ status: "fulfilled", value: found.get(id) }));
+  }, mostFound);
+
   return {
     async submit(tx, intents) {
       if (intents.length === 0) return;
@@ -170,7 +179,7 @@ export function createSender(deps: SenderDeps): RunningSender {
         for (const { chain, account } of placed) laneAt(chain, account)?.wake();
       });
     },
-    find: findIntent,
+    find: async (from, id) => (from === db ? findOne(id) : (await findIntents(from, [id])).get(id)),
     findByTransactions: findIntentsByTransactions,
     async start() {
       unlisten ??= await db.listen(channel, (payload) => {

@@ -4,6 +4,7 @@ import type { AbandonReason } from "./outcomes.ts";
 import { type IntentStatus, type SentIntent, type WaitCode, type Waiting, waitCodes } from "./sender.ts";
 
 type StatusRow = {
+  id: string;
   state: "queued" | "signed" | "included" | "finalized" | "abandoned";
   released: boolean;
   reason: AbandonReason | null;
@@ -19,10 +20,10 @@ type StatusRow = {
   ahead_detail: string | null;
 };
 
-/** Where an intent is; undefined when nobody ever asked for it. A void in a block shows as `sent`: it is not the call. */
-export async function findIntent(from: Queryable, id: string): Promise<IntentStatus | undefined> {
-  const [row] = await from.query<StatusRow>(
-    `SELECT i.state, i.released, i.reason, i.detail, a.hash, i.mined_block AS block, i.mined_status AS status, i.gas_used,
+/** Where intents are; those that nobody ever asked for are absent. A void in a block shows as `sent`: it is not the call. */
+export async function findIntents(from: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, IntentStatus>> {
+  const rows = await from.query<StatusRow>(
+    `SELECT i.id, i.state, i.released, i.reason, i.detail, a.hash, i.mined_block AS block, i.mined_status AS status, i.gas_used,
             i.waiting_code, i.waiting_detail, h.id AS ahead, h.waiting_code AS ahead_code, h.waiting_detail AS ahead_detail
      FROM sender_intent i
      LEFT JOIN sender_attempt a ON a.hash = i.mined_hash AND a.kind = 'call'
@@ -31,10 +32,13 @@ export async function findIntent(from: Queryable, id: string): Promise<IntentSta
        WHERE i.state = 'signed' AND o.chain = i.chain AND o.account = i.account AND o.state = 'signed'
          AND o.nonce < i.nonce AND o.waiting_code IS NOT NULL
        ORDER BY o.nonce LIMIT 1) h ON true
-     WHERE i.id = $1`,
-    [id],
+     WHERE i.id = ANY($1)`,
+    [[...new Set(ids)]],
   );
-  if (row === undefined) return undefined;
+  return new Map(rows.map((row) => [row.id, statusOf(row)]));
+}
+
+function statusOf(row: StatusRow): IntentStatus {
   const { state, hash, status } = row;
   switch (state) {
     case "queued":
