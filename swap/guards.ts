@@ -3,6 +3,7 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import type { IntentGuard } from "#core/sender/sender.ts";
 import { membersOf } from "./batchMembers.ts";
 import type { Brakes } from "./brakes/brakes.ts";
@@ -26,11 +27,15 @@ type Deps = {
 };
 type Verdict = Awaited<ReturnType<IntentGuard>>;
 
+/** Marks that are written in one transaction. */
+const mostMarks = 50;
+
 /**
  * The last check of the steps that cannot be taken back, made by the sender right before the first byte leaves:
  * what the step rests on is read again at a final block, and the deadline is computed again. A refusal voids the nonce.
  */
 export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
+  const markReveal = createRevealMarks(deps);
   return {
     "swap.lock-source": async ({ subject }) => (await braked(deps, [subject], "lock-source")) ?? { send: true },
     "swap.lock-target": async ({ subject }) =>
@@ -54,7 +59,7 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
         notLocked(deps, swap, "target"),
         payoutFails(deps, swap, "target"),
       ]);
-      return refusal ?? markReveal(deps, swap);
+      return refusal ?? markReveal(swap);
     },
   };
 }
@@ -182,10 +187,23 @@ async function simulate(chain: Chain, call: Parameters<Chain["call"]>[0]): Promi
   }
 }
 
-async function markReveal({ db, store, chains }: Deps, swap: Swap): Promise<Verdict> {
-  const final = await chains.get(swap.terms.target.chain).chain.block("final");
-  if (!final) return refuse(`${swap.terms.target.chain} has no final block`);
-  const mark: SwapEvent = { type: "RevealStarted", data: { blockNumber: final.number, blockHash: final.hash } };
-  await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [mark] }]));
-  return { send: true };
+/** Marks reveals that are let go at once in one transaction; all of them are on record before any of them goes. */
+function createRevealMarks({ db, store, chains }: Deps): (swap: Swap) => Promise<Verdict> {
+  const write = gather(
+    togetherOrAlone(async (marks: readonly { swap: Swap; event: SwapEvent }[]) => {
+      const appends = marks.map(({ swap, event }) => {
+        return { stream: swapStream(swap.id), expected: swap.version, events: [event] };
+      });
+      await db.tx((tx) => store.append(tx, appends));
+      return marks.map(() => undefined);
+    }),
+    mostMarks,
+  );
+  return async (swap) => {
+    const final = await chains.get(swap.terms.target.chain).chain.block("final");
+    if (!final) return refuse(`${swap.terms.target.chain} has no final block`);
+    const data = { blockNumber: final.number, blockHash: final.hash };
+    await write({ swap, event: { type: "RevealStarted", data } });
+    return { send: true };
+  };
 }

@@ -8,14 +8,23 @@ import { firstFees, raiseFees } from "./fees.ts";
 import { type Attempt, type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
 import { nextPrice } from "./price.ts";
 import type { Purse } from "./purse.ts";
+import { createRelease, type Verdict } from "./release.ts";
 import { saveAttempt, saveReleased } from "./rows.ts";
 import type { Waiting } from "./sender.ts";
 
 /** Whether transactions with higher nonces may follow. */
 export type Sent = "go on" | "stop";
 
+/** Flights whose last checks are made at once. */
+const judgedTogether = 8;
+
 /** What can be done to a flight; every method leaves the new flight in the lane's memory. */
 export type Dispatch = {
+  /**
+   * Hands new flights to the chain in order, until one has to wait. The last checks of a few are made together, so that
+   * each rests on facts that are as old as the sending of those before it takes.
+   */
+  sendNew(memory: LaneMemory, made: readonly { readonly flight: Flight; readonly raw: Hex }[]): Promise<void>;
   /** Hands the newest attempt to the chain, after the last checks if it is the first time. */
   send(memory: LaneMemory, flight: Flight, raw?: Hex): Promise<Sent>;
   /** The same call or void at a higher price. */
@@ -33,6 +42,7 @@ export function createDispatch(
   },
 ): Dispatch {
   const { chain, db, signer, guards, settings, clock, log, mark, waits } = context;
+  const release = createRelease(context);
 
   const keep = (memory: LaneMemory, flight: Flight): Flight => {
     memory.flights.set(flight.nonce, flight);
@@ -73,7 +83,7 @@ export function createDispatch(
     const { intent, nonce } = flight;
     waits.note(intent.id, { code: "transaction-refused", detail });
     const mayLeave = !("builder" in intent.call) && !flight.accepted;
-    if (mayLeave && guards[intent.kind] !== undefined) await saveReleased(db, intent.id, false);
+    if (mayLeave && guards[intent.kind] !== undefined) await saveReleased(db, [intent.id], false);
     const now = clock.now();
     const since = flight.declined?.since ?? now;
     const released = flight.released && !mayLeave;
@@ -89,34 +99,26 @@ export function createDispatch(
     const since = flight.unpaid?.since ?? clock.now();
     const hasSecret = "builder" in intent.call;
     if (hasSecret) log.error({ intent: intent.id, nonce }, "account cannot pay a call that must not be given up");
-    else if (guards[intent.kind] !== undefined) await saveReleased(db, intent.id, false);
+    else if (guards[intent.kind] !== undefined) await saveReleased(db, [intent.id], false);
     keep(memory, { ...flight, sent: undefined, unpaid: { since }, released: hasSecret });
   }
 
+  const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !flight.released;
+
   /** Guard, durable note, clock: in this order, since only the clock cannot wait. */
-  async function release(memory: LaneMemory, flight: Flight): Promise<Flight | Voiding | "later"> {
-    const { intent } = flight;
-    if (isLate(intent, clock.now())) return reasonToVoid(flight, clock.now());
-    const guard = guards[intent.kind];
-    if (guard !== undefined) {
-      try {
-        const verdict = await guard({ id: intent.id, kind: intent.kind, subject: intent.subject });
-        if (!verdict.send) return { reason: "refused", detail: verdict.detail };
-        waits.clear(intent.id);
-      } catch (error) {
-        log.warn({ err: error, intent: intent.id }, "guard could not decide");
-        const reason = isLockstepError(error) ? error.code : "it failed";
-        waits.note(intent.id, { code: "guard-undecided", detail: `its last check could not be made: ${reason}` });
-        return "later";
-      }
+  async function sendFirst(memory: LaneMemory, flight: Flight, verdict: Verdict, raw?: Hex): Promise<Sent> {
+    if (verdict === "later") return "stop";
+    if (verdict !== "go") return giveUp(memory, flight, verdict);
+    if (isLate(flight.intent, clock.now())) {
+      await release.takeBack([flight]);
+      return giveUp(memory, flight, reasonToVoid(flight, clock.now()));
     }
-    const durable = guard !== undefined || "builder" in intent.call;
-    if (durable) await saveReleased(db, intent.id, true);
-    if (isLate(intent, clock.now())) {
-      if (durable) await saveReleased(db, intent.id, false);
-      return reasonToVoid(flight, clock.now());
-    }
-    return keep(memory, { ...flight, released: true });
+    return sendAgain(memory, keep(memory, { ...flight, released: true }), raw);
+  }
+
+  async function sendAgain(memory: LaneMemory, flight: Flight, raw?: Hex): Promise<Sent> {
+    const newest = flight.attempts.at(-1);
+    return newest === undefined ? "go on" : handOver(memory, flight, raw ?? signer.open(newest));
   }
 
   async function add(memory: LaneMemory, flight: Flight, signed: SignedAttempt, voiding?: Voiding): Promise<Sent> {
@@ -152,16 +154,20 @@ export function createDispatch(
   return {
     giveUp,
     async send(memory, flight, raw) {
-      const newest = flight.attempts.at(-1);
-      if (newest === undefined) return "go on";
-      let ready = flight;
-      if (newest.kind === "call" && !flight.released) {
-        const released = await release(memory, flight);
-        if (released === "later") return "stop";
-        if ("reason" in released) return giveUp(memory, flight, released);
-        ready = released;
+      if (!isFirst(flight)) return sendAgain(memory, flight, raw);
+      const [verdict = "later"] = await release.judge([flight]);
+      return sendFirst(memory, flight, verdict, raw);
+    },
+    async sendNew(memory, made) {
+      for (let from = 0; from < made.length; from += judgedTogether) {
+        const together = made.slice(from, from + judgedTogether);
+        const verdicts = await release.judge(together.map(({ flight }) => flight));
+        for (const [index, { flight, raw }] of together.entries()) {
+          if ((await sendFirst(memory, flight, verdicts[index] ?? "later", raw)) === "go on") continue;
+          await release.takeBack(together.slice(index + 1).map((each) => each.flight));
+          return;
+        }
       }
-      return handOver(memory, ready, raw ?? signer.open(newest));
     },
     async raise(memory, flight, fresh) {
       const newest = flight.attempts.at(-1);

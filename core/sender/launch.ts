@@ -4,7 +4,7 @@ import { isLockstepError } from "../kernel/errors.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { boundsOf } from "./bounds.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
-import type { Dispatch, Sent } from "./dispatch.ts";
+import type { Dispatch } from "./dispatch.ts";
 import { firstFees, transferGas } from "./fees.ts";
 import type { Flight } from "./flight.ts";
 import { allocateNonces } from "./nonces.ts";
@@ -39,8 +39,7 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     const waiting = inNonceOrder(current).some(({ nonce, sent, included }) => {
       return nonce < (made[0]?.flight.nonce ?? 0) && sent === undefined && included === undefined;
     });
-    let sent: Sent = waiting ? "stop" : "go on";
-    for (const { flight, raw } of made) if (sent === "go on") sent = await dispatch.send(current, flight, raw);
+    if (!waiting) await dispatch.sendNew(current, made);
     return more;
   }
 

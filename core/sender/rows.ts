@@ -172,8 +172,8 @@ export async function saveAttempt(tx: Tx, flight: Flight, attempt: Attempt, void
 }
 
 /** Notes that bytes of the call may leave from now on (or, right before any did, that they will not). */
-export async function saveReleased(to: Queryable, id: string, released: boolean): Promise<void> {
-  await to.query("UPDATE sender_intent SET released = $2 WHERE id = $1", [id, released]);
+export async function saveReleased(to: Queryable, ids: readonly string[], released: boolean): Promise<void> {
+  await to.query("UPDATE sender_intent SET released = $2 WHERE id = ANY($1)", [ids, released]);
 }
 
 /** The genesis hash that the sender's rows of a chain belong to; the given one if there was none. */

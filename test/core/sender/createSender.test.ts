@@ -172,7 +172,38 @@ await onDatabase("the sender", (backend) => {
     assert.equal(agreed?.type, "IntentFinalized");
     assert.equal(free?.type, "IntentFinalized");
     assert.equal(await total(), 6n);
-    assert.deepEqual(asked, ["ring-1", "ring-1", "ring-1", "ring-2"]);
+    assert.deepEqual(asked, ["ring-1", "ring-2", "ring-1", "ring-2"], "both at first, which cannot be decided");
+  });
+
+  scene("lets nothing stand as sent that waits behind another one, and asks its guard again", async () => {
+    const asked: string[] = [];
+    let taken = false;
+    proxy.use(({ method }) => (method === "eth_sendRawTransaction" && !taken ? Promise.resolve("die") : undefined));
+    const sender = await bench.process({
+      guards: {
+        "test.guarded": async ({ id }) => {
+          asked.push(id);
+          return { send: true };
+        },
+      },
+    });
+    await bench.submit(
+      sender,
+      [1n, 2n, 3n].map((word) => ring(word, { kind: "test.guarded" })),
+    );
+    await until(() => asked.length >= 3, "all are asked about");
+    const released = async () => {
+      const rows = await bench.database.db.query<{ id: string }>(
+        "SELECT id FROM sender_intent WHERE released ORDER BY id",
+      );
+      return rows.map(({ id }) => id).join();
+    };
+    await until(async () => (await released()) === "ring-1", "only what may have left stands as sent");
+    taken = true;
+    await bench.ended(["ring-1", "ring-2", "ring-3"]);
+    assert.equal(asked.filter((id) => id === "ring-1").length, 1, "its bytes may have left");
+    assert.ok(asked.filter((id) => id === "ring-2").length > 1);
+    assert.equal(await total(), 6n);
   });
 
   for (const point of ["signed", "broadcast"]) {
