@@ -18,7 +18,7 @@ const leastStuckMs = 60_000;
 
 const isClaim = (kind: string) => kind.startsWith("swap.claim-");
 /** Nothing is lost by waiting: a refund stays possible for ever once it is. */
-const isRefund = (kind: string) => kind.startsWith("swap.refund-");
+const isRefund = (kind: string) => /^(swap\.refund-|watch\.refund$)/.test(kind);
 
 /** How a chain is sent to; `live` says what changes while the settings do not. */
 export function sendSettings({ account, accounts }: Pick<RelayConfig, "account" | "accounts">) {

@@ -2,7 +2,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { IntentRequest } from "#core/sender/sender.ts";
 import { gasOf } from "../intents.ts";
-import type { AnyLock } from "../protocol/anyLock.ts";
+import { type AnyLock, assetTypeOf } from "../protocol/anyLock.ts";
 import { encodeAnyClaim, encodeAnyRefund } from "../protocol/closing.ts";
 import { type WatchStep, watchStream } from "./events.ts";
 import type { WatchTimes } from "./nextStep.ts";
@@ -39,8 +39,15 @@ export function watchIntent(
     gas: gasOf[step],
     dryRun: true,
     ...(step === "claim" && { notAfter: times.claimUntil }),
+    ...(step === "claim" && watch.account !== undefined && { urgency: urgencyOf(material.lock) }),
   };
 }
+
+/** A claim of one's own is worth its lock until the timelock; in wei only where that is the chain's own coin. */
+const urgencyOf = (lock: AnyLock): NonNullable<IntentRequest["urgency"]> => {
+  const { timelock: by, amount: worth } = lock.terms;
+  return assetTypeOf(lock) === "native" ? { by, worth } : { by };
+};
 
 function calldata(step: WatchStep, { lock, leaves, secret }: StepMaterial): Hex {
   if (step === "refund") return encodeAnyRefund(lock, leaves);

@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { idOf } from "#swap/protocol/anyLock.ts";
 import { onDatabase, withDatabase } from "#test/support/databases.ts";
-import { blockOf, itemTerms, lockLog, payment, paymentTerms, placeOf, refundLog } from "#test/swap/locks/samples.ts";
+import {
+  blockOf,
+  claimLog,
+  itemTerms,
+  lockLog,
+  payment,
+  paymentTerms,
+  placeOf,
+  refundLog,
+} from "#test/swap/locks/samples.ts";
 import { hexOf } from "#test/swap/samples.ts";
 import { policy, refusedWith, watchWorld } from "#test/swap/watch/support.ts";
 
@@ -119,6 +128,23 @@ await onDatabase("a request to watch a lock", (backend) => {
           [id],
         );
         assert.equal((await refusedWith(requester.watch("alpha", receivedId))).code, "watchtower-off");
+      },
+      { config: undefined, accounts: { alice: paymentTerms.sender } },
+    ),
+  );
+
+  it(
+    "claims what is its own at any price up to what it is worth, as long as the claim counts",
+    inWorld(
+      async ({ include, recovery, advance, intents }) => {
+        const received = payment({ sender: itemTerms.token, recipient: paymentTerms.sender });
+        const lockId = idOf(placeOf("alpha"), received);
+        await include("alpha", blockOf(11n, [lockLog("alpha", received)]));
+        for (const each of await recovery.locks()) await recovery.take(each);
+        await include("beta", blockOf(3n, [claimLog(hexOf("4"))]));
+        await advance(lockId);
+        const [claim] = [...intents.values()].map(({ request }) => request);
+        assert.deepEqual(claim?.urgency, { by: received.terms.timelock, worth: received.terms.amount });
       },
       { config: undefined, accounts: { alice: paymentTerms.sender } },
     ),
