@@ -1,26 +1,24 @@
 import { z } from "zod";
 import type { Db } from "#core/db/db.ts";
-import type { EventStore, StoredEvent } from "#core/events/store.ts";
+import type { EventStore } from "#core/events/store.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import type { Sender } from "#core/sender/sender.ts";
 import { decisionRoutes } from "./brakes/api.ts";
 import type { Decisions } from "./brakes/decisions.ts";
 import type { SwapChains } from "./chains.ts";
-import { deadlinesOf } from "./deadlines.ts";
 import type { SwapDriver } from "./driver.ts";
-import { type SwapEvent, swapStream } from "./events.ts";
 import type { HandIn } from "./handIn.ts";
-import { nextStepOf } from "./handover.ts";
-import { type Hold, nextAction } from "./nextAction.ts";
+import type { Hold } from "./nextAction.ts";
 import type { Quoting } from "./quotes/quoting.ts";
 import { swapOrderSchema } from "./quotes/schemas.ts";
+import { createSwapReader } from "./reader.ts";
 import { findSwapId, listSwapIds } from "./readModel.ts";
 import type { SwapRequester } from "./request.ts";
 import { claimRequestSchema, type SwapView, signatureRequestSchema, swapViewSchema } from "./schemas.ts";
-import { foldSwap, type Swap } from "./swap.ts";
-import { viewOf } from "./view.ts";
+import type { Swap } from "./swap.ts";
 
 type Deps = {
   db: Db;
@@ -30,13 +28,12 @@ type Deps = {
   requester: SwapRequester;
   quoting: Pick<Quoting, "settle">;
   driver: SwapDriver;
+  sender: Pick<Sender, "find">;
   handIn: HandIn;
   /** Why nothing more is locked for swaps, as it is now. */
   holds(): Promise<(swap: Swap) => Hold | undefined>;
   decisions: Decisions;
 };
-
-type HoldOf = (swap: Swap) => Hold | undefined;
 
 const idParams = z.object({
   id: z
@@ -57,34 +54,12 @@ const secured = [{ startupToken: [] }];
 
 /** Routes of `/v1/swaps`. */
 export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
-  const { chains } = deps;
-  const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
-    chains.timing(swap.terms.source.chain, swap.terms.target.chain);
-
-  function viewed(events: readonly StoredEvent<SwapEvent>[], holdOf: HoldOf): SwapView {
-    const found = viewOf(events, timingOf, unixSeconds(deps.clock), holdOf);
-    if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
-    return found;
-  }
-  const load = (id: string) => deps.store.load<SwapEvent>(deps.db, swapStream(id));
-  /** With what an external party has to do, for which chains are asked. */
-  async function whole(id: string): Promise<SwapView> {
-    const events = await load(id);
-    const holdOf = await deps.holds();
-    const swap = foldSwap(events);
-    const next = swap && (await nextFor(swap, holdOf(swap)));
-    return { ...viewed(events, holdOf), ...(next && { next }) };
-  }
-  function nextFor(swap: Swap, hold: Hold | undefined) {
-    const timelocks = { source: swap.terms.source.timelock, target: swap.terms.target.timelock };
-    const deadlines = deadlinesOf(timingOf(swap), timelocks);
-    return nextStepOf(chains, swap, nextAction(swap, deadlines, unixSeconds(deps.clock), hold), deadlines);
-  }
+  const reader = createSwapReader(deps);
   const idOf = async (reference: string) => (await findSwapId(deps.db, reference.toLowerCase())) ?? reference;
-  const find = async (reference: string) => whole(await idOf(reference));
+  const find = async (reference: string) => reader.whole(await idOf(reference));
 
   return async (app) => {
-    decisionRoutes(app, { ...deps, idOf, show: whole });
+    decisionRoutes(app, { ...deps, idOf, show: reader.whole });
     app.post(
       "/v1/swaps",
       {
@@ -98,7 +73,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
       },
       async ({ body }, reply) => {
         const settled = await deps.quoting.settle(body);
-        return reply.code(202).send(await whole(await deps.requester.request(settled)));
+        return reply.code(202).send(await reader.whole(await deps.requester.request(settled)));
       },
     );
     app.get(
@@ -118,8 +93,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
           query.limit,
         );
         const last = page.length === query.limit ? page.at(-1) : undefined;
-        const holdOf = await deps.holds();
-        const swaps = await Promise.all(page.map(async ({ id }) => viewed(await load(id), holdOf)));
+        const swaps = await reader.listed(page.map(({ id }) => id));
         return { swaps, ...(last && { next: last.cursor.toString() }) };
       },
     );
@@ -152,7 +126,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
         const swap = await find(params.id);
         requireClaimable(swap);
         await deps.driver.advance(swap.id);
-        return reply.code(202).send(await whole(swap.id));
+        return reply.code(202).send(await reader.whole(swap.id));
       },
     );
     app.post(
@@ -171,7 +145,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
         const id = await idOf(params.id);
         await deps.handIn.signature(id, body);
         await deps.driver.advance(id);
-        return reply.code(202).send(await whole(id));
+        return reply.code(202).send(await reader.whole(id));
       },
     );
     app.post(
@@ -189,7 +163,7 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
         const swap = await find(params.id);
         requireRefundable(swap, unixSeconds(deps.clock));
         await deps.driver.advance(swap.id);
-        return reply.code(202).send(await whole(swap.id));
+        return reply.code(202).send(await reader.whole(swap.id));
       },
     );
   };

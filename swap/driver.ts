@@ -19,6 +19,7 @@ import { claimerOf, legOf, lockerOf, managed } from "./parties.ts";
 import type { Authorization } from "./protocol/closing.ts";
 import { earlyRefundTypedData } from "./protocol/typedData.ts";
 import type { SwapIndex } from "./readModel.ts";
+import { stepsUnderWay } from "./stepsUnderWay.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
 import { createDecisionWriter } from "./writer.ts";
 
@@ -176,15 +177,6 @@ function uselessApproval(swap: Swap, step: StepName): SwapEvent {
     type: "SwapGivenUp",
     data: { code: "token-invalid", detail: `approving ${token} on ${chain} had no effect` },
   };
-}
-
-/** Steps whose effect the chain has not shown; what became of the intents of the others does not matter. */
-function stepsUnderWay({ steps, legs }: Swap): [StepName, Step][] {
-  const started = Object.entries(steps).filter(([, { state }]) => state === "started") as [StepName, Step][];
-  return started.filter(([step]) => {
-    const { lock, end } = legs[legOf(step)];
-    return step.startsWith("approve") || step.startsWith("lock") ? lock === undefined : end === undefined;
-  });
 }
 
 /** On record before the signature is made: from then on the target leg is neither locked nor claimed. */

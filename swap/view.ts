@@ -2,6 +2,7 @@ import type { StoredEvent } from "#core/events/store.ts";
 import { deadlinesOf, type SwapTiming } from "./deadlines.ts";
 import type { LegName, SwapEvent } from "./events.ts";
 import { type Action, type Hold, nextAction } from "./nextAction.ts";
+import { wordsFor } from "./reasons.ts";
 import type { SwapView, TimelineEntry } from "./schemas.ts";
 import { statusOf } from "./status.ts";
 import { foldSwap, phaseOf, type Sighting, type Swap } from "./swap.ts";
@@ -49,17 +50,6 @@ const sighting = ({ transactionHash, blockNumber }: Sighting, final: boolean) =>
   final,
 });
 
-const waitingFor: Readonly<Record<string, string>> = {
-  "awaiting-finality": "waiting for what was seen to be final",
-  "awaiting-initiator": "the initiator is external, and the next step is its own",
-  "awaiting-counterparty": "the counterparty is external, and the next step is its own",
-  "lock-may-come": "the time to lock has passed; a lock that an external party has sent in time may still be mined",
-  "awaiting-timelock": "waiting for a claim, or for the timelock to run out",
-  "chain-paused": "a chain of the swap is paused, so nothing more is locked; claims and refunds go on",
-  "step-in-progress": "a transaction is on its way",
-  "step-retry": "the last attempt of a step failed; it is tried again",
-};
-
 function reasonOf(swap: Swap, action: Action): SwapView["reason"] {
   const words = wordsOf(action, swap);
   return {
@@ -73,7 +63,7 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
     case "ended":
       return swap.givenUp
         ? { code: swap.givenUp.code, message: swap.givenUp.detail }
-        : { code: "ended", message: "nothing is left to do" };
+        : { code: "ended", message: wordsFor("ended") };
     case "giveUp":
       return { code: action.code, message: action.detail };
     case "agree":
@@ -81,7 +71,7 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
     case "step":
       return { code: action.step, message: `the next step, ${action.step}, is due` };
     case "wait":
-      return withCause(action.code, action.detail ?? waitingFor[action.code] ?? action.code, swap);
+      return withCause(action.code, action.detail ?? wordsFor(action.code), swap);
   }
 }
 
