@@ -8,10 +8,10 @@ import type { Deadlines } from "./deadlines.ts";
 import type { LegName, SignatureKind, StepName } from "./events.ts";
 import { approveCall, claimCall, lockCall, refundCall } from "./legCalls.ts";
 import type { Action } from "./nextAction.ts";
-import { legOf, partyOf } from "./parties.ts";
+import { claimerOf, legOf, type PartyName, partyOf, senderOf } from "./parties.ts";
 import type { Once } from "./protocol/typedData.ts";
 import type { NextStep } from "./schemas.ts";
-import type { Swap } from "./swap.ts";
+import { isOpen, type Swap } from "./swap.ts";
 import { lockSignatures, nonceOf, permitNonce, typedDataOf } from "./typedData.ts";
 
 type Ready = NextStep["transactions"][number];
@@ -28,10 +28,27 @@ export async function nextStepOf(
 ): Promise<NextStep | undefined> {
   if (action.kind !== "wait" || action.step === undefined) return undefined;
   const { step, until } = action;
-  const at = chains.get(swap.terms[legOf(step)].chain);
-  const typedData = step.startsWith("lock-") ? await signables(at, swap, legOf(step), deadlines) : [];
-  return { action: step, by: partyOf(step), until, transactions: await transactionsOf(at, swap, step), typedData };
+  const by = partyOf(step);
+  const wanted = [...(step.startsWith("lock-") ? lockKinds(swap, legOf(step)) : []), ...earlyRefunds(swap, by)];
+  const [transactions, typedData] = await Promise.all([
+    transactionsOf(chains.get(swap.terms[legOf(step)].chain), swap, step),
+    Promise.all(wanted.map((each) => signable(chains, swap, each, deadlines))),
+  ]);
+  return { action: step, by, until, transactions, typedData: typedData.flat() };
 }
+
+type Wanted = { readonly leg: LegName; readonly kind: SignatureKind };
+
+/** What the sender of a leg can sign instead of sending its lock, where somebody else would send that. */
+const lockKinds = (swap: Swap, leg: LegName): Wanted[] =>
+  swap.payer === undefined ? [] : lockSignatures(swap.terms[leg].asset).map((kind) => ({ leg, kind }));
+
+/** A recipient that wants out can have the other party refunded at once. */
+const earlyRefunds = (swap: Swap, by: PartyName): Wanted[] =>
+  (["source", "target"] as const)
+    .filter((leg) => claimerOf(leg) === by && isOpen(swap.legs[leg]) && swap.legs[leg].lockFinal)
+    .filter((leg) => senderOf(swap, `refund-early-${leg}`) !== undefined)
+    .map((leg) => ({ leg, kind: "early-refund" }));
 
 async function transactionsOf({ chain }: SwapChain, swap: Swap, step: StepName): Promise<Ready[]> {
   const leg = swap.terms[legOf(step)];
@@ -58,22 +75,16 @@ async function transactionsOf({ chain }: SwapChain, swap: Swap, step: StepName):
   }
 }
 
-async function signables(
-  at: SwapChain,
+async function signable(
+  chains: SwapChains,
   swap: Swap,
-  leg: LegName,
+  { leg, kind }: Wanted,
   deadlines: Deadlines,
 ): Promise<NextStep["typedData"]> {
-  if (swap.payer === undefined) return [];
-  const kinds = lockSignatures(swap.terms[leg].asset);
-  const shown = await Promise.all(
-    kinds.map(async (kind) => {
-      const once = await onceOf(at, swap, leg, kind, deadlines);
-      const data = once && (await typedDataOf(at.chain, swap, leg, kind, once));
-      return once && data ? [{ kind, ...once, typedData: onWire(data) }] : [];
-    }),
-  );
-  return shown.flat();
+  const at = chains.get(swap.terms[leg].chain);
+  const once = await onceOf(at, swap, leg, kind, deadlines);
+  const data = once && (await typedDataOf(at.chain, swap, leg, kind, once));
+  return once && data ? [{ leg, kind, ...once, typedData: onWire(data) }] : [];
 }
 
 /**

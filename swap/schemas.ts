@@ -129,6 +129,7 @@ const nextSchema = z.object({
   transactions: z.array(readyTransaction).meta({ description: "To be sent in this order" }),
   typedData: z.array(
     z.object({
+      leg: z.enum(["source", "target"]),
       kind: signatureKind,
       nonce: uint,
       deadline: uint,

@@ -236,6 +236,23 @@ describe("a swap with parties outside the service", () => {
     );
   });
 
+  it("refunds the initiator at once when the counterparty signs that it wants out", async () => {
+    const zoe = createOutsider(test);
+    const swap = await request({
+      source: { chain: "alpha", asset: native, amount: coin },
+      target: { chain: "beta", asset: native, amount: coin },
+      ...{ initiator: { account: "alice" }, counterparty: zoe.party },
+    });
+    const locked = await until(swap.id, awaits("lock-target"));
+    const early = { leg: "source", kind: "early-refund", signature: await zoe.sign(locked, "early-refund") };
+    const stranger = { ...early, signature: await createOutsider(test).sign(locked, "early-refund") };
+    const path = `/v1/swaps/${swap.id}/signatures`;
+    assert.deepEqual(await refusal(path, stranger), [422, "signature-invalid", "signature"]);
+    await test.api.post(path, early);
+    const ended = await until(swap.id, ({ source }) => source.state === "refunded");
+    assert.ok(BigInt(ended.source.timelock) > BigInt(Math.floor(Date.now() / 1_000)) + 60n, "long before its time");
+  });
+
   it("gives a lock back at once that came too late", async () => {
     const eve = createOutsider(test);
     await Promise.all([eve.fund("alpha"), mint(alpha, permitToken, eve.address, 500n)]);
