@@ -93,7 +93,7 @@ function createService(
   const store = createEventStore({ db, schemas, projections, log, clock });
   const chains = viewChains(registry.chains, config.relay, observations);
   const swapDeps = {
-    ...{ db, store, keyStore, sealer, clock, log },
+    ...{ db, store, keyStore, sealer, clock, log, mark },
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),

@@ -6,6 +6,7 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { coalesce } from "#core/kernel/coalesce.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import type { Mark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { hasAllowance } from "./assets.ts";
@@ -40,6 +41,7 @@ type Deps = {
   holdOf(swap: Swap): Hold | undefined | Promise<Hold | undefined>;
   clock: Clock;
   log: Log;
+  mark?: Mark;
 };
 
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
@@ -88,7 +90,8 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       case "giveUp":
         return writer.record(swap, [{ type: "SwapGivenUp", data: { code: action.code, detail: action.detail } }]);
       case "agree":
-        return writer.record(swap, [agreement(swap, action.leg)]);
+        await writer.record(swap, [agreement(swap, action.leg)]);
+        return deps.mark?.(`agreed/swap.refund-early-${action.leg}`);
       case "step": {
         const chosen = await withApproval(swap, action, now);
         if (chosen === "later") return deps.index.schedule(swap, new Date(Number(now + 1n) * 1000));

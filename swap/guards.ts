@@ -4,6 +4,7 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
+import type { Mark } from "#core/kernel/mark.ts";
 import type { IntentGuard } from "#core/sender/sender.ts";
 import { membersOf } from "./batchMembers.ts";
 import type { Brakes } from "./brakes/brakes.ts";
@@ -24,6 +25,7 @@ type Deps = {
   chains: SwapChains;
   /** What operators may have said since the lock was decided. */
   brakes?: Pick<Brakes, "refusal">;
+  mark?: Mark;
 };
 type Verdict = Awaited<ReturnType<IntentGuard>>;
 
@@ -188,7 +190,7 @@ async function simulate(chain: Chain, call: Parameters<Chain["call"]>[0]): Promi
 }
 
 /** Marks reveals that are let go at once in one transaction; all of them are on record before any of them goes. */
-function createRevealMarks({ db, store, chains }: Deps): (swap: Swap) => Promise<Verdict> {
+function createRevealMarks({ db, store, chains, mark }: Deps): (swap: Swap) => Promise<Verdict> {
   const write = gather(
     togetherOrAlone(async (marks: readonly { swap: Swap; event: SwapEvent }[]) => {
       const appends = marks.map(({ swap, event }) => {
@@ -204,6 +206,7 @@ function createRevealMarks({ db, store, chains }: Deps): (swap: Swap) => Promise
     if (!final) return refuse(`${swap.terms.target.chain} has no final block`);
     const data = { blockNumber: final.number, blockHash: final.hash };
     await write({ swap, event: { type: "RevealStarted", data } });
+    mark?.("revealing/swap.claim-target");
     return { send: true };
   };
 }

@@ -8,6 +8,7 @@ import type { HttpServer } from "#core/http/server.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Live } from "#core/kernel/live.ts";
+import type { Mark } from "#core/kernel/mark.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Job, JobHandler } from "#core/queue/queue.ts";
@@ -80,6 +81,7 @@ export type SwapDeps = {
   approval?: ApprovalConfig | undefined;
   clock: Clock;
   log: Log;
+  mark?: Mark;
 };
 
 const jobData = z.strictObject({ swap: z.string() });

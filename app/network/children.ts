@@ -60,12 +60,13 @@ export async function untilReady(
   options: { ready: () => Promise<boolean>; logFile: string; timeoutMs: number },
 ): Promise<void> {
   const deadline = Date.now() + options.timeoutMs;
-  let over = false;
-  void child.ended.then(() => {
-    over = true;
+  let over: string | undefined;
+  void child.ended.then(({ code, signal }) => {
+    over = signal ?? `status ${code}`;
   });
   while (!(await options.ready().catch(() => false))) {
-    if (over) throw new LockstepError("internal", `${child.name} ended while starting; see ${options.logFile}`);
+    if (over !== undefined)
+      throw new LockstepError("internal", `${child.name} ended while starting (${over}); see ${options.logFile}`);
     if (Date.now() > deadline)
       throw new LockstepError("internal", `${child.name} did not start in time; see ${options.logFile}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -8,8 +8,8 @@ export type Unit = {
   start(env?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
   kill(): Promise<void>;
-  /** Resolves when the process that runs now has ended. */
-  ended(): Promise<void>;
+  /** Resolves when the process that runs now has ended, with the signal that ended it if one did. */
+  ended(): Promise<NodeJS.Signals | undefined>;
 };
 
 const restartMs = 1_000;
@@ -58,6 +58,6 @@ export function createUnit(options: {
       child?.process.kill("SIGKILL");
       await child?.ended;
     },
-    ended: async () => void (await child?.ended),
+    ended: async () => (await child?.ended)?.signal ?? undefined,
   };
 }
