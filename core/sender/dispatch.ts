@@ -113,6 +113,7 @@ export function createDispatch(
       await release.takeBack([flight]);
       return giveUp(memory, flight, reasonToVoid(flight, clock.now()));
     }
+    mark(`released/${flight.intent.kind}`);
     return sendAgain(memory, keep(memory, { ...flight, released: true }), raw);
   }
 

@@ -3,7 +3,11 @@ import type { Network } from "#app/network/network.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 
 export type LegAnswer = { lockId: Hex; state: string; timelock: string };
-export type SwapAnswer = DemoSwap & { source: LegAnswer; target: LegAnswer };
+export type SwapAnswer = DemoSwap & {
+  source: LegAnswer;
+  target: LegAnswer;
+  deadlines: { counterLockBy: string; revealBy: string };
+};
 
 /** One coin of alpha for 2,500 tokens of beta, between alice and bob. */
 export const swapRequest = (network: Network) => ({
