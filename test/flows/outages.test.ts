@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { before, it } from "node:test";
-import { createPostgresBackend, isPgPool, Queue } from "bullmq";
-import { Redis } from "ioredis";
 import type { MessageAnswer } from "#app/demo/api.ts";
-import { createPool } from "#core/db/pool.ts";
 import { deliverJob, settleJob } from "#relay/jobs.ts";
-import { onServer, quietLog } from "#test/support/databases.ts";
 import { forEachHome, shareNetwork, type TestNetwork } from "#test/support/network.ts";
 import { until } from "#test/support/until.ts";
 import { chainFacts } from "./chainFacts.ts";
+import { endSessions, openJobs, type Pausable } from "./jobs.ts";
 import { messageRequest } from "./requests.ts";
 
 const volleys = 6;
@@ -59,7 +55,7 @@ await forEachHome("a service in a burst of messages", (home) => {
   }
 
   it("loses nothing when every job is", async () => {
-    const jobs = openJobs(test);
+    const jobs = openJobs(test, [deliverJob, settleJob]);
     let lost = 0;
     // A worker is quicker than whoever empties its queue, so it gets nothing to do meanwhile.
     const onAll = (work: (queue: Pausable) => Promise<unknown>) => Promise.all(jobs.queues.map(work));
@@ -97,56 +93,3 @@ await forEachHome("a service in a burst of messages", (home) => {
       proxy.admit();
     }));
 });
-
-/** Ends every session on the service's database, as an administrator would. */
-function endSessions({ env }: TestNetwork): Promise<void> {
-  const database = new URL(env.DATABASE_URL ?? "").pathname.slice(1);
-  return onServer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
-}
-
-/** BullMQ's queue, whatever it is on. */
-type Pausable = Pick<Queue, "pause" | "resume" | "close">;
-
-/** The jobs of the relay, as an operator has them. */
-type Jobs = {
-  readonly queues: readonly Pausable[];
-  /** Throws away every job that waits; answers how many there were. */
-  empty(): Promise<number>;
-  disconnect(): Promise<void>;
-};
-
-const kinds = [deliverJob, settleJob];
-
-function openJobs({ env, network }: TestNetwork): Jobs {
-  const { queuePrefix } = JSON.parse(readFileSync(network.layout.service, "utf8")) as { queuePrefix: string };
-  return env.REDIS_URL ? jobsOnRedis(env.REDIS_URL, queuePrefix) : jobsOnPostgres(env.DATABASE_URL ?? "", queuePrefix);
-}
-
-function jobsOnRedis(url: string, prefix: string): Jobs {
-  const connection = new Redis(url, { maxRetriesPerRequest: null });
-  const queues = kinds.map((kind) => new Queue(kind, { prefix, connection }));
-  return {
-    queues,
-    async empty() {
-      const counts = await Promise.all(queues.map((queue) => queue.count()));
-      await Promise.all(queues.map((queue) => queue.drain(true)));
-      return counts.reduce((sum, count) => sum + count, 0);
-    },
-    disconnect: async () => connection.disconnect(),
-  };
-}
-
-function jobsOnPostgres(connectionString: string, prefix: string): Jobs {
-  const pool = createPool({ connectionString, schema: "bullmq", log: quietLog });
-  const connection: unknown = pool;
-  if (!isPgPool(connection)) throw new TypeError("expected a pool of pg");
-  const names = kinds.map((kind) => `${prefix}.${kind}`);
-  return {
-    queues: names.map((name) => new Queue(name, { connection }, createPostgresBackend)),
-    async empty() {
-      const { rowCount } = await pool.query("DELETE FROM job WHERE queue = ANY($1)", [names]);
-      return rowCount ?? 0;
-    },
-    disconnect: () => pool.end(),
-  };
-}
