@@ -37,6 +37,8 @@ export async function tokenBalance(
   try {
     switch (asset.type) {
       case "erc20":
+        // An ERC-721 has balances too, and no allowances.
+        await ask({ abi: erc20Abi, functionName: "allowance", args: [holder, holder] });
         return (await ask({ abi: erc20Abi, functionName: "balanceOf", args: [holder] })) as bigint;
       case "erc1155":
         return (await ask({ abi: erc1155Abi, functionName: "balanceOf", args: [holder, asset.tokenId] })) as bigint;
@@ -53,13 +55,14 @@ export async function tokenBalance(
   }
 }
 
-/** Whether the timelock contract may take a leg's amount from its sender. */
+/** Whether the timelock contract, or another spender, may take a leg's amount from its sender. */
 export async function hasAllowance(
   chain: Chain,
   { asset, amount, sender, timelockContract }: LegTerms,
+  spender: Hex = timelockContract,
 ): Promise<boolean> {
   if (asset.type === "native") return true;
-  const args = [sender, timelockContract];
+  const args = [sender, spender];
   if (asset.type !== "erc20") {
     return (await read(chain, asset.address, { abi: erc721Abi, functionName: "isApprovedForAll", args })) as boolean;
   }

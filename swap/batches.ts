@@ -3,6 +3,7 @@ import { encodeFunctionData, zeroAddress } from "viem";
 import { hashedTimelockAbi as abi } from "#core/abi/hashedTimelock.ts";
 import type { IntentRequest } from "#core/sender/sender.ts";
 import { type BatchEvent, batchStream, type StepName, type SwapEvent } from "./events.ts";
+import { gasOf } from "./intents.ts";
 import { lockIdOf, lockOf } from "./legCalls.ts";
 import { legOf, lockerOf, managed } from "./parties.ts";
 import { leafId } from "./protocol/lockId.ts";
@@ -32,9 +33,12 @@ export type Batch = {
  */
 const mostTogether = 16;
 
+/** A batch of claims that has not left by then is tried one by one. */
+const patienceSeconds = 15n;
+
 /** Measured by `bench -- swap`: an entry takes 7,000 gas of many, and 30,000 of two. */
 const gasOfLocks = (count: number) => 300_000n + 15_000n * BigInt(count);
-const gasOfClaims = (count: number) => 100_000n + 300_000n * BigInt(count);
+const gasOfClaims = (count: number) => 100_000n + gasOf.claim * BigInt(count);
 
 /**
  * What goes together where that is cheaper, which it is from two on: counter-locks of one account in one asset under one
@@ -70,14 +74,15 @@ function keyOf({ swap, step, attempt, intent }: StepDecision): string | undefine
   const { kind, terms: lock } = lockOf(terms, swap.hashlock);
   if (kind !== "payment") return undefined;
   const common = [step, terms.chain, terms.timelockContract, intent.account];
-  if (step === "claim-source") return common.join(" ");
+  // What has no worth in coin has another bound to its price.
+  if (step === "claim-source") return [...common, intent.urgency?.worth !== undefined].join(" ");
   // A lock that an external party signed names its own terms.
   if (managed(swap[lockerOf(leg)]) === undefined) return undefined;
   return [...common, lock.sender, lock.token, lock.tip].join(" ");
 }
 
 /** At least two decisions of one group. */
-export function batchOf(decisions: readonly StepDecision[]): Batch {
+export function batchOf(decisions: readonly StepDecision[], now: bigint): Batch {
   const [first] = decisions;
   if (!first) throw new RangeError("a batch has an entry");
   const id = randomUUID();
@@ -90,7 +95,7 @@ export function batchOf(decisions: readonly StepDecision[]): Batch {
     ...{ type: "StepStarted", data: { step, attempt, intentId: base.id } },
   });
   if (first.step === "claim-source") {
-    const intent = { ...base, kind: "swap.claim-source-batch", ...claims(decisions) };
+    const intent = { ...base, kind: "swap.claim-source-batch", ...claims(decisions, now) };
     return { intent, stream, started, events: decisions.map((each) => [stepStarted(each)]) };
   }
   const { leaves, ...locks } = lockAll(decisions);
@@ -132,7 +137,7 @@ function lockAll(decisions: readonly StepDecision[]) {
   };
 }
 
-function claims(decisions: readonly StepDecision[]) {
+function claims(decisions: readonly StepDecision[], now: bigint) {
   const entries = decisions.flatMap(({ swap, step }) => {
     const lock = lockOf(swap.terms[legOf(step)], swap.hashlock);
     return lock.kind === "payment" && swap.publicSecret ? [{ terms: lock.terms, secret: swap.publicSecret }] : [];
@@ -141,14 +146,15 @@ function claims(decisions: readonly StepDecision[]) {
   const urgencies = decisions.flatMap(({ intent }) => intent.urgency ?? []);
   const by = urgencies.map((each) => each.by).reduce((a, b) => (a < b ? a : b));
   const worths = urgencies.flatMap(({ worth }) => worth ?? []);
+  const gas = gasOfClaims(entries.length);
+  // The price that the most valuable one would be worth alone: together they take less gas than one may.
+  const worth = worths.reduce((most, each) => (each > most ? each : most), 0n);
   return {
     call: { to, data: encodeFunctionData({ abi, functionName: "claimBatch", args: [entries] }), value: 0n },
-    gas: gasOfClaims(entries.length),
+    gas,
     dryRun: false,
-    // What one entry is worth is at stake already when only that one is left; all together are worth their sum.
-    urgency: {
-      by,
-      ...(worths.length === decisions.length && { worth: worths.reduce((sum, worth) => sum + worth, 0n) }),
-    },
+    // An account that cannot pay for all of them at once may be able to for each.
+    notAfter: now + patienceSeconds,
+    urgency: { by, ...(worths.length > 0 && { worth: (worth * gas) / gasOf.claim }) },
   };
 }

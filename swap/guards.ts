@@ -39,7 +39,9 @@ const mostMarks = 50;
 export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
   const markReveal = createRevealMarks(deps);
   return {
-    "swap.lock-source": async ({ subject }) => (await braked(deps, [subject], "lock-source")) ?? { send: true },
+    "swap.lock-source": async ({ subject }) =>
+      wasLocked(await load(deps, subject), "source") ??
+      (await braked(deps, [subject], "lock-source")) ?? { send: true },
     "swap.lock-target": async ({ subject }) =>
       (await notCounterLocked(deps, subject)) ?? (await braked(deps, [subject], "lock-target")) ?? { send: true },
     "swap.lock-target-batch": async ({ subject }) => {
@@ -52,7 +54,7 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
     },
     "swap.claim-target": async ({ subject }) => {
       const swap = await load(deps, subject);
-      if (swap.revealStarted || swap.publicSecret) return { send: true };
+      if (swap.publicSecret || swap.secretMined) return { send: true };
       const refusal = await firstRefusal([
         notTakenFurther(swap),
         tooLate(deps, swap, "revealBy"),
@@ -61,7 +63,8 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
         notLocked(deps, swap, "target"),
         payoutFails(deps, swap, "target"),
       ]);
-      return refusal ?? markReveal(swap);
+      // With a mark of before, no byte has left all the same: this is asked only as long as none has.
+      return refusal ?? (swap.revealStarted ? { send: true } : markReveal(swap));
     },
   };
 }
@@ -70,6 +73,7 @@ export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuar
 async function notCounterLocked(deps: Deps, stream: string): Promise<Verdict | undefined> {
   const swap = await load(deps, stream);
   return firstRefusal([
+    wasLocked(swap, "target"),
     notTakenFurther(swap),
     tooLate(deps, swap, "counterLockBy"),
     standsStill(deps, swap),
@@ -152,6 +156,11 @@ async function braked(
       return notTakenFurther(swap) ?? (detail === undefined ? undefined : refuse(detail));
     }),
   );
+}
+
+/** The same terms can be locked again once they are closed, and by then the secret may be public. */
+function wasLocked({ legs }: Swap, leg: LegName): Verdict | undefined {
+  return legs[leg].lock || legs[leg].end ? refuse(`the ${leg} leg was locked already`) : undefined;
 }
 
 /** Given up, or a recipient may already have signed that a leg is refunded. */

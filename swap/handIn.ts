@@ -4,12 +4,14 @@ import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { type Redacted, redact } from "#core/kernel/redacted.ts";
-import type { SwapChains } from "./chains.ts";
+import { hasAllowance } from "./assets.ts";
+import type { SwapChain, SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SignatureKind, type SwapEvent, swapStream } from "./events.ts";
 import { onceOf } from "./handover.ts";
 import { addressOn, claimerOf, lockerOf, managed, senderOf } from "./parties.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
+import { permit2Address } from "./protocol/typedData.ts";
 import type { SignatureRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 import { foldSwap, isOpen, phaseOf, type Swap } from "./swap.ts";
@@ -58,7 +60,10 @@ export function createHandIn(deps: Deps): HandIn {
       }
       const data = await typedDataOf(at.chain, swap, leg, kind, once);
       if (!data) throw unwanted("kind", "the token knows no permits that could be checked");
-      await requireSignature(at.chain, signer, { digest: hashTypedData(data), signature });
+      // Tokens take permits that a key signed.
+      const byKey = kind === "permit";
+      await requireSignature(at.chain, signer, { digest: hashTypedData(data), signature, byKey });
+      await requireAllowance(at, swap, leg, kind);
       const event: SwapEvent = { type: "SignatureReceived", data: { leg, kind, ...once, signature } };
       await db.tx((tx) => store.append(tx, [{ stream: swapStream(swap.id), expected: swap.version, events: [event] }]));
     },
@@ -84,18 +89,37 @@ export function createHandIn(deps: Deps): HandIn {
   }
 }
 
+/** A signed lock moves what its sender has allowed to be moved, and a signature that cannot be used would hide that. */
+async function requireAllowance({ chain }: SwapChain, swap: Swap, leg: LegName, kind: SignatureKind): Promise<void> {
+  if (kind !== "lock" && kind !== "permit2") return;
+  const terms = swap.terms[leg];
+  const spender = kind === "permit2" ? permit2Address : terms.timelockContract;
+  if (kind === "lock" && swap.legs[leg].signatures.permit) return;
+  if (await hasAllowance(chain, terms, spender)) return;
+  const first = kind === "lock" ? "approve it, or hand in a permit first" : "approve it first";
+  throw new LockstepError("allowance-missing", `signature: ${spender} may not move what the leg locks; ${first}`, {
+    details: { field: "signature", spender },
+  });
+}
+
 const unwanted = (field: string, why: string) =>
   new LockstepError("swap-not-waiting", `${field}: ${why}`, { details: { field } });
 
 /** The external party whose signature of this kind the swap can use now. */
 function requireSigner(swap: Swap, leg: LegName, kind: SignatureKind): Hex {
-  const { asset } = swap.terms[leg];
   const name = kind === "early-refund" ? claimerOf(leg) : lockerOf(leg);
   if (managed(swap[name]) !== undefined) throw unwanted("leg", `the ${name} is managed; the service signs for it`);
   if (kind === "early-refund") {
     if (!isOpen(swap.legs[leg])) throw unwanted("leg", "it is not locked");
   } else {
-    if (!lockSignatures(asset).includes(kind)) throw unwanted("kind", `no ${kind} is signed for ${asset.type}`);
+    const { asset, tip } = swap.terms[leg];
+    if (!lockSignatures(swap.terms[leg]).includes(kind)) {
+      throw unwanted("kind", `no ${kind} is signed for ${asset.type}${tip > 0n ? " with a tip" : ""}`);
+    }
+    const { lock, permit2 } = swap.legs[leg].signatures;
+    if ((kind === "lock" && permit2) || (kind === "permit2" && lock)) {
+      throw unwanted("kind", "a lock is signed already, and a second one could be locked too");
+    }
     if (phaseOf(swap.legs[leg]) !== "none" || swap.givenUp) throw unwanted("leg", "no lock of it is waited for");
   }
   if (senderOf(swap, kind === "early-refund" ? `refund-early-${leg}` : `lock-${leg}`) === undefined) {

@@ -41,7 +41,7 @@ type Wanted = { readonly leg: LegName; readonly kind: SignatureKind };
 
 /** What the sender of a leg can sign instead of sending its lock, where somebody else would send that. */
 const lockKinds = (swap: Swap, leg: LegName): Wanted[] =>
-  swap.payer === undefined ? [] : lockSignatures(swap.terms[leg].asset).map((kind) => ({ leg, kind }));
+  swap.payer === undefined ? [] : lockSignatures(swap.terms[leg]).map((kind) => ({ leg, kind }));
 
 /** A recipient that wants out can have the other party refunded at once. */
 const earlyRefunds = (swap: Swap, by: PartyName): Wanted[] =>

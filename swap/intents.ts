@@ -69,11 +69,15 @@ export function intentOf(
     case "refund-early-source":
     case "refund-early-target": {
       if (!consent) throw new LockstepError("internal", "an early refund needs what the recipient signed");
+      const { timelock } = swap.terms[leg];
       const call = earlyRefundCall(swap.terms[leg], swap.hashlock, consent);
-      return { ...base, call, gas: gasOf.refund, notAfter: consent.deadline };
+      return { ...base, call, gas: gasOf.refund, notAfter: least(consent.deadline, timelock) };
     }
   }
 }
+
+/** A signature may be good for ever, and an early refund is of use until the ordinary one is possible. */
+const least = (a: bigint, b: bigint) => (a < b ? a : b);
 
 /** A claim is worth its leg until the timelock; in wei only where the leg is the chain's own coin. */
 const urgencyOf = ({ asset, amount, timelock }: LegTerms): NonNullable<IntentRequest["urgency"]> =>

@@ -104,8 +104,11 @@ function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
   }
   if (target === "detected") return waiting("awaiting-finality", now);
   if (target !== "locked") return waitForEnd(swap, now);
-  // An external initiator may show its secret until the timelock; what is safe for it is for it to say.
-  if (!swap.secretKept) return awaiting("initiator", "claim-target", swap.terms.target.timelock);
+  if (!swap.secretKept) {
+    // Nobody keeps it from claiming later, but from then on its secret could be out and its claim too late.
+    if (now <= deadlines.revealBy) return awaiting("initiator", "claim-target", deadlines.revealBy + 1n);
+    return { kind: "wait", code: "awaiting-timelock", until: swap.terms.target.timelock };
+  }
   return beforeDeadline(swap, "claim-target", deadlines.revealBy, now);
 }
 
@@ -139,6 +142,7 @@ function beforeDeadline(swap: Swap, step: StepName, deadline: bigint, now: bigin
 function canSend(swap: Swap, step: StepName, now: bigint): boolean {
   if (senderOf(swap, step) === undefined) return false;
   if (!isLock(step) || managed(swap[partyOf(step)]) !== undefined) return true;
+  if (swap.terms[legOf(step)].tip > 0n) return false;
   const { lock, permit2 } = swap.legs[legOf(step)].signatures;
   return [lock, permit2].some((signed) => signed !== undefined && now <= signed.deadline);
 }

@@ -265,8 +265,9 @@ export async function promisedAmounts(tx: Tx, balances: readonly Balance[]): Pro
                from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as given (chain, sender, asset, as_of)
               group by 1, 2, 3) as asked
        join lateral (
-         select chain, sender, asset, amount from swap_legs l
-          where pending and l.chain = asked.chain and l.sender = asked.sender and l.asset = asked.asset
+         select chain, sender, asset, amount from swap_legs l join swaps on swaps.id = l.swap_id
+          where pending and due_at is not null
+            and l.chain = asked.chain and l.sender = asked.sender and l.asset = asked.asset
          union all
          select chain, sender, asset, amount from swap_legs l
           where not pending and l.chain = asked.chain and lock_block > asked.as_of

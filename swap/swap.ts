@@ -55,6 +55,8 @@ export type Swap = {
   /** The service has the secret: it made it, or an external initiator handed it in. */
   readonly secretKept: boolean;
   readonly revealStarted: boolean;
+  /** A claim with the secret was mined and reverted: whoever reads the chain has it. */
+  readonly secretMined: boolean;
   /** Seen in a claim on either chain. Once public it stays so, whatever becomes of that claim. */
   readonly publicSecret?: Hex;
   readonly givenUp?: { readonly code: string; readonly detail: string };
@@ -99,6 +101,7 @@ function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
       approved: [],
       secretKept: managed(rest.initiator) !== undefined,
       revealStarted: false,
+      secretMined: false,
     };
   }
   if (!swap) throw new Error(`stream ${event.stream} does not begin with SwapRequested`);
@@ -120,7 +123,12 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
       const { step, attempt, code, detail, retryAt } = event.data;
       const failure = { code, detail, ...(retryAt !== undefined && { retryAt }) };
       const intentId = swap.steps[step]?.intentId ?? "";
-      return { ...swap, steps: { ...swap.steps, [step]: { attempt, intentId, state: "failed", failure } } };
+      const secretMined = swap.secretMined || (step === "claim-target" && code === "intent-reverted");
+      return {
+        ...swap,
+        secretMined,
+        steps: { ...swap.steps, [step]: { attempt, intentId, state: "failed", failure } },
+      };
     }
     case "RevealStarted":
       return { ...swap, revealStarted: true };
@@ -158,7 +166,11 @@ function changeLeg(leg: Leg, event: LegEvent): Leg {
     case "LegRefundFinalized":
       return { ...leg, endFinal: true };
     case "LegReorged": {
-      if (event.data.undone === "lock") return { ...untouched, signatures: leg.signatures };
+      if (event.data.undone === "lock") {
+        // A consent names the time of the lock that is gone.
+        const { "early-refund": _gone, ...signatures } = leg.signatures;
+        return { ...untouched, signatures };
+      }
       const { end: _undone, ...rest } = leg;
       return { ...rest, endFinal: false };
     }

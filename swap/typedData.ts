@@ -4,11 +4,12 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { keccak256 } from "#core/kernel/keccak.ts";
 import { recoverSigner } from "#core/kernel/recover.ts";
-import type { Asset, LegName, LegTerms, SignatureKind } from "./events.ts";
+import type { LegName, LegTerms, SignatureKind } from "./events.ts";
 import { lockOf } from "./legCalls.ts";
 import {
   earlyRefundTypedData,
   type Once,
+  permit2Address,
   permit2LockTypedData,
   signedItemLockTypedData,
   signedLockTypedData,
@@ -22,9 +23,12 @@ const permitAbi = parseAbi([
   "function DOMAIN_SEPARATOR() view returns (bytes32)",
 ]);
 
-/** What the sender of a leg can sign instead of sending its lock; nothing but the owner's transaction moves coin. */
-export function lockSignatures(asset: Asset): SignatureKind[] {
-  if (asset.type === "native") return [];
+/**
+ * What the sender of a leg can sign instead of sending its lock. Nothing but the owner's transaction moves coin, so who
+ * sends a signed lock would bring the tip, and anyone can take that: a leg with a tip is locked by its sender alone.
+ */
+export function lockSignatures({ asset, tip }: Pick<LegTerms, "asset" | "tip">): SignatureKind[] {
+  if (asset.type === "native" || tip > 0n) return [];
   return asset.type === "erc20" ? ["lock", "permit", "permit2"] : ["lock"];
 }
 
@@ -48,6 +52,7 @@ export async function typedDataOf(
       if (on.kind === "item") return signedItemLockTypedData(domain, on.terms, once) as TypedDataDefinition;
       return signedLockTypedData(domain, on.terms, once) as TypedDataDefinition;
     case "permit2":
+      if (!(await chain.account(permit2Address)).hasCode) return undefined;
       return on.kind === "payment" ? (permit2LockTypedData(domain, on.terms, once) as TypedDataDefinition) : undefined;
     case "permit":
       return permitTypedData(chain, leg, once);
@@ -116,15 +121,18 @@ async function read(
   }
 }
 
-/** Throws `signature-invalid` unless the signature is the account's: by its key, or as its contract (ERC-1271) says. */
+/**
+ * Throws `signature-invalid` unless the signature is the account's: by its key, or as its contract (ERC-1271) says where
+ * that counts as well.
+ */
 export async function requireSignature(
   chain: Chain,
   signer: Hex,
-  { digest, signature }: { readonly digest: Hex; readonly signature: Hex },
+  { digest, signature, byKey }: { readonly digest: Hex; readonly signature: Hex; readonly byKey: boolean },
 ): Promise<void> {
   const recovered = recoverSigner(digest, signature);
   if (recovered === signer) return;
-  if ((await chain.account(signer)).hasCode) {
+  if (!byKey && (await chain.account(signer)).hasCode) {
     const data = encodeFunctionData({ abi: walletAbi, functionName: "isValidSignature", args: [digest, signature] });
     try {
       if ((await chain.call({ to: signer, data })).startsWith(magicValue)) return;

@@ -63,7 +63,7 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
     case "ended":
       return swap.givenUp
         ? { code: swap.givenUp.code, message: swap.givenUp.detail }
-        : { code: "ended", message: wordsFor("ended") };
+        : { code: "ended", message: wordsFor("ended") + failureWords(swap) };
     case "giveUp":
       return { code: action.code, message: action.detail };
     case "agree":
@@ -73,6 +73,12 @@ function wordsOf(action: Action, swap: Swap): { code: string; message: string } 
     case "wait":
       return withCause(action.code, action.detail ?? wordsFor(action.code), swap);
   }
+}
+
+/** What a swap that was not completed failed by. */
+function failureWords({ steps, publicSecret }: Swap): string {
+  const failed = Object.entries(steps).find(([step, { state }]) => /^(lock|claim)-/.test(step) && state === "failed");
+  return failed && !publicSecret ? `; ${failed[0]} did not succeed: ${failed[1].failure?.detail}` : "";
 }
 
 function withCause(code: string, message: string, swap: Swap): { code: string; message: string } {

@@ -1,6 +1,6 @@
 import type { Db } from "#core/db/db.ts";
 import type { Append, EventStore } from "#core/events/store.ts";
-import type { Clock } from "#core/kernel/clock.ts";
+import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type Batch, batchOf, formBatches, isBatchable, placedAlone, type StepDecision } from "./batches.ts";
@@ -60,7 +60,7 @@ export function createDecisionWriter({ db, store, sender, clock }: Deps): Decisi
       for (const decision of decisions) await each(alone(decision));
       return [undefined];
     }
-    const batch: Batch = batchOf(decisions);
+    const batch: Batch = batchOf(decisions, unixSeconds(clock));
     const members = decisions.map(({ swap }, index) => at(swap, batch.events[index] ?? []));
     await write([{ stream: batch.stream, expected: 0, events: [batch.started] }, ...members], [batch.intent]);
     return decisions.map(() => undefined);

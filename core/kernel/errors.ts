@@ -87,6 +87,7 @@ export const errorTable = {
     retryable: false,
     title: "The signature is not one by the account it should be by",
   },
+  "allowance-missing": { status: 409, retryable: true, title: "The sender has not allowed its tokens to be moved" },
   "secret-wrong": { status: 422, retryable: false, title: "The secret does not fit the hashlock" },
   halted: { status: 409, retryable: true, title: "An operator has halted locks that this would need" },
   "swap-not-waiting": { status: 409, retryable: true, title: "The swap has no use for this now" },

@@ -15,8 +15,8 @@ export function gather<T, R>(
   async function run(): Promise<void> {
     running = true;
     while (waiting.length > 0) {
-      // What is asked for in the same turn goes together.
-      await linger();
+      // What is asked for in the same turn goes together. Whatever keeps a round from waiting keeps nobody else.
+      await linger().catch(() => undefined);
       const now = waiting.slice(0, most);
       waiting = waiting.slice(most);
       try {

@@ -103,10 +103,12 @@ export function createDispatch(
     keep(memory, { ...flight, sent: undefined, unpaid: { since }, released: hasSecret });
   }
 
-  const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !flight.released;
-
-  /** Guard, durable note, clock: in this order, since only the clock cannot wait. */
-  async function sendFirst(memory: LaneMemory, flight: Flight, verdict: Verdict, raw?: Hex): Promise<Sent> {
+  /**
+   * Guard, durable note, clock: in this order, since only the clock cannot wait. Without a verdict it may have left before,
+   * perhaps at another nonce, and is driven to its end.
+   */
+  async function sendJudged(memory: LaneMemory, flight: Flight, verdict?: Verdict, raw?: Hex): Promise<Sent> {
+    if (verdict === undefined) return sendAgain(memory, flight, raw);
     if (verdict === "later") return "stop";
     if (verdict !== "go") return giveUp(memory, flight, verdict);
     if (isLate(flight.intent, clock.now())) {
@@ -155,18 +157,15 @@ export function createDispatch(
   return {
     giveUp,
     async send(memory, flight, raw) {
-      if (!isFirst(flight)) return sendAgain(memory, flight, raw);
-      const [verdict = "later"] = await release.judge([flight]);
-      return sendFirst(memory, flight, verdict, raw);
+      return sendJudged(memory, flight, (await release.judge([flight])).get(flight.nonce), raw);
     },
     async sendNew(memory, made) {
       for (let from = 0; from < made.length; from += judgedTogether) {
         const together = made.slice(from, from + judgedTogether);
         const verdicts = await release.judge(together.map(({ flight }) => flight));
         for (const [index, { flight, raw }] of together.entries()) {
-          if ((await sendFirst(memory, flight, verdicts[index] ?? "later", raw)) === "go on") continue;
-          await release.takeBack(together.slice(index + 1).map((each) => each.flight));
-          return;
+          if ((await sendJudged(memory, flight, verdicts.get(flight.nonce), raw)) === "go on") continue;
+          return release.takeBack(together.slice(index + 1).map((each) => each.flight));
         }
       }
     },

@@ -8,11 +8,17 @@ export type Verdict = "go" | "later" | Voiding;
 
 /** The last checks before the first byte leaves. */
 export type Release = {
-  /** Guards of all the flights at once, then the durable note that bytes of those may leave which may go. */
-  judge(flights: readonly Flight[]): Promise<readonly Verdict[]>;
-  /** No byte of these has left, and none will before they are judged again. */
+  /**
+   * By nonce, of those of which no byte can have left: their guards are asked at once, then it is noted durably that bytes
+   * of those may leave which may go.
+   */
+  judge(flights: readonly Flight[]): Promise<ReadonlyMap<number, Verdict>>;
+  /** No byte of these has left, and none will before they are judged again; nothing of those that had left before. */
   takeBack(flights: readonly Flight[]): Promise<void>;
 };
+
+/** A call that is not known to have left, as opposed to a void, and to what another process or nonce may have sent. */
+const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !flight.released;
 
 export function createRelease({ db, guards, clock, log, waits }: LaneContext): Release {
   /** Whether a restart must know that bytes may have left. */
@@ -42,13 +48,16 @@ export function createRelease({ db, guards, clock, log, waits }: LaneContext): R
 
   return {
     async judge(flights) {
-      const verdicts = await Promise.all(flights.map(ask));
+      const first = flights.filter(isFirst);
+      const verdicts = new Map(
+        await Promise.all(first.map(async (flight) => [flight.nonce, await ask(flight)] as const)),
+      );
       await note(
-        flights.filter((_, index) => verdicts[index] === "go"),
+        first.filter(({ nonce }) => verdicts.get(nonce) === "go"),
         true,
       );
       return verdicts;
     },
-    takeBack: (flights) => note(flights, false),
+    takeBack: (flights) => note(flights.filter(isFirst), false),
   };
 }

@@ -34,11 +34,7 @@ export function createLockLedger({ chains, news }: { chains: SwapChains; news?: 
       const facts = lockFactsOf(blocks, { chainId: chain.chainId, contract: timelockContract });
       if (facts.locks.length + facts.ends.length === 0) return;
       await record(tx, name, facts);
-      await match(
-        tx,
-        name,
-        [...facts.locks, ...facts.ends].map(({ id }) => id),
-      );
+      await match(tx, name, [...facts.locks, ...facts.ends]);
       await news?.recorded(tx, name, facts);
     },
     async reorged(tx, chain, ancestor, deep) {
@@ -61,8 +57,14 @@ async function record(tx: Tx, chain: string, { locks, ends }: LockFacts): Promis
 }
 
 /** An end belongs to the newest lock of its id that is open when it comes. A lock that was not shown has none. */
-async function match(tx: Tx, chain: string, ids: readonly Hex[]): Promise<void> {
-  const matched = await tx.query<{ lock_id: Hex; fits: boolean; tx: Hex }>(matchSql, [chain, [...new Set(ids)]]);
+async function match(
+  tx: Tx,
+  chain: string,
+  facts: readonly { readonly id: Hex; readonly block: bigint }[],
+): Promise<void> {
+  const ids = [...new Set(facts.map(({ id }) => id))];
+  const first = facts.reduce((least, { block }) => (block < least ? block : least), facts[0]?.block ?? 0n);
+  const matched = await tx.query<{ lock_id: Hex; fits: boolean; tx: Hex }>(matchSql, [chain, ids, first]);
   const lie = matched.find(({ fits }) => !fits);
   if (!lie) return;
   throw new LockstepError("chain-answer-invalid", "a claim was shown with a secret that does not fit its hashlock", {
@@ -112,7 +114,8 @@ const recordSql = `
 
 /**
  * Counted from a lock on, another lock of the id is one more and an end one less: where the count first falls below zero
- * is what ended it. Right also where a leaf is open in two batches, and where logs were hidden at first.
+ * is what ended it; what ended before anything that is new stays ended. Right also where a leaf is open in two batches,
+ * and where logs were hidden at first.
  */
 const matchSql = `
   with touched as materialized (
@@ -122,7 +125,8 @@ const matchSql = `
      set end_kind = found.kind, end_block = found.block, end_log_index = found.log_index
     from (
       select o.lock_id as opened_id, o.block as opened_block, o.log_index as opened_index, e.*
-        from touched join lock_ledger o on o.chain = $1 and o.lock_id = touched.lock_id left join lateral (
+        from touched join lock_ledger o on o.chain = $1 and o.lock_id = touched.lock_id
+         and (o.end_block is null or o.end_block >= $3) left join lateral (
           select kind, block, log_index, hashlock, tx from (
             select f.*, sum(step) over (order by block, log_index) as balance from (
               select 1 as step, null::text as kind, block, log_index, null::text as hashlock, null::text as tx

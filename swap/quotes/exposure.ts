@@ -61,7 +61,8 @@ export async function exposureOf(from: Queryable, { desk, taker, place, asOf }: 
   );
   const [promises] = await from.query<{ amount: string }>(
     `select coalesce(sum(amount), 0)::text as amount from (
-       select amount from swap_legs where pending and chain = $2 and sender = $1 and asset = $3
+       select amount from swap_legs join swaps on swaps.id = swap_legs.swap_id
+        where pending and due_at is not null and chain = $2 and sender = $1 and asset = $3
        union all
        select amount from swap_legs join swaps on swaps.id = swap_legs.swap_id
         where due_at is not null and not pending and lock_block > $4 and chain = $2 and sender = $1 and asset = $3

@@ -88,10 +88,10 @@ it("no transaction does more than sixteen", () => {
 it("counter-locks under one root bring all their coin, are not sent later than any alone, and can each be claimed", () => {
   const decisions = [counterLock(1), counterLock(2, { amount: 8n, tip: 0n })];
   const early = decisions[1] as StepDecision;
-  const { intent, events } = batchOf([
-    decisions[0] as StepDecision,
-    { ...early, intent: { ...early.intent, notAfter: 650n } },
-  ]);
+  const { intent, events } = batchOf(
+    [decisions[0] as StepDecision, { ...early, intent: { ...early.intent, notAfter: 650n } }],
+    500n,
+  );
   assert.deepEqual([intent.notAfter, intent.dryRun, intent.kind], [650n, true, "swap.lock-target-batch"]);
   assert.ok("data" in intent.call);
   assert.equal(intent.call.value, 13n);
@@ -109,9 +109,10 @@ it("counter-locks under one root bring all their coin, are not sent later than a
   }
 });
 
-it("claims together are worth their sum, until the first timelock", () => {
-  const { intent } = batchOf([sourceClaim(1), sourceClaim(2), sourceClaim(3)]);
-  assert.deepEqual(intent.urgency, { by: 2_000n, worth: 15n });
+it("claims together may cost a gas what the most valuable may cost alone, and are tried alone when they do not leave", () => {
+  const { intent } = batchOf([sourceClaim(1), sourceClaim(2), sourceClaim(3)], 500n);
+  assert.deepEqual(intent.urgency, { by: 2_000n, worth: (5n * intent.gas) / 300_000n });
+  assert.equal(intent.notAfter, 515n);
   assert.equal(intent.dryRun, false);
 });
 

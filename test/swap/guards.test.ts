@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createSwapGuards } from "#swap/guards.ts";
 import { onDatabase, withDatabase } from "#test/support/databases.ts";
-import { detected, hexOf, locked, revealStarted } from "#test/swap/samples.ts";
+import { claimed, detected, hexOf, locked, revealStarted } from "#test/swap/samples.ts";
 import { swapWorld } from "#test/swap/support.ts";
 
 /** Timelocks 1,000 and 2,000; F 10, I 20, D 5, R 10 on both chains: reveal by 935, counter-lock by 895. */
@@ -58,9 +58,33 @@ await onDatabase("the last check before a step that cannot be taken back", (back
       assert.equal(await ask("swap.claim-target"), "send");
       assert.equal(await marks(), 1);
       assert.equal((await swap()).revealStarted, true);
-      clock.seconds = revealBy + 60n;
-      assert.equal(await ask("swap.claim-target"), "send", "with the mark the claim is driven at any hour");
+      assert.equal(await ask("swap.claim-target"), "send", "the mark is there, and no byte has left");
       assert.equal(await marks(), 1);
+    }),
+  );
+
+  it(
+    "looks at everything again when a marked claim has not left, and at nothing once its secret was mined",
+    inWorld(async ({ ask, clock, alpha, append, marks }) => {
+      assert.equal(await ask("swap.claim-target"), "send");
+      alpha.openAtFinal = false;
+      assert.match(await ask("swap.claim-target"), /source leg is not locked/);
+      alpha.openAtFinal = true;
+      clock.seconds = revealBy + 1n;
+      assert.match(await ask("swap.claim-target"), /safe only until 935/);
+      const reverted = { step: "claim-target" as const, attempt: 1, code: "intent-reverted", detail: "frozen" };
+      await append({ type: "StepFailed", data: reverted });
+      assert.equal(await ask("swap.claim-target"), "send");
+      assert.equal(await marks(), 1);
+    }),
+  );
+
+  it(
+    "locks no leg twice, however long the transaction waited",
+    inWorld(async ({ ask, append }) => {
+      assert.equal(await ask("swap.lock-target"), "send");
+      await append(detected("target"), claimed("target"));
+      assert.match(await ask("swap.lock-target"), /target leg was locked already/);
     }),
   );
 

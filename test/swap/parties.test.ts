@@ -69,8 +69,8 @@ describe("a swap with an external initiator", () => {
   });
 
   it("never shows a secret that it does not have, and waits for the initiator's claim until the timelock", () => {
-    assert.equal(next(500n, requested, ...both), "awaiting-initiator claim-target 1000");
-    assert.equal(next(999n, requested, ...both), "awaiting-initiator claim-target 1000");
+    assert.equal(next(800n, requested, ...both), "awaiting-initiator claim-target 801");
+    assert.equal(next(801n, requested, ...both), "awaiting-timelock", "it is told to claim only while that is safe");
     assert.equal(next(1_000n, requested, ...both), "refund-target");
   });
 
@@ -126,7 +126,7 @@ describe("a swap of two external parties", () => {
   it("is watched, and every step is waited for", () => {
     assert.equal(next(500n, requested), "awaiting-initiator lock-source 601");
     assert.equal(next(500n, requested, ...lockOf("source")), "awaiting-counterparty lock-target 701");
-    assert.equal(next(500n, requested, ...both), "awaiting-initiator claim-target 1000");
+    assert.equal(next(500n, requested, ...both), "awaiting-initiator claim-target 801");
     assert.equal(next(500n, requested, ...both, claimed("target")), "awaiting-counterparty claim-source 2000");
     assert.match(next(1_000n, requested, ...both), /^awaiting-counterparty refund-target/);
     const ended = [claimed("target"), claimed("source"), claimFinal("target"), claimFinal("source")];
