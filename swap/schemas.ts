@@ -125,7 +125,7 @@ const readyTransaction = z.object({
 const nextSchema = z.object({
   action: z.string(),
   by: z.enum(["initiator", "counterparty"]),
-  until: uint.meta({ description: "Unix seconds, after which it is too late" }),
+  until: uint.meta({ description: "Unix seconds from which on it is not safe any more" }),
   transactions: z.array(readyTransaction).meta({ description: "To be sent in this order" }),
   typedData: z.array(
     z.object({
@@ -154,7 +154,10 @@ export const swapViewSchema = z
     counterparty: party,
     source: legView,
     target: legView,
-    deadlines: z.object({ sourceLockBy: uint, counterLockBy: uint, revealBy: uint }),
+    deadlines: z.object({ sourceLockBy: uint, counterLockBy: uint, revealBy: uint }).meta({
+      description:
+        "Unix seconds, the last at which the source lock, the counter-lock and the claim of the target leg are safe to send",
+    }),
     next: nextSchema.optional().meta({
       description: "What an external party has to do, ready to be sent or signed; hand signatures in at /signatures",
     }),

@@ -23,7 +23,7 @@ type Log = { readonly topics: readonly Hex[]; readonly blockNumber: Hex };
 /** Refunds that fall due a second. */
 const dueEachSecond = 40;
 /** Seconds for asking and locking before the first is due; what a swap takes at least is less. */
-const secondsOf = (swaps: number) => 60 + Math.ceil(swaps / 25);
+const secondsOf = (swaps: number) => 60 + Math.ceil(swaps / 35);
 const refundedSelector = toEventSelector(getAbiItem({ abi: hashedTimelockAbi, name: "Refunded" }));
 
 /**

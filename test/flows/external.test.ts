@@ -282,6 +282,12 @@ describe("a swap with parties outside the service", () => {
       [{ ...body, counterparty: eve.party }, 400, "request-invalid", "counterparty.source"],
       [item("1", "2"), 400, "request-invalid", "target.amount"],
       [item("999", "1"), 422, "token-invalid", "target.asset.address"],
+      [
+        { ...body, target: { ...body.target, asset: { type: "erc20", address: nft } } },
+        422,
+        "token-invalid",
+        "target.asset.address",
+      ],
     ] as const) {
       assert.deepEqual(await refusal("/v1/swaps", asked), [status, code, field]);
     }
@@ -300,6 +306,7 @@ describe("a swap with parties outside the service", () => {
       [{ signature, kind: "permit2" }, 422, "signature-invalid", "signature"],
       [{ signature: "0x1234" }, 422, "signature-invalid", "signature"],
       [{ signature, deadline: "1" }, 400, "request-invalid", "deadline"],
+      [{ signature }, 409, "allowance-missing", "signature"],
       [{ signature, leg: "target" }, 409, "swap-not-waiting", "leg"],
       [{ signature, leg: "target", kind: "early-refund" }, 409, "swap-not-waiting", "leg"],
     ] as const) {
