@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readAtMost } from "#core/http/readAtMost.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import {
   type AttestRequest,
@@ -66,18 +67,6 @@ function parse<S extends z.ZodType>(name: string, text: string | undefined, sche
   throw new LockstepError("attestation-refused", `${name} answered with something that is no attestation`, {
     details: { misbehaviour: "answer-invalid" },
   });
-}
-
-/** The body as text, undefined as soon as it is longer. */
-async function readAtMost(response: Response, most: number): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > most) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** True when the validator says of itself that it works. Never throws. */

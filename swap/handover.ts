@@ -16,8 +16,8 @@ import { lockSignatures, nonceOf, permitNonce, typedDataOf } from "./typedData.t
 
 type Ready = NextStep["transactions"][number];
 
-/** Stands for the secret which only its owner knows, until it is known where that goes. */
-const placeholder = `0x${createHash("sha256").update("the place of the secret").digest("hex")}` as const;
+/** Marks where in the data the secret goes, which only its owner knows. */
+const marker = `0x${createHash("sha256").update("the place of the secret").digest("hex")}` as const;
 
 /** What an external party is waited for, as transactions and typed data. Undefined when nobody external is waited for. */
 export async function nextStepOf(
@@ -65,9 +65,9 @@ async function transactionsOf({ chain }: SwapChain, swap: Swap, step: StepName):
     case "claim-source":
     case "claim-target": {
       if (swap.publicSecret) return [{ what: "claim", ...on, ...claimCall(leg, swap.hashlock, swap.publicSecret) }];
-      const call = claimCall(leg, swap.hashlock, placeholder);
-      const place = call.data.indexOf(placeholder.slice(2));
-      const data = call.data.replace(placeholder.slice(2), "00".repeat(32)) as Hex;
+      const call = claimCall(leg, swap.hashlock, marker);
+      const place = call.data.indexOf(marker.slice(2));
+      const data = call.data.replace(marker.slice(2), "00".repeat(32)) as Hex;
       return [{ what: "claim", ...on, ...call, data, secretOffset: (place - 2) / 2 }];
     }
     default:

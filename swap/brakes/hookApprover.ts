@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readAtMost } from "#core/http/readAtMost.ts";
 import type { Log } from "#core/observe/log.ts";
 import { type Approver, type Decision, type Question, questionSchema, words } from "./approver.ts";
 
@@ -57,16 +58,4 @@ function parse(text: string | undefined): z.output<typeof answerSchema> | undefi
   } catch {
     return undefined;
   }
-}
-
-/** The body as text, undefined as soon as it is longer. */
-async function readAtMost(response: Response, most: number): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > most) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
