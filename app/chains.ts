@@ -15,7 +15,7 @@ import type { SendTarget } from "#core/sender/createSender.ts";
 import type { RelayChain } from "#relay";
 import type { SwapChain } from "#swap";
 import type { ChainEntry } from "./registry/registry.ts";
-import { sendSettings } from "./sending.ts";
+import { highestFee, sendSettings } from "./sending.ts";
 
 /** What reverts are told by: also those that a gateway passes on from its state oracle. */
 export const errorsAbi = [...gatewayAbi, ...hashedTimelockAbi, ...stateOracleAbi];
@@ -55,6 +55,7 @@ export function viewChains(
     swap: mapLive(chains, ({ name, access, settings: { timelock, ...rest }, state }) => ({
       ...{ chain: access, timelockContract: timelock, timing: timingOf(rest), idles: rest.idles, state },
       presentTiming: () => timingOf({ ...rest, ...presentBounds(rest, observations.of(name)) }),
+      highestFee: (kind, effect) => highestFee(rest, kind, effect),
     })),
     sender: mapLive(present, (entry) => {
       const isPaused = () => chains.get(entry.name)?.state === "paused";

@@ -1,11 +1,17 @@
 import { countEndpointEvents, gaugeBounds, gaugeEndpoints } from "#core/chain/metrics.ts";
 import { createObservations, type Observations } from "#core/chain/observations.ts";
+import { createSameChain, type SameChain } from "#core/chain/sameChain.ts";
+import { readTls } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
+import { createShow } from "#core/events/shown.ts";
+import { auditMigrations } from "#core/http/audit/tables.ts";
+import { accessMigrations } from "#core/http/credentials/tables.ts";
+import { idempotencyMigrations } from "#core/http/idempotency/tables.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
 import { gaugeIndexers } from "#core/indexer/metrics.ts";
 import { indexerMigrations } from "#core/indexer/tables.ts";
@@ -22,7 +28,10 @@ import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
 import { createRelay, relayEvents, relayMigrations, relayProjections, routeless } from "#relay";
-import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections } from "#swap";
+import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections, swapStreams } from "#swap";
+import { createDefences } from "./api/defences.ts";
+import { shownKinds } from "./api/eventRoutes.ts";
+import { createGate } from "./api/gate.ts";
 import { createServiceHttp } from "./api/serviceHttp.ts";
 import { chainConnector, viewChains } from "./chains.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
@@ -32,18 +41,25 @@ import { createRegistryChanges } from "./registry/changes.ts";
 import { type ChainEntry, openRegistry, type Registry } from "./registry/registry.ts";
 import { registryMigrations } from "./registry/tables.ts";
 import { createUsageReader } from "./registry/usage.ts";
+import { createResealing, createServiceReseal } from "./sealed.ts";
 import { relayPool, sendPools } from "./sending.ts";
+import { webhookMigrations } from "./webhooks/tables.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
 
-const migrations = [
+/** Every table of the service. */
+export const migrations = [
   ...eventMigrations,
   ...indexerMigrations,
   ...senderMigrations,
   ...relayMigrations,
   ...swapMigrations,
   ...registryMigrations,
+  ...accessMigrations,
+  ...webhookMigrations,
+  ...idempotencyMigrations,
+  ...auditMigrations,
 ];
 
 /** The one place where the graph of the service is built. */
@@ -58,13 +74,15 @@ export async function composeService(
   const foundation = await layFoundation(config, env, { log, clock });
   try {
     await migrate(foundation.db, migrations, log);
+    await createServiceReseal(foundation).assertOpens();
     const observations = createObservations(clock);
     const connect = chainConnector({ log, clock, onEndpointEvent, onHeadOffset: observations.headArrived });
-    const registry = await openRegistry({ ...foundation, config, connect, log, clock });
+    const sameChain = createSameChain({ clock });
+    const registry = await openRegistry({ ...foundation, config, connect, sameChain, log, clock });
     return createService(
       config,
       env,
-      { ...foundation, registry, connect, observations },
+      { ...foundation, registry, connect, observations, sameChain },
       { log, clock, mark, metrics },
     );
   } catch (error) {
@@ -77,6 +95,7 @@ type Base = Foundation & {
   readonly registry: Registry;
   readonly connect: ReturnType<typeof chainConnector>;
   readonly observations: Observations;
+  readonly sameChain: SameChain;
 };
 
 function createService(
@@ -86,23 +105,27 @@ function createService(
   deps: { log: Log; clock: Clock; mark: Mark; metrics: Metrics },
 ): Service {
   const { log, clock, mark, metrics } = deps;
-  const { db, keyStore, sealer, registry, observations } = base;
+  const { db, keyStore, sealer, registry, observations, sameChain } = base;
   const plays = (role: Role) => config.roles.includes(role);
   const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
   const projections = [...relayProjections, ...swapProjections];
-  const store = createEventStore({ db, schemas, projections, log, clock });
+  // Of messages their payloads would be kept, and few read the events of one twice.
+  const remembers = (stream: string) => stream.startsWith(swapStreams);
+  const store = createEventStore({ db, schemas, projections, log, clock, remembers });
   const chains = viewChains(registry.chains, config.relay, observations);
   const swapDeps = {
     ...{ db, store, keyStore, sealer, clock, log, mark },
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
+    feeHeadroom: config.swap.feeHeadroom,
     approval: config.swap.approval,
-    desk: config.swap.desk && { config: config.swap.desk, quoteKey: base.quoteKey },
+    approvalSecret: base.approvalSecret,
+    desk: config.swap.desk && { ...base, config: config.swap.desk },
     watchtower: config.swap.watchtower,
   };
   const sender = createSender({
-    ...{ db, store, keyStore, sealer, clock, log, mark },
+    ...{ db, store, keyStore, sealer, sameChain, clock, log, mark },
     ...{ chains: chains.sender, admit: admitAny },
     ...createSwapSending(swapDeps),
     pools: sendPools(config),
@@ -113,6 +136,7 @@ function createService(
     ...{ db, store, sender, keyStore, clock, log },
     ...{ chains: chains.relay, lanes: registry.lanes, admit: admitNew },
     config: config.relay,
+    validatorTls: readTls(config.relay.validatorTls, "relay.validatorTls"),
     payer: relayPool,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
@@ -122,7 +146,7 @@ function createService(
   const indexers = createRoster<ChainEntry, Indexer>({
     live: plays("indexer") ? chains.present : fixed({}),
     create: ({ access: chain, settings }) =>
-      createIndexer({ chain, config: settings, db, observers, log, clock, mark, onHalt }),
+      createIndexer({ chain, config: settings, db, observers, sameChain, log, clock, mark, onHalt }),
     keeps: (indexer, before, after) => indexer.status().state !== "halted" && readsAlike(before, after),
     onError: (error, chain) => log.error({ err: error, chain }, "an indexer did not start or stop"),
   });
@@ -137,6 +161,7 @@ function createService(
     ...{ name: "jobs", store, db, log, clock, except: routeless },
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],
     enqueue: queue.enqueue,
+    alike: ({ name, data }) => `${name} ${JSON.stringify(data)}`,
   });
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
@@ -149,6 +174,7 @@ function createService(
   gaugeIndexers(metrics, indexers.all);
   gaugeSender(metrics, sender);
   const http = createServiceHttp({
+    defences: createDefences({ ...base, config, env, clock, mark, log: log.child({ module: "http" }) }),
     ...{
       config,
       db,
@@ -156,17 +182,23 @@ function createService(
       sender,
       metrics,
       log,
+      store,
+      sealer,
+      show: createShow({ kinds: shownKinds, store, db }),
       registry,
       changes,
       observations,
       contexts: [relay, swaps],
       concerns: relay.concerns,
+      clock,
+      gate: createGate({ config, redisUrl: env.REDIS_URL, db, sealer, clock, log }),
     },
     chains: mapLive(chains.present, ({ access }) => access),
   });
   const parts: Part[] = [
     { start: async () => undefined, stop: base.close },
     registry,
+    ...(env.DATABASE_URL === undefined ? [createResealing({ db, sealer, log })] : []),
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },
     ...(plays("relayer") || plays("swapper") ? [sender, outbox] : []),
     ...(plays("relayer") ? [relay] : []),
@@ -183,6 +215,7 @@ function createService(
     stop,
     halted: halt.promise,
     recovery: swaps.recovery,
+    http: http.http,
     indexed: () => indexers.all().map((indexer) => indexer.status()),
   };
 }

@@ -1,15 +1,19 @@
 import { join } from "node:path";
 import { toBytes } from "viem";
-import { createKeyStore, type KeyStore } from "#core/chain/keys.ts";
-import { readKey } from "#core/config/accounts.ts";
+import { createKeyStore, type KeyStore, type Signer } from "#core/chain/keys.ts";
+import { readEach, readKey } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
+import type { AuditKeys } from "#core/http/audit/log.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { type Redacted, redact } from "#core/kernel/redacted.ts";
 import { createSealer, deriveKey, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
+import { accountReaders, fieldOf } from "./accounts.ts";
 
 /** What everything stands on and nothing is decided in: database and keys. */
 export type Foundation = {
@@ -19,6 +23,12 @@ export type Foundation = {
   readonly sealer: Sealer;
   /** Signs quotes; derived from the sealing key. */
   readonly quoteKey: Redacted<Uint8Array>;
+  /** What an approval hook knows the service by, where there is one. */
+  readonly approvalSecret: Redacted<Hex> | undefined;
+  /** What quotes made before a rotation are signed by. */
+  readonly previousQuoteKeys: readonly Redacted<Uint8Array>[];
+  /** Seal the head of the audit; derived from the sealing keys. */
+  readonly auditKeys: AuditKeys;
   close(): Promise<void>;
 };
 
@@ -32,13 +42,16 @@ export async function layFoundation(
   deps: { log: Log; clock: Clock },
 ): Promise<Foundation> {
   const { log, clock } = deps;
-  const accounts = Object.entries(config.accounts).map(
-    ([name, source]) => [name, readKey(source, `accounts.${name}`)] as const,
-  );
-  const keyStore = createKeyStore(Object.fromEntries(accounts));
-  const sealingKey = redact(toBytes(readKey(config.sealingKey, "sealingKey").reveal()));
-  const sealer = createSealer(sealingKey);
+  const { keyStore, sealingKey, previousSealingKeys } = await readAllKeys(config, deps);
+  const sealer = createSealer(sealingKey, previousSealingKeys);
   const quoteKey = deriveKey(sealingKey, "quotes");
+  const previousQuoteKeys = previousSealingKeys.map((key) => deriveKey(key, "quotes"));
+  const { approval } = config.swap;
+  const approvalSecret = "url" in approval ? readKey(approval.secret, "swap.approval.secret") : undefined;
+  const auditKeys: AuditKeys = [
+    deriveKey(sealingKey, "audit"),
+    ...previousSealingKeys.map((key) => deriveKey(key, "audit")),
+  ];
   const embedded =
     env.DATABASE_URL === undefined
       ? await startEmbeddedDatabase({ log, clock, dataDir: join(config.dataDir, "db") })
@@ -46,10 +59,25 @@ export async function layFoundation(
   const connectionString = env.DATABASE_URL ?? embedded?.connectionString ?? "";
   const db = createDb({ connectionString, log, clock });
   return {
-    ...{ db, connectionString, keyStore, sealer, quoteKey },
+    ...{ db, connectionString, keyStore, sealer, quoteKey, previousQuoteKeys, approvalSecret, auditKeys },
     async close() {
       await db.close();
       await embedded?.close();
     },
   };
+}
+
+/** Throws `config-invalid` with all that is wrong with any. */
+async function readAllKeys(config: ServiceConfig, deps: { log: Log; clock: Clock }) {
+  const previous = config.previousSealingKeys.map((source, at) => [`previousSealingKeys.${at}`, source] as const);
+  const sealing = [["sealingKey", config.sealingKey] as const, ...previous];
+  const read = await readEach<Redacted<Hex> | Signer>({
+    ...accountReaders(config, deps),
+    ...Object.fromEntries(sealing.map(([field, source]) => [field, () => readKey(source, field)])),
+  });
+  const keys = sealing.map(([field]) => redact(toBytes((read[field] as Redacted<Hex>).reveal())));
+  const [sealingKey, ...previousSealingKeys] = keys;
+  if (sealingKey === undefined) throw new LockstepError("internal", "the sealing key was not read");
+  const named = Object.keys(config.accounts).map((name) => [name, read[fieldOf(name)] as Signer] as const);
+  return { keyStore: createKeyStore(Object.fromEntries(named)), sealingKey, previousSealingKeys };
 }

@@ -1,3 +1,4 @@
+import type { HttpServer } from "#core/http/server.ts";
 import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Recovery } from "#swap";
@@ -14,6 +15,8 @@ export type Service = {
   /** Resolves with the reason when something failed that only a person can mend. */
   readonly halted: Promise<unknown>;
   readonly recovery: Recovery;
+  /** The server of the API, which does not listen: for asking it from inside the process. */
+  http(): Promise<HttpServer>;
   /** How far each chain is read. */
   indexed(): IndexerStatus[];
 };

@@ -3,6 +3,7 @@ import type { RelayConfig } from "#core/config/relay.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { SendSettings } from "#core/sender/context.ts";
 import { defaultFeeCeiling, urgentFeeCeiling } from "#core/sender/fees.ts";
+import { pressureOf, type UrgentCeilings } from "#core/sender/urgency.ts";
 
 /** The pool that deliveries and retries are sent from; no account can have its name. */
 export const relayPool = "relay.accounts";
@@ -25,20 +26,37 @@ export function sendSettings({ account, accounts }: Pick<RelayConfig, "account" 
   const delivering = accounts ?? [account];
   return (chain: ChainConfig, live: Pick<SendSettings, "holds" | "inclusionMs">): Partial<SendSettings> => {
     const { pollMs, blockSeconds, inclusionSeconds, feeCeilings, balanceAlarms } = chain;
-    const ordinary = feeCeilings.default ?? defaultFeeCeiling;
+    const ordinary = ordinaryCeiling(chain);
     return {
       ...{ pollMs, resendMs: Math.max(1_000, 2_000 * blockSeconds), outbids: isClaim, patient: isRefund, ...live },
       stuckMs: Math.max(leastStuckMs, 1_000 * inclusionSeconds),
       // A ceiling for everything does not take a claim's away: only one that names the claim does.
       feeCeiling: (kind) => feeCeilings[kind] ?? (isClaim(kind) ? urgentFeeCeiling : ordinary),
-      urgentCeilings: (kind) => {
-        const most = feeCeilings[kind];
-        return most === undefined ? { ordinary, unpriced: urgentFeeCeiling } : { ordinary: most, unpriced: most, most };
-      },
+      urgentCeilings: (kind) => urgentCeilings(chain, kind),
       lowBalance: (name) =>
         balanceAlarms[name] ??
         balanceAlarms.default ??
         (delivering.includes(name) ? { transactions: alarmTransactions } : undefined),
     };
   };
+}
+
+const ordinaryCeiling = ({ feeCeilings }: Pick<ChainConfig, "feeCeilings">) => feeCeilings.default ?? defaultFeeCeiling;
+
+function urgentCeilings(chain: Pick<ChainConfig, "feeCeilings">, kind: string): UrgentCeilings {
+  const most = chain.feeCeilings[kind];
+  if (most !== undefined) return { ordinary: most, unpriced: most, most };
+  return { ordinary: ordinaryCeiling(chain), unpriced: urgentFeeCeiling };
+}
+
+/** Wei a gas that a claim or refund ever offers at most: a claim up to what it brings, near its deadline. */
+export function highestFee(
+  chain: Pick<ChainConfig, "feeCeilings">,
+  kind: string,
+  { gas, worth }: { readonly gas: bigint; readonly worth: bigint | undefined },
+): bigint {
+  if (!isClaim(kind)) return chain.feeCeilings[kind] ?? ordinaryCeiling(chain);
+  const ceilings = urgentCeilings(chain, kind);
+  return pressureOf({ by: 0n, ...(worth !== undefined && { worth }) }, { gas, ceilings, now: 0, inclusionMs: 0 })
+    .ceiling;
 }

@@ -1,3 +1,5 @@
+import { exitOfSignal } from "./exitCodes.ts";
+
 /** Resolves with the signal that asks this process to end. A second one ends it at once. */
 export function askedToStop(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
@@ -8,4 +10,14 @@ export function askedToStop(): Promise<NodeJS.Signals> {
       });
     }
   });
+}
+
+/** Work that a signal ends: it is told by its own signal, and the exit code says which one it was. */
+export async function interruptible(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const ending = new AbortController();
+  const interrupted = askedToStop().then((signal) => {
+    ending.abort();
+    return exitOfSignal(signal);
+  });
+  return Promise.race([work(ending.signal), interrupted]);
 }

@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { readAtMost } from "#core/http/readAtMost.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
+import { type ClientCertificates, createPostJson, type PostJson } from "#core/kernel/postJson.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
+import type { SignRequest } from "./requestSignature.ts";
 import {
   type AttestRequest,
   attestationSchema,
@@ -24,7 +26,14 @@ const longestAnswer = 4_096;
 /** The same for its signature over a block's header. */
 export type AskHeader = (validator: ValidatorInfo, request: HeaderRequest) => Promise<WireHeaderAttestation>;
 
-type Asking = { readonly timeoutMs: number };
+/** The way to validators: `sign` tells them who asks, where they want to know. */
+export type Asking = { readonly post: PostJson; readonly sign?: SignRequest | undefined };
+
+export const createAsking = (deps: {
+  timeoutMs: number;
+  tls?: Redacted<ClientCertificates> | undefined;
+  sign?: SignRequest | undefined;
+}): Asking => ({ post: createPostJson({ ...deps, most: longestAnswer }), sign: deps.sign });
 
 export function createAskValidator(asking: Asking): AskValidator {
   return (validator, request) =>
@@ -37,24 +46,17 @@ export function createAskHeader(asking: Asking): AskHeader {
 }
 
 async function signedAnswer<S extends z.ZodType>(
-  { name, url }: ValidatorInfo,
+  { name, address, url }: ValidatorInfo,
   path: string,
-  body: unknown,
+  content: unknown,
   schema: S,
-  { timeoutMs }: Asking,
+  { post, sign }: Asking,
 ): Promise<z.output<S>> {
   if (url === undefined) throw new LockstepError("attestation-refused", `there is no address to ask ${name} at`);
-  const response = await fetch(new URL(path, url), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-    redirect: "error",
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  const text = await readAtMost(response, longestAnswer);
-  if (!response.ok) {
-    throw new LockstepError("attestation-refused", `${name} answered with status ${response.status}`);
-  }
+  const body = JSON.stringify(content);
+  const headers = await sign?.({ validator: address, path, body });
+  const { status, text } = await post(new URL(path, url), body, { headers });
+  if (status !== 200) throw new LockstepError("attestation-refused", `${name} answered with status ${status}`);
   return parse(name, text, schema);
 }
 
@@ -70,12 +72,11 @@ function parse<S extends z.ZodType>(name: string, text: string | undefined, sche
 }
 
 /** True when the validator says of itself that it works. Never throws. */
-export async function isReachable({ url }: ValidatorInfo, timeoutMs: number): Promise<boolean> {
+export async function isReachable({ url }: ValidatorInfo, timeoutMs: number, { post }: Asking): Promise<boolean> {
   if (url === undefined) return false;
   try {
-    const response = await fetch(new URL("/health/ready", url), { signal: AbortSignal.timeout(timeoutMs) });
-    await response.body?.cancel();
-    return response.ok;
+    const signal = AbortSignal.timeout(timeoutMs);
+    return (await post(new URL("/health/ready", url), "", { method: "GET", signal })).status === 200;
   } catch {
     return false;
   }

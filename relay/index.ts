@@ -8,14 +8,16 @@ import type { HttpServer } from "#core/http/server.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Live, mapLive } from "#core/kernel/live.ts";
+import type { ClientCertificates } from "#core/kernel/postJson.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { Job, JobHandler } from "#core/queue/queue.ts";
+import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender, Waiting } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
-import { createAskHeader, createAskValidator } from "./ask.ts";
+import { createAskHeader, createAsking, createAskValidator } from "./ask.ts";
 import { attestationMigrations } from "./attestationStore.ts";
 import { createAttestations } from "./attestations.ts";
-import { createBridgeRoutes } from "./bridges/routes.ts";
+import { createBridgeRoutes } from "./bridges/api.ts";
 import { bridgeConcerns, bridgeMigrations } from "./bridges/states.ts";
 import { createBridgeWatch } from "./bridges/watch.ts";
 import { createCheckpointAuthority } from "./checkpointAuthority.ts";
@@ -54,6 +56,7 @@ import { countUnfinished, messageMigrations, messageProjection } from "./readMod
 import { reorganisationMigrations } from "./realignments.ts";
 import { createReporter } from "./reporter.ts";
 import { createMessageRequester } from "./request.ts";
+import { createRequestSigner, type SignRequest } from "./requestSignature.ts";
 import { createRetrier } from "./retrier.ts";
 import { createMessageActions } from "./retry.ts";
 import { createLaneRunner } from "./runner.ts";
@@ -69,6 +72,7 @@ export { type Lane, type LaneSetting, laneName, parseLaneName, type RelayChain, 
 export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
+export { configuredSet } from "./validators.ts";
 
 export const relayMigrations: readonly Migration[] = [
   ...messageMigrations,
@@ -101,6 +105,8 @@ export type RelayDeps = {
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   sender: Sender & { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
   keyStore: KeyStore;
+  /** For validators that are asked over TLS. */
+  validatorTls?: Redacted<ClientCertificates> | undefined;
   config: RelayConfig;
   /** Account or pool of accounts that delivers; the configured account when left out. */
   payer?: string;
@@ -130,8 +136,8 @@ export type RelayContext = {
 /** Relayers of other processes hear here that validators have said something about a lane. */
 const attestedChannel = "lockstep_attested";
 
-const deliverData = z.strictObject({ lane: z.string() });
-const settleData = z.strictObject({ message: z.string(), intent: z.string() });
+const deliverData = z.strictObject({ lane: jobId });
+const settleData = z.strictObject({ message: jobId, intent: jobId });
 
 /** Throws `config-invalid` when the configured accounts or validators cannot work. */
 export function createRelay(deps: RelayDeps): RelayContext {
@@ -149,7 +155,11 @@ export function createRelay(deps: RelayDeps): RelayContext {
     heard: (lane) => heard(lane),
     proven: reporter.wake,
   });
-  const asking = { timeoutMs: config.attestTimeoutMs };
+  const asking = createAsking({
+    timeoutMs: config.attestTimeoutMs,
+    tls: deps.validatorTls,
+    sign: requestSignerOf(deps),
+  });
   const [ask, askHeader] = [createAskValidator(asking), createAskHeader(asking)];
   const collect = createCollector({ attestations, ask, misbehaviour, log });
   const collectHeader = createHeaderCollector({ ask: askHeader, misbehaviour, log });
@@ -189,7 +199,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const messageRoutes = createRelayRoutes({
     requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
     actions,
-    queries: createRelayQueries({ ...deps, lanes, book, retryFailed }),
+    queries: createRelayQueries({ ...deps, lanes, book, asking, retryFailed }),
     async receive(attestation) {
       const lane = await attestations.receive(attestation);
       if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
@@ -212,10 +222,10 @@ export function createRelay(deps: RelayDeps): RelayContext {
     handlers: {
       async [deliverJob](data) {
         // Only a wake-up: a job that waited for a look would be one fewer for other lanes while a chain hangs.
-        wake(parseLaneName(deliverData.parse(data).lane));
+        wake(parseLaneName(parseJob(deliverData, data).lane));
       },
       async [settleJob](data) {
-        const { message, intent } = settleData.parse(data);
+        const { message, intent } = parseJob(settleData, data);
         await actions.settle(message, intent);
       },
     },
@@ -262,4 +272,12 @@ function watchAdded(lanes: Lanes, tell: (added: readonly Lane[]) => void): () =>
     before = new Set(lanes.all.map(laneName));
     if (added.length > 0) tell(added);
   });
+}
+
+/** Throws `account-unknown` when the account is none. */
+function requestSignerOf({ config, keyStore, clock }: RelayDeps): SignRequest | undefined {
+  const { identityAccount: name } = config;
+  if (name === undefined) return undefined;
+  keyStore.address(name);
+  return createRequestSigner({ sign: (data) => keyStore.signTypedData(name, data), clock });
 }

@@ -50,6 +50,8 @@ export type Lanes = {
   find(lane: Lane): LaneEnds | undefined;
   /** Throws `chain-unknown` or `lane-unknown` naming the field of the request. */
   get(lane: Lane): LaneEnds;
+  /** Throws `chain-unknown` naming the field of the request. */
+  requireChain(name: string, field: string): void;
   byChainIds(originChainId: number, destinationChainId: number): LaneEnds | undefined;
   /** Called after lanes came, went, were paused or resumed; returns the way to stop. */
   onChange(tell: () => void): () => void;
@@ -87,7 +89,7 @@ export function createLanes(deps: { chains: Live<RelayChain>; lanes?: Live<LaneS
   chains.onChange(refresh);
   lanes?.onChange(refresh);
 
-  const requireChain = (name: string, field: string) => {
+  const requireChain: Lanes["requireChain"] = (name, field) => {
     if (chains.get(name)) return;
     const names = chains.entries().map(([each]) => each);
     throw new LockstepError("chain-unknown", `there is no chain "${name}"; configured are ${names.join(", ")}`, {
@@ -108,6 +110,7 @@ export function createLanes(deps: { chains: Live<RelayChain>; lanes?: Live<LaneS
         details: { field: "destination", known: [...served.byName.keys()] },
       });
     },
+    requireChain,
     byChainIds: (origin, destination) => served.byIds.get(`${origin}-${destination}`),
     onChange(tell) {
       listeners.add(tell);

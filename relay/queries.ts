@@ -1,9 +1,11 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import { cutPage } from "#core/http/page.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Waiting } from "#core/sender/sender.ts";
+import type { Asking } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { destinationFacts } from "./destination.ts";
 import { laneFindings } from "./findings.ts";
@@ -20,6 +22,7 @@ import { type LaneContext, reasonOfTrouble, stalled, viewOf } from "./view.ts";
 export type RelayQueries = {
   /** By the service's own id or the on-chain one. Throws `not-found`. */
   message(reference: string): Promise<MessageView>;
+  /** Throws `chain-unknown` for a filter by a chain that is not served and never was. */
   messages(filter: ListFilter): Promise<{ messages: MessageView[]; next?: string }>;
   lanes(): Promise<LaneView[]>;
   validators(): Promise<ValidatorView[]>;
@@ -30,11 +33,12 @@ export function createRelayQueries(deps: {
   store: EventStore;
   lanes: Lanes;
   book: ValidatorBook;
+  asking: Asking;
   sender: { waiting?(): Promise<ReadonlyMap<string, Waiting>> };
   clock: Clock;
   retryFailed: boolean;
 }): RelayQueries {
-  const { db, store, lanes, book, clock, retryFailed } = deps;
+  const { db, store, lanes, book, asking, clock, retryFailed } = deps;
 
   /** What all reasons rest on, read once for any number of messages. */
   async function contexts(): Promise<(lane: Lane) => LaneContext> {
@@ -66,8 +70,14 @@ export function createRelayQueries(deps: {
       throw new LockstepError("not-found", "there is no message with this id", { details: { field: "id" } });
     },
     async messages(filter) {
-      const rows = await listRows(db, filter);
-      const last = rows.length === filter.limit ? rows.at(-1) : undefined;
+      const { page: rows, last } = cutPage(await listRows(db, { ...filter, limit: filter.limit + 1 }), filter.limit);
+      // Messages of a chain that was removed are still found.
+      if (rows.length === 0) {
+        for (const end of ["origin", "destination"] as const) {
+          const name = filter[end];
+          if (name !== undefined) lanes.requireChain(name, end);
+        }
+      }
       const messages = await views(rows.map(({ id }) => id));
       return { messages, ...(last && { next: last.position.toString() }) };
     },
@@ -102,6 +112,6 @@ export function createRelayQueries(deps: {
         }),
       );
     },
-    validators: () => validatorViews({ db, lanes, book, clock }),
+    validators: () => validatorViews({ db, lanes, book, asking, clock }),
   };
 }

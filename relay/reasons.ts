@@ -40,7 +40,8 @@ export const reasonTable = {
   "retry-reverts": "Executing it once more would still fail; nothing was sent",
   "balance-insufficient": "The account that pays does not hold enough for the transaction",
   "dry-run-undecided": "The transaction could not be tried; it is tried again",
-  "guard-undecided": "The last check before sending could not decide; it is asked again",
+  "guard-undecided":
+    "The last check before sending could not decide; it is asked again. Where others wait behind it, it leaves them its nonce and is queued again",
   "inclusion-stalled": "The transaction was sent and is in no block for longer than usual",
   "signing-failed": "The transaction could not be signed; it is tried again",
   "transaction-refused": "No endpoint takes the transaction; it is sent again",

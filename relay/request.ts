@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { zeroAddress } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import { type Caller, requireAccount } from "#core/http/access.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { type ErrorCode, isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import type { Sender } from "#core/sender/sender.ts";
@@ -25,11 +25,18 @@ type Deps = {
   defaultAccount: string;
 };
 
+export type MessageRequester = {
+  /** Writes the message under the id. */
+  request(body: MessageRequest, id: string, caller?: Caller): Promise<void>;
+  /** Whether there is a message with this id. */
+  exists(id: string): Promise<boolean>;
+};
+
 /**
  * Checks a request for a message against configuration and chains, and writes it with the intent that sends it. Nothing
- * is written when it is refused; every refusal names the field. Returns the id of the new message.
+ * is written when it is refused, also where the caller may not act for the account; every refusal names the field.
  */
-export function createMessageRequester(deps: Deps): { request(body: MessageRequest): Promise<string> } {
+export function createMessageRequester(deps: Deps): MessageRequester {
   const { db, store, sender, lanes } = deps;
 
   function senderOf(account: string): Hex {
@@ -47,16 +54,17 @@ export function createMessageRequester(deps: Deps): { request(body: MessageReque
   }
 
   return {
-    async request(body) {
+    exists: async (id) => (await store.load(db, messageStream(id))).length > 0,
+    async request(body, id, caller) {
+      const account = body.account ?? deps.defaultAccount;
+      requireAccount(caller, account, "account");
       if (body.origin === body.destination) {
         throw refused("request-invalid", "destination", "destination: a message goes to another chain");
       }
       const lane = lanes.get(body);
       requireOpenEnds(lane);
-      const account = body.account ?? deps.defaultAccount;
       const from = senderOf(account);
       await Promise.all([assertWithinCaps(lane, body), assertFunded(lane, from, body)]);
-      const id = randomUUID();
       const intent = sendIntent(lane, { id, ...body }, account);
       const { origin, destination, recipient, payload, gasLimit } = body;
       const submitted: MessageEvent = {
@@ -71,7 +79,6 @@ export function createMessageRequester(deps: Deps): { request(body: MessageReque
         await sender.submit(tx, [intent]);
         await store.append(tx, [{ stream: messageStream(id), expected: 0, events: [submitted] }]);
       });
-      return id;
     },
   };
 }

@@ -7,7 +7,7 @@ import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import { failedMessages, type RetryFilter } from "./failedMessages.ts";
 import { historyOf } from "./history.ts";
-import { failureOf, retryIntent } from "./intents.ts";
+import { failureOf, retryIntent, retryIntentId } from "./intents.ts";
 import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { type Failure, foldMessage, type Message, neverRuns } from "./message.ts";
 import type { Policy } from "./policy.ts";
@@ -34,15 +34,15 @@ type Deps = {
 export type MessageActions = {
   /**
    * Executes a failed message again, or lets the lane try one again that was given up before its delivery. The ramp
-   * begins anew. Throws `not-found` or `message-not-failed`.
+   * begins anew. Throws `not-found`, `message-not-failed` or `message-ended`.
    */
   retry(id: string): Promise<void>;
   /**
    * As `retry`, for all that fit, at most so many at a time; answers which. Messages of lanes that are not served now
-   * are passed over, unless it is their lane that was asked for.
+   * are passed over. Throws `lane-unknown` when one of those was asked for, and what keeps a lane that is served.
    */
   retryAll(filter: RetryFilter, limit: number): Promise<string[]>;
-  /** No further attempt by itself. Throws `not-found` or `message-not-failed`. */
+  /** No further attempt by itself. Throws `not-found`, `message-not-failed` or `message-ended`. */
   abandon(id: string): Promise<void>;
   /**
    * Takes the due retry of a failed message: tried without sending first, which costs nothing. One that policy denies,
@@ -107,7 +107,13 @@ export function createMessageActions(deps: Deps): MessageActions {
 
   /** What asking for all that fit writes, for so many of them. */
   async function revivals(filter: RetryFilter, limit: number) {
-    const isNamed = filter.origin !== undefined && filter.destination !== undefined;
+    const { origin, destination } = filter;
+    const isNamed = origin !== undefined && destination !== undefined;
+    if (isNamed && !lanes.find({ origin, destination })) {
+      throw new LockstepError("lane-unknown", `no messages are carried from ${origin} to ${destination}`, {
+        details: { field: "lane", known: lanes.all.map(laneName) },
+      });
+    }
     const found: { id: string; intent?: IntentRequest; append: Append }[] = [];
     for await (const message of failedMessages(deps, filter)) {
       const made = isNamed || isServed(lanes, message) ? revival(message) : undefined;
@@ -186,7 +192,7 @@ export function createMessageActions(deps: Deps): MessageActions {
       const events: MessageEvent[] = [];
       if (requested?.intentId === intentId && !progress.sent && !progress.dropped) {
         events.push({ type: "MessageDropped", data: { origin, destination, ...failure } });
-      } else if (retry?.running && intentId.endsWith(`-retry-${retry.attempt}`)) {
+      } else if (retry?.running && intentId === retryIntentId(id, retry.attempt)) {
         events.push(...missed(message, retry.attempt, failure));
       }
       if (events.length === 0) return;
@@ -214,7 +220,9 @@ function isServed(lanes: Lanes, { progress }: Message): boolean {
 
 function notFailed({ progress }: Message, done: string): LockstepError {
   const status = statusOf(progress);
-  return new LockstepError("message-not-failed", `the message is ${status}; only a failed one can be ${done}`, {
+  // One that failed and comes here is one that the destination will not execute again.
+  const code = ["delivered", "dropped", "failed"].includes(status) ? "message-ended" : "message-not-failed";
+  return new LockstepError(code, `the message is ${status}; only a failed one can be ${done}`, {
     details: { status },
   });
 }

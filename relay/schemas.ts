@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { chainName } from "#core/config/service.ts";
+import { name as chainName } from "#core/config/name.ts";
 import { address, hash, hex, uint } from "#core/kernel/codec.ts";
 import { parseLaneName } from "./lane.ts";
 import { misbehaviours } from "./misbehaviour.ts";

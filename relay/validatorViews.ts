@@ -1,6 +1,6 @@
 import type { Queryable } from "#core/db/db.ts";
 import type { Clock } from "#core/kernel/clock.ts";
-import { isReachable } from "./ask.ts";
+import { type Asking, isReachable } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { reportedValidators } from "./evidence.ts";
 import { type Lanes, laneName } from "./lane.ts";
@@ -8,12 +8,12 @@ import { misbehaviourRows } from "./misbehaviour.ts";
 import type { ValidatorView } from "./schemas.ts";
 import type { ValidatorBook, ValidatorInfo, Validators } from "./validators.ts";
 
-type Deps = { db: Queryable; lanes: Lanes; book: ValidatorBook; clock: Clock };
+type Deps = { db: Queryable; lanes: Lanes; book: ValidatorBook; asking: Asking; clock: Clock };
 
 const probeMs = 500;
 
 /** Every validator that the configuration names or a valid epoch has, and how it does. */
-export async function validatorViews({ db, lanes, book, clock }: Deps): Promise<ValidatorView[]> {
+export async function validatorViews({ db, lanes, book, asking, clock }: Deps): Promise<ValidatorView[]> {
   const [validators, heads, misbehaved, reports] = await Promise.all([
     book.read(),
     validatorHeads(db),
@@ -25,7 +25,7 @@ export async function validatorViews({ db, lanes, book, clock }: Deps): Promise<
     everyone(validators, lanes, book).map(async (validator): Promise<ValidatorView> => {
       const { name, address, url } = validator;
       const own = heads.filter((head) => head.validator === address);
-      const reachable = await isReachable(validator, probeMs);
+      const reachable = await isReachable(validator, probeMs, asking);
       const lastSeen = reachable ? clock.now() : Math.max(...own.map(({ at }) => at.getTime()), 0);
       const epochs = epochsWith(validators, lanes, validator);
       return {

@@ -120,14 +120,18 @@ function startsAt(facts: readonly SetFact[], epoch: bigint): boolean {
 }
 
 /** The set to start with; validators of weight 0 come with a later epoch. */
-function firstSet({ validators, threshold, epoch }: Config): SetFact {
+export function configuredSet({ validators, threshold }: Pick<Config, "validators" | "threshold">): QuorumSet {
   const members = validators.filter(({ weight }) => weight > 0);
-  const set: QuorumSet = {
+  return {
     validators: members.map(({ address: account, weight }) => ({ account, weight: BigInt(weight) })),
     threshold: toThreshold(threshold),
   };
+}
+
+function firstSet(config: Config): SetFact {
+  const set = configuredSet(config);
   assertQuorumSet(set);
-  return { kind: "set", originChainId: 0, epoch: BigInt(epoch), set, previousValidUntil: 0n };
+  return { kind: "set", originChainId: 0, epoch: BigInt(config.epoch), set, previousValidUntil: 0n };
 }
 
 function toThreshold(threshold: RelayConfig["threshold"]): Threshold {

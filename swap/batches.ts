@@ -16,6 +16,8 @@ export type StepDecision = {
   readonly attempt: number;
   /** What the step takes alone. */
   readonly intent: IntentRequest;
+  /** Of a refund: the chain has a block from which on it is possible. */
+  readonly possible?: true;
 };
 
 /** One transaction for the steps of several swaps. */
@@ -33,16 +35,17 @@ export type Batch = {
  */
 const mostTogether = 16;
 
-/** A batch of claims that has not left by then is tried one by one. */
+/** A batch of claims or refunds that is not signed by then is tried one by one. */
 const patienceSeconds = 15n;
 
 /** Measured by `bench -- swap`: an entry takes 7,000 gas of many, and 30,000 of two. */
 const gasOfLocks = (count: number) => 300_000n + 15_000n * BigInt(count);
 const gasOfClaims = (count: number) => 100_000n + gasOf.claim * BigInt(count);
+const gasOfRefunds = (count: number) => 100_000n + gasOf.refund * BigInt(count);
 
 /**
  * What goes together where that is cheaper, which it is from two on: counter-locks of one account in one asset under one
- * root, and claims with public secrets that one account sends. A step is tried together with others only once, so that
+ * root, and claims with public secrets or refunds that one account sends. A step is tried together with others only once, so that
  * one that fails keeps nothing from them the next time. What is left goes alone.
  */
 export function formBatches<D extends StepDecision>(decisions: readonly D[]): { batches: D[][]; alone: D[] } {
@@ -60,20 +63,22 @@ export function formBatches<D extends StepDecision>(decisions: readonly D[]): { 
 }
 
 const intentPrefix = "swap-batch-";
-/** True for an intent that does a step of several swaps. Of claims one can be left out by the contract. */
+/** True for an intent that does a step of several swaps. Of claims and refunds one can be left out by the contract. */
 export const isBatchIntent = (intentId: string): boolean => intentId.startsWith(intentPrefix);
 
 /** True for a step that can go together with others. */
 export const isBatchable = (decision: StepDecision): boolean => keyOf(decision) !== undefined;
 
 /** The same for steps that can go together. */
-function keyOf({ swap, step, attempt, intent }: StepDecision): string | undefined {
-  if (attempt > 1 || (step !== "lock-target" && step !== "claim-source")) return undefined;
+function keyOf({ swap, step, attempt, intent, possible }: StepDecision): string | undefined {
+  const isRefund = step === "refund-source" || step === "refund-target";
+  if (attempt > 1 || !(step === "lock-target" || step === "claim-source" || (isRefund && possible))) return undefined;
   const leg = legOf(step);
   const terms = swap.terms[leg];
   const { kind, terms: lock } = lockOf(terms, swap.hashlock);
   if (kind !== "payment") return undefined;
   const common = [step, terms.chain, terms.timelockContract, intent.account];
+  if (isRefund) return common.join(" ");
   // What has no worth in coin has another bound to its price.
   if (step === "claim-source") return [...common, intent.urgency?.worth !== undefined].join(" ");
   // A lock that an external party signed names its own terms.
@@ -94,8 +99,9 @@ export function batchOf(decisions: readonly StepDecision[], now: bigint): Batch 
   const stepStarted = ({ step, attempt }: StepDecision): SwapEvent => ({
     ...{ type: "StepStarted", data: { step, attempt, intentId: base.id } },
   });
-  if (first.step === "claim-source") {
-    const intent = { ...base, kind: "swap.claim-source-batch", ...claims(decisions, now) };
+  if (first.step !== "lock-target") {
+    const closing = first.step === "claim-source" ? claims(decisions, now) : refunds(decisions, now);
+    const intent = { ...base, kind: `swap.${first.step}-batch`, ...closing };
     return { intent, stream, started, events: decisions.map((each) => [stepStarted(each)]) };
   }
   const { leaves, ...locks } = lockAll(decisions);
@@ -154,7 +160,22 @@ function claims(decisions: readonly StepDecision[], now: bigint) {
     gas,
     dryRun: false,
     // An account that cannot pay for all of them at once may be able to for each.
-    notAfter: now + patienceSeconds,
+    signBy: now + patienceSeconds,
     urgency: { by, ...(worths.length > 0 && { worth: (worth * gas) / gasOf.claim }) },
+  };
+}
+
+function refunds(decisions: readonly StepDecision[], now: bigint) {
+  const terms = decisions.flatMap(({ swap, step }) => {
+    const lock = lockOf(swap.terms[legOf(step)], swap.hashlock);
+    return lock.kind === "payment" ? [lock.terms] : [];
+  });
+  const [first] = decisions;
+  const to = first?.swap.terms[legOf(first.step)].timelockContract ?? "0x";
+  return {
+    call: { to, data: encodeFunctionData({ abi, functionName: "refundBatch", args: [terms] }), value: 0n },
+    gas: gasOfRefunds(terms.length),
+    dryRun: false,
+    signBy: now + patienceSeconds,
   };
 }

@@ -15,12 +15,16 @@ export type SwapChain = {
   readonly idles?: boolean;
   /** What deadlines are computed from: never less than configured, more where the chain shows that it needs more. */
   presentTiming?(): ChainTiming;
+  /** Wei a gas that a transaction of a kind ever offers at most, for an effect worth so many wei; no bound where left out. */
+  highestFee?(kind: string, effect: { readonly gas: bigint; readonly worth: bigint | undefined }): bigint;
   readonly state?: "active" | "paused" | "removed";
 };
 
 export type SwapChains = {
   /** Throws `chain-unknown` naming the field of the request. */
   get(name: string, field?: string): SwapChain;
+  /** Throws `chain-unknown` naming the field of the request. A removed chain is known. */
+  requireKnown(name: string, field: string): void;
   /** Undefined for a chain that is unknown or removed. */
   find(name: string): SwapChain | undefined;
   /** True while one of them takes no new locks. */
@@ -43,13 +47,16 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
     const found = deps.chains.get(name);
     return found && isThere(found) ? found : undefined;
   };
+  const unknown = (name: string, field: string | undefined) => {
+    const known = deps.chains.entries().flatMap(([each, chain]) => (isThere(chain) ? [each] : []));
+    return new LockstepError("chain-unknown", `there is no chain "${name}"; configured are ${known.join(", ")}`, {
+      details: { field, known },
+    });
+  };
   const get: SwapChains["get"] = (name, field) => {
     const found = find(name);
     if (found) return found;
-    const known = deps.chains.entries().flatMap(([each, chain]) => (isThere(chain) ? [each] : []));
-    throw new LockstepError("chain-unknown", `there is no chain "${name}"; configured are ${known.join(", ")}`, {
-      details: { field, known },
-    });
+    throw unknown(name, field);
   };
   async function headTime({ chain, timing }: SwapChain): Promise<bigint> {
     const head = await chain.block("latest");
@@ -67,6 +74,9 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
 
   return {
     get,
+    requireKnown(name, field) {
+      if (!deps.chains.get(name)) throw unknown(name, field);
+    },
     find,
     isPaused: (...names) => names.some((name) => find(name)?.state === "paused"),
     timing: (source, target) => ({

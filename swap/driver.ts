@@ -5,7 +5,7 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { coalesce } from "#core/kernel/coalesce.ts";
-import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { isLockstepError, isRetryable, LockstepError } from "#core/kernel/errors.ts";
 import type { Mark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
@@ -16,10 +16,12 @@ import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type StepName, type SwapEvent, swapStream } from "./events.ts";
 import { intentOf } from "./intents.ts";
 import { type Action, type Hold, isBeforeLock, isProgress, nextAction } from "./nextAction.ts";
+import { isOpenAt } from "./openLock.ts";
 import { claimerOf, legOf, lockerOf, managed } from "./parties.ts";
 import type { Authorization } from "./protocol/closing.ts";
 import { earlyRefundTypedData } from "./protocol/typedData.ts";
 import type { SwapIndex } from "./readModel.ts";
+import { createRefundPace } from "./refundPace.ts";
 import { stepsUnderWay } from "./stepsUnderWay.ts";
 import { foldSwap, type Step, type Swap } from "./swap.ts";
 import { createDecisionWriter } from "./writer.ts";
@@ -47,9 +49,13 @@ type Deps = {
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
 const conflictAttempts = 5;
 
+/** Milliseconds between two looks at refunds that wait to go together. */
+const paceMs = 250;
+
 export function createSwapDriver(deps: Deps): SwapDriver {
   const { db, store } = deps;
   const writer = createDecisionWriter(deps);
+  const refundPace = createRefundPace(deps);
 
   async function load(swapId: string): Promise<Swap> {
     const swap = foldSwap(await store.load<SwapEvent>(db, swapStream(swapId)));
@@ -96,8 +102,10 @@ export function createSwapDriver(deps: Deps): SwapDriver {
         const chosen = await withApproval(swap, action, now);
         if (chosen === "later") return deps.index.schedule(swap, new Date(Number(now + 1n) * 1000));
         if (chosen === "useless") return writer.record(swap, [uselessApproval(swap, action.step)]);
+        const pace = await refundPace(swap, chosen);
+        if (pace === "later") return deps.index.schedule(swap, new Date(deps.clock.now() + paceMs));
         const intent = intentOf(swap, chosen, { deadlines, consent: await consentTo(chosen.step, swap) });
-        await writer.start({ swap, ...chosen, intent });
+        await writer.start({ swap, ...chosen, intent, ...(pace === "together" && { possible: true }) });
       }
     }
   }
@@ -148,7 +156,7 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     const failures: SwapEvent[] = [];
     for (const [step, { attempt, intentId }] of stepsUnderWay(swap)) {
       const intent = await deps.sender.find(db, intentId);
-      const failure = failureOf(intent, step === "claim-source" && isBatchIntent(intentId));
+      const failure = failureOf(intent) ?? (await skipped(swap, step, intentId, intent));
       if (!failure) continue;
       const data = { step, attempt, ...failure, retryAt: now + retrySeconds(step, attempt) };
       failures.push({ type: "StepFailed", data });
@@ -158,6 +166,25 @@ export function createSwapDriver(deps: Deps): SwapDriver {
       }
     }
     return failures;
+  }
+
+  /**
+   * A batch of claims or refunds passes over what it cannot close. The indexer may only not have come to what it did, so
+   * the chain is asked, at a final block no older than the transaction's. What it cannot say now is found out later.
+   */
+  async function skipped(swap: Swap, step: StepName, intentId: string, intent: IntentStatus | undefined) {
+    if (step === "lock-target" || !isBatchIntent(intentId) || intent?.state !== "finalized") return undefined;
+    const leg = legOf(step);
+    const { chain } = deps.chains.get(swap.terms[leg].chain);
+    try {
+      const final = await chain.block("final");
+      if (!final || final.number < intent.blockNumber) return undefined;
+      if (!(await isOpenAt(chain, swap, leg, final.number))) return undefined;
+    } catch (error) {
+      if (isRetryable(error)) return undefined;
+      throw error;
+    }
+    return { code: "intent-skipped", detail: `transaction ${intent.hash} left it out` };
   }
 
   async function advance(swapId: string): Promise<void> {
@@ -189,13 +216,10 @@ function agreement(swap: Swap, leg: LegName): SwapEvent {
   return { type: "EarlyRefundAgreed", data: { leg, lockedAt, nonce, deadline: swap.terms[leg].timelock } };
 }
 
-function failureOf(intent: IntentStatus | undefined, isEntry: boolean): { code: string; detail: string } | undefined {
+function failureOf(intent: IntentStatus | undefined): { code: string; detail: string } | undefined {
   if (intent?.state === "abandoned") return { code: `intent-${intent.reason}`, detail: intent.detail };
   if (intent?.state === "finalized" && intent.status === "reverted") {
     return { code: "intent-reverted", detail: `transaction ${intent.hash} reverted` };
-  }
-  if (isEntry && intent?.state === "finalized") {
-    return { code: "intent-skipped", detail: `transaction ${intent.hash} left it out` };
   }
   return undefined;
 }

@@ -153,4 +153,6 @@ export type BatchEvent = EventOf<typeof batchEvents>;
 
 export const batchStream = (batchId: string) => `swapbatch-${batchId}`;
 
-export const swapStream = (swapId: string) => `swap-${swapId}`;
+/** What the names of swaps' streams begin with. */
+export const swapStreams = "swap-";
+export const swapStream = (swapId: string) => `${swapStreams}${swapId}`;

@@ -12,11 +12,10 @@ import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type LegName, type SwapEvent, swapStream } from "./events.ts";
 import { gasOf } from "./intents.ts";
-import { lockIdOf, payoutCall } from "./legCalls.ts";
-import { decodeIsLeafOpen, encodeOpenLeaves } from "./protocol/closing.ts";
-import { batchId } from "./protocol/lockId.ts";
-import { merkleRoot } from "./protocol/merkle.ts";
-import { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
+import { payoutCall } from "./legCalls.ts";
+import { isOpenAt } from "./openLock.ts";
+import type { Repricing } from "./quotes/repricing.ts";
+import type { Reserves } from "./reserves.ts";
 import { foldSwap, type Swap } from "./swap.ts";
 
 type Deps = {
@@ -25,6 +24,10 @@ type Deps = {
   chains: SwapChains;
   /** What operators may have said since the lock was decided. */
   brakes?: Pick<Brakes, "refusal">;
+  /** Whether the account could still pay for claims and refunds. */
+  reserves?: Pick<Reserves, "shortage">;
+  /** Whether the desk still stands by what it agreed to. */
+  repricing?: Pick<Repricing, "declines">;
   mark?: Mark;
 };
 type Verdict = Awaited<ReturnType<IntentGuard>>;
@@ -39,13 +42,15 @@ const mostMarks = 50;
 export function createSwapGuards(deps: Deps): Readonly<Record<string, IntentGuard>> {
   const markReveal = createRevealMarks(deps);
   return {
-    "swap.lock-source": async ({ subject }) =>
-      wasLocked(await load(deps, subject), "source") ??
-      (await braked(deps, [subject], "lock-source")) ?? { send: true },
+    "swap.lock-source": async ({ subject }) => {
+      const swap = await load(deps, subject);
+      const refusal = await firstRefusal([wasLocked(swap, "source"), tooShort(deps, swap, "source")]);
+      return refusal ?? (await braked(deps, [subject], "lock-source")) ?? { send: true };
+    },
     "swap.lock-target": async ({ subject }) =>
       (await notCounterLocked(deps, subject)) ?? (await braked(deps, [subject], "lock-target")) ?? { send: true },
     "swap.lock-target-batch": async ({ subject }) => {
-      const swaps = (await membersOf(deps, subject)).map(swapStream);
+      const swaps = (await membersOf(deps, subject)).swaps.map(swapStream);
       // All or none: what is refused is tried again, each by itself.
       const refusal =
         (await firstRefusal(swaps.map((swap) => notCounterLocked(deps, swap)))) ??
@@ -79,7 +84,20 @@ async function notCounterLocked(deps: Deps, stream: string): Promise<Verdict | u
     standsStill(deps, swap),
     notLocked(deps, swap, "source"),
     payoutFails(deps, swap, "source"),
+    tooShort(deps, swap, "target"),
+    priceMoved(deps, swap),
   ]);
+}
+
+async function priceMoved({ repricing }: Deps, swap: Swap): Promise<Verdict | undefined> {
+  const why = await repricing?.declines(swap);
+  return why === undefined ? undefined : refuse(`price-moved: ${why}`);
+}
+
+/** Whoever locks must be able to close: what it has is counted again against all its open swaps at the price of now. */
+async function tooShort({ reserves }: Deps, swap: Swap, leg: LegName): Promise<Verdict | undefined> {
+  const why = await reserves?.shortage(swap, leg);
+  return why === undefined ? undefined : refuse(`reserve-short: ${why}`);
 }
 
 type Check = Verdict | undefined | Promise<Verdict | undefined>;
@@ -112,15 +130,6 @@ async function notLocked(deps: Deps, swap: Swap, leg: LegName): Promise<Verdict 
   if (!final) return refuse(`${chain.name} has no final block`);
   const isThere = await isOpenAt(chain, swap, leg, final.number);
   return isThere ? undefined : refuse(`the ${leg} leg is not locked at final block ${final.number}`);
-}
-
-async function isOpenAt(chain: Chain, { terms, hashlock }: Swap, leg: LegName, block: bigint): Promise<boolean> {
-  const { timelockContract: to, chainId, lockId, batch } = terms[leg];
-  if (!batch) return decodeIsOpen(await chain.call({ to, data: encodeIsOpen(lockId) }, block));
-  // The root commits to this entry's own id, which hashes its terms.
-  if (batch.leaves[batch.index] !== lockIdOf(terms[leg], hashlock)) return false;
-  const data = encodeOpenLeaves(batchId(chainId, to, merkleRoot(batch.leaves)));
-  return decodeIsLeafOpen(await chain.call({ to, data }, block), batch.index);
 }
 
 /** A chain that stands still, or whose finality lags further behind than deadlines count with, is unsafe, not slow. */

@@ -21,12 +21,12 @@ import { lockSignatures, requireSignature, typedDataOf } from "./typedData.ts";
 export type HandIn = {
   /**
    * A signature over typed data that the swap showed. Throws `not-found`, `swap-not-waiting` where it would do nothing
-   * now, `signature-invalid` where it is not the party's.
+   * any more, `swap-not-ready` where not yet, `signature-invalid` where it is not the party's.
    */
   signature(swapId: string, body: SignatureRequest): Promise<void>;
   /**
    * The secret of an external initiator, which the service then claims with as it does for a managed one. Throws
-   * `not-found`, `swap-not-claimable`, `secret-wrong`.
+   * `not-found`, `swap-not-claimable` where not yet, `swap-over`, `swap-not-waiting`, `secret-wrong`.
    */
   secret(swapId: string, secret: Hex): Promise<void>;
 };
@@ -102,6 +102,9 @@ async function requireAllowance({ chain }: SwapChain, swap: Swap, leg: LegName, 
   });
 }
 
+const notReady = (field: string, why: string) =>
+  new LockstepError("swap-not-ready", `${field}: ${why}`, { details: { field } });
+
 const unwanted = (field: string, why: string) =>
   new LockstepError("swap-not-waiting", `${field}: ${why}`, { details: { field } });
 
@@ -110,6 +113,7 @@ function requireSigner(swap: Swap, leg: LegName, kind: SignatureKind): Hex {
   const name = kind === "early-refund" ? claimerOf(leg) : lockerOf(leg);
   if (managed(swap[name]) !== undefined) throw unwanted("leg", `the ${name} is managed; the service signs for it`);
   if (kind === "early-refund") {
+    if (phaseOf(swap.legs[leg]) === "none" && !swap.givenUp) throw notReady("leg", "it is not locked yet");
     if (!isOpen(swap.legs[leg])) throw unwanted("leg", "it is not locked");
   } else {
     const { asset, tip } = swap.terms[leg];
@@ -130,14 +134,18 @@ function requireSigner(swap: Swap, leg: LegName, kind: SignatureKind): Hex {
 
 /** An initiator should not part with its secret before the service would use it. */
 function requireRevealable(swap: Swap, revealBy: bigint, now: bigint): void {
-  const refuse = (why: string) => {
-    throw new LockstepError("swap-not-claimable", why);
+  const refuse = (code: "swap-not-claimable" | "swap-not-waiting" | "swap-over", why: string) => {
+    throw new LockstepError(code, why);
   };
   const { source, target } = swap.legs;
-  if (phaseOf(source) !== "locked" || phaseOf(target) !== "locked") {
-    refuse(`source leg ${phaseOf(source)}, target leg ${phaseOf(target)}; a claim needs both locked in final blocks`);
+  if (senderOf(swap, "claim-target") === undefined) {
+    refuse("swap-not-waiting", "no account of the service pays for this swap");
   }
-  if (swap.givenUp) refuse(`the swap was given up: ${swap.givenUp.detail}`);
-  if (now > revealBy) refuse(`the secret was safe to show only until ${revealBy}, and it is ${now}`);
-  if (senderOf(swap, "claim-target") === undefined) refuse("no account of the service pays for this swap");
+  if (swap.givenUp) refuse("swap-over", `the swap was given up: ${swap.givenUp.detail}`);
+  if (now > revealBy) refuse("swap-over", `the secret was safe to show only until ${revealBy}, and it is ${now}`);
+  const phases = `source leg ${phaseOf(source)}, target leg ${phaseOf(target)}`;
+  if (source.end || target.end) refuse("swap-over", `${phases}; a claim needs both locked`);
+  if (phaseOf(source) !== "locked" || phaseOf(target) !== "locked") {
+    refuse("swap-not-claimable", `${phases}; a claim needs both locked in final blocks`);
+  }
 }

@@ -5,11 +5,11 @@ import { parseJson, toJson } from "#core/kernel/json.ts";
 import { hasAllowance } from "./assets.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import type { Deadlines } from "./deadlines.ts";
-import type { LegName, SignatureKind, StepName } from "./events.ts";
+import type { LegName, LegTerms, SignatureKind, StepName } from "./events.ts";
 import { approveCall, claimCall, lockCall, refundCall } from "./legCalls.ts";
 import type { Action } from "./nextAction.ts";
 import { claimerOf, legOf, type PartyName, partyOf, senderOf } from "./parties.ts";
-import type { Once } from "./protocol/typedData.ts";
+import { type Once, permit2Address } from "./protocol/typedData.ts";
 import type { NextStep } from "./schemas.ts";
 import { isOpen, type Swap } from "./swap.ts";
 import { lockSignatures, nonceOf, permitNonce, typedDataOf } from "./typedData.ts";
@@ -84,7 +84,16 @@ async function signable(
   const at = chains.get(swap.terms[leg].chain);
   const once = await onceOf(at, swap, leg, kind, deadlines);
   const data = once && (await typedDataOf(at.chain, swap, leg, kind, once));
-  return once && data ? [{ leg, kind, ...once, typedData: onWire(data) }] : [];
+  if (!once || !data) return [];
+  const transactions = await approvalFor(at, swap.terms[leg], kind);
+  return [{ leg, kind, ...once, typedData: onWire(data), ...(transactions && { transactions }) }];
+}
+
+/** Permit2 moves only what its owner has approved it to, which is no part of a lock that the owner sends itself. */
+async function approvalFor({ chain }: SwapChain, leg: LegTerms, kind: SignatureKind): Promise<Ready[] | undefined> {
+  if (kind !== "permit2" || (await hasAllowance(chain, leg, permit2Address))) return undefined;
+  const approve = approveCall(leg, permit2Address);
+  return approve && [{ what: "approve", chain: leg.chain, chainId: leg.chainId, from: leg.sender, ...approve }];
 }
 
 /**

@@ -7,17 +7,20 @@ import type { EventStore, Projection, StoredEvent } from "#core/events/store.ts"
 import type { HttpServer } from "#core/http/server.ts";
 import type { ChainObserver } from "#core/indexer/observer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import type { Live } from "#core/kernel/live.ts";
 import type { Mark } from "#core/kernel/mark.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { Job, JobHandler } from "#core/queue/queue.ts";
+import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapRoutes } from "./api.ts";
-import { membersOf } from "./batchMembers.ts";
+import { checkMembers, membersOf } from "./batchMembers.ts";
 import { createBraking, createLastBrakes } from "./brakes/braking.ts";
 import { haltMigrations } from "./brakes/halts.ts";
 import { createSwapChains, type SwapChain } from "./chains.ts";
+import { createLegCheck } from "./completeness.ts";
 import { createSwapDriver } from "./driver.ts";
 import { batchEvents, swapEvents as ownEvents, type SwapEvent, swapStream } from "./events.ts";
 import { createSwapGuards } from "./guards.ts";
@@ -30,12 +33,15 @@ import { ledgerMigrations } from "./locks/tables.ts";
 import { createSwapObserver } from "./observer.ts";
 import { combineObservers } from "./observers.ts";
 import { deskMigrations } from "./quotes/exposure.ts";
-import { createQuoting, type DeskSettings } from "./quotes/quoting.ts";
-import { countOpenSwaps, createSwapIndex, readModelMigrations, swapProjection } from "./readModel.ts";
+import { createQuoting, type DeskSettings, pricesOf } from "./quotes/quoting.ts";
+import { createRepricing } from "./quotes/repricing.ts";
+import { countOpenSwaps, createSwapIndex, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
+import { createReserves } from "./reserves.ts";
 import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
-import { foldSwap } from "./swap.ts";
+import { foldSwap, type Swap } from "./swap.ts";
+import { readModelMigrations } from "./tables.ts";
 import { watchEvents } from "./watch/events.ts";
 import { createOperatorPays } from "./watch/policy.ts";
 import { countWatches, watchProjection } from "./watch/readModel.ts";
@@ -45,8 +51,10 @@ import { createWatchtower, watchJobs } from "./watch/watchtower.ts";
 
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
+export { swapStreams } from "./events.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
+export { sealedSecrets } from "./secrets.ts";
 
 export type { ConcernedLock, Recovery } from "./watch/recovery.ts";
 export type { LockView } from "./watch/schemas.ts";
@@ -77,16 +85,23 @@ export type SwapDeps = {
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
   desk?: DeskSettings | undefined;
+  /** How many times the present price of gas the coin is kept for that claims and refunds of open swaps may take. */
+  feeHeadroom?: number;
   /** Who is asked before a managed account locks; nobody when left out. */
   approval?: ApprovalConfig | undefined;
+  /** What an approval hook knows the service by. */
+  approvalSecret?: Redacted<Hex> | undefined;
   clock: Clock;
   log: Log;
   mark?: Mark;
 };
 
-const jobData = z.strictObject({ swap: z.string() });
-const batchData = z.strictObject({ batch: z.string() });
-const claimRef = z.strictObject({ swap: z.string() });
+/** Milliseconds that the indexer has to read a block that the sender has seen. */
+const checkMs = 1_000;
+
+const jobData = z.strictObject({ swap: jobId });
+const batchData = z.strictObject({ batch: jobId.startsWith("swapbatch-"), mined: z.literal(true).optional() });
+const claimRef = z.strictObject({ swap: jobId });
 
 /** What the sender needs of swaps before it exists: the call that carries the secret, and the last checks. */
 export function createSwapSending(deps: SwapDeps): {
@@ -94,6 +109,8 @@ export function createSwapSending(deps: SwapDeps): {
   guards: Record<string, IntentGuard>;
 } {
   const secrets = createSecretStore(deps);
+  const chains = createSwapChains(deps);
+  const reserves = createReserves({ ...deps, chains });
   const claim: CallBuilder = async (ref) => {
     const swap = foldSwap(await deps.store.load<SwapEvent>(deps.db, swapStream(claimRef.parse(ref).swap)));
     if (!swap) throw new Error("a claim was asked for without a swap");
@@ -101,9 +118,18 @@ export function createSwapSending(deps: SwapDeps): {
   };
   return {
     builders: { [claimBuilder]: claim },
-    guards: createSwapGuards({ ...deps, chains: createSwapChains(deps), brakes: createLastBrakes(deps) }),
+    guards: createSwapGuards({
+      ...deps,
+      chains,
+      reserves,
+      repricing: repricingOf(deps),
+      brakes: createLastBrakes(deps),
+    }),
   };
 }
+
+const repricingOf = (deps: SwapDeps) =>
+  createRepricing(deps.desk && { config: deps.desk.config, prices: pricesOf(deps.desk.config, deps) });
 
 /** The swap context: what it observes, the jobs it does, the routes it serves. */
 export type SwapContext = {
@@ -126,25 +152,31 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const index = createSwapIndex(deps.db);
   const secrets = createSecretStore(deps);
   const braking = createBraking({ ...deps, chains, log });
-  const driver = createSwapDriver({ ...deps, chains, index, holdOf: braking.holdAndAsk, log });
+  const reserves = createReserves({ ...deps, chains });
+  const repricing = repricingOf(deps);
+  const lockHolds = { holdOn: async (swap: Swap) => (await reserves.holdOn(swap)) ?? repricing.holdOn(swap) };
+  const holdOf = async (swap: Swap) => (await braking.holdAndAsk(swap)) ?? lockHolds.holdOn(swap);
+  const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
   const operatorPays = createOperatorPays({ config: deps.watchtower, chains });
-  const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays, ...braking });
+  const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays, reserves, ...braking });
   const handIn = createHandIn({ ...deps, chains, secrets });
-  const quoting = createQuoting({ ...deps, chains, log });
-  const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, ...braking });
+  const quoting = createQuoting({ ...deps, chains, reserves, log });
+  const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, lockHolds, ...braking });
   const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
   const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
   return {
     observer: combineObservers([
-      createSwapObserver({ ...deps, chains, index }),
+      { ...createSwapObserver({ ...deps, chains, index }), check: createLegCheck({ ...deps, chains }) },
       createLockLedger({ chains, news: watchtower.news }),
     ]),
     routes: (event) => [...advanceJobs(event), ...watchJobs(event)],
     handlers: {
-      [advanceJob]: (data) => driver.advance(jobData.parse(data).swap),
+      [advanceJob]: async (data) => driver.advance(parseJob(jobData, data).swap),
       [advanceBatchJob]: async (data) => {
-        const swaps = await membersOf(deps, batchData.parse(data).batch);
-        await Promise.all(swaps.map(driver.advance));
+        const { batch, mined } = parseJob(batchData, data);
+        const members = await membersOf(deps, batch);
+        if (mined) return checkMembers(deps.db, members, new Date(deps.clock.now() + checkMs));
+        await Promise.all(members.swaps.map(driver.advance));
       },
       ...watchtower.handlers,
     },

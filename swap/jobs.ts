@@ -23,17 +23,21 @@ export function advanceJobs(event: StoredEvent): Job[] {
   if (stream?.startsWith("swap-")) {
     return [{ id, name: advanceJob, data: { swap: stream.slice("swap-".length) } }];
   }
-  return stream?.startsWith("swapbatch-") ? [{ id, name: advanceBatchJob, data: { batch: stream } }] : [];
+  if (!stream?.startsWith("swapbatch-")) return [];
+  const mined = event.type === "IntentFinalized" && hasSucceeded(event);
+  return [{ id, name: advanceBatchJob, data: { batch: stream, ...(mined && { mined }) } }];
 }
 
 /**
  * The stream that waits for an intent. The effect of one that succeeded shows by itself, unless it is an allowance, or a
- * batch of claims of which one may have been left out.
+ * batch of claims or refunds of which one may have been left out.
  */
 function awaitedBy({ data }: StoredEvent): string | undefined {
   if (typeof data !== "object" || data === null || !("subject" in data) || !("kind" in data)) return undefined;
   const { subject, kind } = data;
-  const silent = /^swap\.(approve-|claim-source-batch$)/.test(String(kind));
-  const shows = "status" in data && data.status === "success" && !silent;
-  return typeof subject === "string" && !shows ? subject : undefined;
+  const silent = /^swap\.(approve-|(claim-source|refund-source|refund-target)-batch$)/.test(String(kind));
+  return typeof subject === "string" && (silent || !hasSucceeded({ data })) ? subject : undefined;
 }
+
+const hasSucceeded = ({ data }: Pick<StoredEvent, "data">): boolean =>
+  typeof data === "object" && data !== null && "status" in data && data.status === "success";

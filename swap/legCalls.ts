@@ -91,18 +91,18 @@ const closing = ({ timelockContract: to }: Terms, data: Hex): Call => ({ to, dat
  * immutable contract that moves a sender's tokens only in a lock that the sender itself calls or has signed, and one
  * approval a swap would cost a transaction each.
  */
-export function approveCall({ asset, timelockContract }: LegTerms): Call | undefined {
+export function approveCall({ asset, timelockContract }: LegTerms, spender = timelockContract): Call | undefined {
   switch (asset.type) {
     case "native":
       return undefined;
     case "erc20": {
-      const args = [timelockContract, maxUint256] as const;
+      const args = [spender, maxUint256] as const;
       const data = encodeFunctionData({ abi: erc20Abi, functionName: "approve", args });
       return { to: asset.address, data, value: 0n };
     }
     case "erc721":
     case "erc1155": {
-      const args = [timelockContract, true] as const;
+      const args = [spender, true] as const;
       const data = encodeFunctionData({ abi: erc721Abi, functionName: "setApprovalForAll", args });
       return { to: asset.address, data, value: 0n };
     }

@@ -14,5 +14,10 @@ export function combineObservers(observers: readonly ChainObserver[]): ChainObse
     async finalized(tx, chain, height) {
       for (const each of observers) await each.finalized(tx, chain, height);
     },
+    async check(chain, final, start) {
+      let complete = true;
+      for (const each of observers) complete = ((await each.check?.(chain, final, start)) ?? true) && complete;
+      return complete;
+    },
   };
 }

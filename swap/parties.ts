@@ -2,7 +2,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import type { LegName, Party, StepName } from "./events.ts";
 
 export type PartyName = "initiator" | "counterparty";
-export type Parties = { readonly [name in PartyName]: Party } & { readonly payer?: string };
+export type Parties = { readonly [name in PartyName]: Party } & { readonly payer?: string | undefined };
 
 /** The managed account of a party; undefined for an external one. */
 export const managed = (party: Party): string | undefined => ("account" in party ? party.account : undefined);

@@ -1,49 +1,10 @@
-import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { Queryable, Tx } from "#core/db/db.ts";
 import type { Projection, StoredEvent } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import { assetKey } from "./assets.ts";
-import { type Asset, type LegName, type SwapEvent, swapEvents } from "./events.ts";
-
-export const readModelMigrations: readonly Migration[] = [
-  {
-    id: "swap/002-read-model",
-    sql: `
-      create table swaps (
-        id text primary key,
-        requested_at_position bigint not null unique,
-        hashlock text not null unique,
-        version integer not null,
-        due_at timestamptz
-      );
-      create index swaps_due on swaps (due_at) where due_at is not null;
-      create table swap_legs (
-        lock_id text primary key,
-        swap_id text not null,
-        leg text not null,
-        chain text not null,
-        sender text not null,
-        asset text not null,
-        amount numeric not null,
-        -- the amount is still to leave the sender's balance
-        pending boolean not null default true,
-        lock_block bigint,
-        lock_final boolean not null default false,
-        end_block bigint,
-        end_kind text,
-        end_final boolean not null default false
-      );
-      create index swap_legs_swap on swap_legs (swap_id);
-      create index swap_legs_pending on swap_legs (chain, sender, asset) where pending;
-      create index swap_legs_open_lock on swap_legs (chain, lock_block) where lock_block is not null and not lock_final;
-      create index swap_legs_open_end on swap_legs (chain, end_block) where end_block is not null and not end_final;
-    `,
-  },
-  {
-    id: "swap/003-legs-by-block",
-    sql: "create index swap_legs_lock_block on swap_legs (chain, lock_block) where lock_block is not null",
-  },
-];
+import { type LegName, type SwapEvent, swapEvents } from "./events.ts";
+import { legOf, senderOf } from "./parties.ts";
 
 /** The legs that on-chain lock ids belong to. */
 type LegRow = { readonly swapId: string; readonly leg: LegName };
@@ -64,7 +25,7 @@ export type SwapIndex = {
   /** Puts off a swap that could not be looked at, so that others get their turn. */
   postpone(id: string, at: Date): Promise<void>;
   /** Swaps whose time has come, the most overdue first. */
-  due(now: Date, limit: number): Promise<string[]>;
+  due(now: Date, limit: number, except?: readonly string[]): Promise<string[]>;
 };
 
 /** Swaps whose next look is written down in one statement. */
@@ -75,8 +36,13 @@ async function scheduleAll(
   items: readonly { readonly id: string; readonly version: number; readonly at: Date | undefined }[],
 ): Promise<undefined[]> {
   await db.query(
-    `update swaps set due_at = next.at from unnest($1::text[], $2::integer[], $3::timestamptz[]) as next (id, version, at)
-      where swaps.id = next.id and swaps.version = next.version`,
+    `with scheduled as (
+       update swaps set due_at = next.at from unnest($1::text[], $2::integer[], $3::timestamptz[]) as next (id, version, at)
+        where swaps.id = next.id and swaps.version = next.version
+       returning swaps.id, swaps.due_at is null as ended
+     )
+     update swap_legs set ended = scheduled.ended from scheduled
+      where swap_id = scheduled.id and swap_legs.ended <> scheduled.ended`,
     [items.map(({ id }) => id), items.map(({ version }) => version), items.map(({ at }) => at ?? null)],
   );
   return items.map(() => undefined);
@@ -96,11 +62,11 @@ export function createSwapIndex(db: Queryable): SwapIndex {
     above: swapIdsAbove,
     schedule: (swap, at) => schedule({ ...swap, at }),
     async postpone(id, at) {
-      await db.query("update swaps set due_at = $2 where id = $1", [id, at]);
+      await db.query("update swaps set due_at = $2 where id = $1 and due_at is not null", [id, at]);
     },
-    async due(now, limit) {
-      const sql = "select id from swaps where due_at <= $1 order by due_at limit $2";
-      const rows = await db.query<{ id: string }>(sql, [now, limit]);
+    async due(now, limit, except = []) {
+      const sql = "select id from swaps where due_at <= $1 and not id = any($3) order by due_at limit $2";
+      const rows = await db.query<{ id: string }>(sql, [now, limit, except]);
       return rows.map(({ id }) => id);
     },
   };
@@ -120,6 +86,9 @@ export const swapProjection: Projection = {
       tx,
       all.filter((event): event is Requested => event.type === "SwapRequested"),
     );
+    await markSwaps(tx, all);
+    // Swaps before their legs, as whoever schedules them does.
+    await lookSoon(tx, all);
     // What several events say about one swap is applied in their order, what they say about different ones at once.
     let left = all.flatMap((event) => legChanges(event));
     while (left.length > 0) {
@@ -128,24 +97,47 @@ export const swapProjection: Projection = {
       left = left.filter((change) => !now.includes(change));
       await changeLegs(tx, now);
     }
-    await lookSoon(tx, all);
   },
 };
 
 const idOf = ({ stream }: StoredEvent<SwapEvent>): string => stream.slice("swap-".length);
 
-/** Every swap that changed is looked at soon, should its job be lost. */
+/** Every swap that changed is looked at soon, should its job be lost; one that had ended goes on. */
 async function lookSoon(tx: Tx, events: readonly StoredEvent<SwapEvent>[]): Promise<void> {
   const last = [...new Map(events.map((event) => [idOf(event), event])).values()];
-  await tx.query(
-    `update swaps set due_at = least(due_at, changed.due), version = changed.version
-       from unnest($1::text[], $2::timestamptz[], $3::integer[]) as changed (id, due, version)
-      where swaps.id = changed.id`,
+  const touched = await tx.query<{ id: string; ended: boolean }>(
+    `with before as materialized (
+       select id, due_at is null as ended from swaps where id = any($1::text[]) order by id for update
+     )
+     update swaps set due_at = least(due_at, changed.due), version = changed.version
+       from before, unnest($1::text[], $2::timestamptz[], $3::integer[]) as changed (id, due, version)
+      where swaps.id = changed.id and before.id = changed.id
+      returning swaps.id, before.ended`,
     [
       last.map(idOf),
       last.map(({ at }) => new Date(at.getTime() + lostJobSeconds * 1000)),
       last.map((each) => each.version),
     ],
+  );
+  const revived = touched.filter(({ ended }) => ended).map(({ id }) => id);
+  if (revived.length > 0) await tx.query("update swap_legs set ended = false where swap_id = any($1)", [revived]);
+}
+
+/** Keeps the marks of whole swaps that their status rests on; the last word of each kind counts. */
+async function markSwaps(tx: Tx, events: readonly StoredEvent<SwapEvent>[]): Promise<void> {
+  const revealing = new Map<string, boolean>();
+  const givenUp = new Set<string>();
+  for (const event of events) {
+    if (event.type === "RevealStarted") revealing.set(idOf(event), true);
+    if (event.type === "RevealWithdrawn") revealing.set(idOf(event), false);
+    if (event.type === "SwapGivenUp") givenUp.add(idOf(event));
+  }
+  if (givenUp.size > 0) await tx.query("update swaps set given_up = true where id = any($1)", [[...givenUp]]);
+  if (revealing.size === 0) return;
+  await tx.query(
+    `update swaps set revealing = changed.revealing from unnest($1::text[], $2::boolean[]) as changed (id, revealing)
+      where swaps.id = changed.id`,
+    [[...revealing.keys()], [...revealing.values()]],
   );
 }
 
@@ -154,8 +146,9 @@ type Requested = Extract<StoredEvent<SwapEvent>, { type: "SwapRequested" }>;
 async function insertSwaps(tx: Tx, events: readonly Requested[]): Promise<void> {
   if (events.length === 0) return;
   await tx.query(
-    `insert into swaps (id, requested_at_position, hashlock, version, due_at)
-     select * from unnest($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::timestamptz[])`,
+    `insert into swaps (id, requested_at_position, hashlock, version, due_at, requested_at)
+     select *, due_at from unnest($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::timestamptz[])
+       as made (id, requested_at_position, hashlock, version, due_at)`,
     [
       events.map(idOf),
       events.map(({ position }) => position),
@@ -167,14 +160,17 @@ async function insertSwaps(tx: Tx, events: readonly Requested[]): Promise<void> 
   const legs = events.flatMap((event) =>
     (["source", "target"] as const).map((leg) => {
       const { asset, ...terms } = event.data[leg];
-      return { swapId: idOf(event), leg, ...terms, asset: assetKey(asset) };
+      const [claimer, refunder] = [senderOf(event.data, `claim-${leg}`), senderOf(event.data, `refund-${leg}`)];
+      return { swapId: idOf(event), leg, ...terms, asset: assetKey(asset), claimer, refunder };
     }),
   );
-  const columns = ["lockId", "swapId", "leg", "chain", "sender", "asset", "amount"] as const;
+  const told = ["lockId", "swapId", "leg", "chain", "sender", "asset", "amount", "claimer", "refunder"] as const;
+  const columns = [...told, "recipient", "timelock", "tip"] as const;
   await tx.query(
-    `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount)
-     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[])`,
-    columns.map((name) => legs.map((each) => each[name])),
+    `insert into swap_legs (lock_id, swap_id, leg, chain, sender, asset, amount, claimer, refunder, recipient, timelock, tip)
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::text[],
+                          $9::text[], $10::text[], $11::bigint[], $12::numeric[])`,
+    columns.map((name) => legs.map((each) => each[name] ?? null)),
   );
 }
 
@@ -204,11 +200,22 @@ async function changeLegs(tx: Tx, changes: readonly LegChange[]): Promise<void> 
   }
 }
 
+/** By the marks, which are those after all events that are recorded together: the one that gives up has the last word. */
+const isGivenUp = "(select given_up from swaps where swaps.id = swap_id)";
+
 function legChanges(event: StoredEvent<SwapEvent>): LegChange[] {
   const id = idOf(event);
   switch (event.type) {
     case "SwapGivenUp":
-      return [{ id, set: "pending = false" }];
+      // A lock that was sent may still be mined.
+      return [{ id, set: "pending = lock_started and lock_block is null" }];
+    case "StepStarted":
+    case "StepFailed": {
+      const { step } = event.data;
+      if (step !== "lock-source" && step !== "lock-target") return [];
+      if (event.type === "StepStarted") return [{ id, leg: legOf(step), set: "lock_started = true" }];
+      return [{ id, leg: legOf(step), set: `lock_started = false, pending = pending and not ${isGivenUp}` }];
+    }
     case "LegPlaced":
       return [{ id, leg: event.data.leg, set: "lock_id = changed.lock_id", lockId: event.data.lockId }];
     case "LegDetected": {
@@ -227,18 +234,14 @@ function legChanges(event: StoredEvent<SwapEvent>): LegChange[] {
     case "LegRefundFinalized":
       return [{ id, leg: event.data.leg, set: "end_final = true" }];
     case "LegReorged": {
+      const noEnd = "end_block = null, end_kind = null, end_final = false";
       const isLock = event.data.undone === "lock";
-      const set = isLock ? "lock_block = null, pending = true" : "end_block = null, end_kind = null";
+      const set = isLock ? `lock_block = null, lock_final = false, pending = true, ${noEnd}` : noEnd;
       return [{ id, leg: event.data.leg, set }];
     }
     default:
       return [];
   }
-}
-
-/** Makes whoever else asks wait until this transaction ends, so that two requests cannot promise the same coins. */
-export async function lockPromises(tx: Tx): Promise<void> {
-  await tx.query("select pg_advisory_xact_lock(hashtextextended('lockstep swap promises', 0))");
 }
 
 /** Which of the hashlocks swaps of this service have, or locks or claims on any of its chains ever showed. */
@@ -251,39 +254,6 @@ export async function knownHashlocks(from: Queryable, hashlocks: readonly Hex[])
   return new Set(rows.map(({ hashlock }) => hashlock));
 }
 
-/** A balance that was read at a block. */
-type Balance = { readonly chain: string; readonly account: Hex; readonly asset: Asset; readonly asOf: bigint };
-
-/**
- * What is still to leave balances for swaps of this service: what was promised and not locked, or was locked after the
- * block of the balance. By `chain account asset`, where there is any. The caller holds `lockPromises`.
- */
-export async function promisedAmounts(tx: Tx, balances: readonly Balance[]): Promise<Map<string, bigint>> {
-  const rows = await tx.query<{ chain: string; sender: string; asset: string; amount: string }>(
-    `select leaving.chain, leaving.sender, leaving.asset, sum(amount)::text as amount
-       from (select chain, sender, asset, min(as_of) as as_of
-               from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as given (chain, sender, asset, as_of)
-              group by 1, 2, 3) as asked
-       join lateral (
-         select chain, sender, asset, amount from swap_legs l join swaps on swaps.id = l.swap_id
-          where pending and due_at is not null
-            and l.chain = asked.chain and l.sender = asked.sender and l.asset = asked.asset
-         union all
-         select chain, sender, asset, amount from swap_legs l
-          where not pending and l.chain = asked.chain and lock_block > asked.as_of
-            and l.sender = asked.sender and l.asset = asked.asset
-       ) as leaving on true
-      group by 1, 2, 3`,
-    [
-      balances.map(({ chain }) => chain),
-      balances.map(({ account }) => account),
-      balances.map(({ asset }) => assetKey(asset)),
-      balances.map(({ asOf }) => asOf),
-    ],
-  );
-  return new Map(rows.map(({ chain, sender, asset, amount }) => [`${chain} ${sender} ${asset}`, BigInt(amount)]));
-}
-
 /** Swaps with a leg on the chain that have not ended, or of which that was not seen yet. */
 export async function countOpenSwaps(from: Queryable, chain: string): Promise<number> {
   const [row] = await from.query<{ count: number }>(
@@ -294,25 +264,17 @@ export async function countOpenSwaps(from: Queryable, chain: string): Promise<nu
   return row?.count ?? 0;
 }
 
-/** Page of swap ids, newest first, after the cursor (a position). */
-export async function listSwapIds(
-  db: Queryable,
-  before: bigint | undefined,
-  limit: number,
-): Promise<{ id: string; cursor: bigint }[]> {
-  const rows = await db.query<{ id: string; requested_at_position: bigint }>(
-    `select id, requested_at_position from swaps
-     where $1::bigint is null or requested_at_position < $1 order by requested_at_position desc limit $2`,
-    [before ?? null, limit],
-  );
-  return rows.map((row) => ({ id: row.id, cursor: row.requested_at_position }));
-}
-
-/** The service's id of a swap, found by that id, its hashlock or the on-chain id of one of its locks. */
+/**
+ * The service's id of a swap, found by that id, the on-chain id of one of its locks, or its hashlock, in this order: an
+ * external initiator names its hashlock, and could name a lock of others.
+ */
 export async function findSwapId(db: Queryable, reference: string): Promise<string | undefined> {
   const [row] = await db.query<{ id: string }>(
-    `select id from swaps where id = $1 or hashlock = $1
-     union select swap_id from swap_legs where lock_id = $1`,
+    `select id from (
+       select id, 1 as place from swaps where id = $1
+       union all select swap_id, 2 from swap_legs where lock_id = $1
+       union all select id, 3 from swaps where hashlock = $1
+     ) as found order by place limit 1`,
     [reference],
   );
   return row?.id;

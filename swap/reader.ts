@@ -7,7 +7,7 @@ import type { SwapChains } from "./chains.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import { type SwapEvent, swapStream } from "./events.ts";
 import { nextStepOf } from "./handover.ts";
-import { type Hold, nextAction } from "./nextAction.ts";
+import { type Hold, isBeforeLock, nextAction } from "./nextAction.ts";
 import type { NextStep, SwapView } from "./schemas.ts";
 import { stepsUnderWay } from "./stepsUnderWay.ts";
 import { foldSwap, type Swap } from "./swap.ts";
@@ -21,7 +21,11 @@ type Deps = {
   sender: Pick<Sender, "find">;
   /** Why nothing more is locked for swaps, as it is now. */
   holds(): Promise<(swap: Swap) => Hold | undefined>;
+  lockHolds: LockHolds;
 };
+
+/** Why the lock that is next is not made: for want of coin for gas, or because the desk's price has moved. Asks chains. */
+export type LockHolds = { holdOn(swap: Swap): Promise<Hold | undefined> };
 
 type HoldOf = (swap: Swap) => Hold | undefined;
 
@@ -29,6 +33,8 @@ type HoldOf = (swap: Swap) => Hold | undefined;
 export type SwapReader = {
   /** With what an external party has to do, for which chains are asked, and what keeps a transaction from being mined. */
   whole(id: string): Promise<SwapView>;
+  /** The same of one that was requested just now: whether its sender has enough was looked at then. */
+  fresh(id: string): Promise<SwapView>;
   /** Many at once, as far as the events tell. */
   listed(ids: readonly string[]): Promise<SwapView[]>;
 };
@@ -38,20 +44,28 @@ export function createSwapReader(deps: Deps): SwapReader {
   const timingOf = (swap: { terms: { source: { chain: string }; target: { chain: string } } }) =>
     chains.timing(swap.terms.source.chain, swap.terms.target.chain);
 
+  const deadlinesFor = (swap: Swap) =>
+    deadlinesOf(timingOf(swap), { source: swap.terms.source.timelock, target: swap.terms.target.timelock });
+
   function viewed(events: readonly StoredEvent<SwapEvent>[], holdOf: HoldOf): SwapView {
     const found = viewOf(events, timingOf, unixSeconds(deps.clock), holdOf);
     if (!found) throw new LockstepError("not-found", "there is no swap with this id", { details: { field: "id" } });
     return found;
   }
   const load = (id: string) => deps.store.load<SwapEvent>(deps.db, swapStream(id));
-  async function whole(id: string): Promise<SwapView> {
+  async function shown(id: string, holdOn: (swap: Swap) => Promise<Hold | undefined>): Promise<SwapView> {
     const events = await load(id);
-    const holdOf = await deps.holds();
     const swap = foldSwap(events);
-    const view = viewed(events, holdOf);
+    const hold = swap && (await holdOn(swap));
+    const view = viewed(events, () => hold);
     if (!swap) return view;
-    const [next, reason] = await Promise.all([nextFor(swap, holdOf(swap)), reasonOf(swap, view)]);
+    const [next, reason] = await Promise.all([nextFor(swap, hold), reasonOf(swap, view)]);
     return { ...view, reason, ...(next && { next }) };
+  }
+  /** Asks the chains, so only where a lock is next. */
+  async function shortOf(swap: Swap): Promise<Hold | undefined> {
+    if (!isBeforeLock(nextAction(swap, deadlinesFor(swap), unixSeconds(deps.clock)))) return undefined;
+    return knownNow(async () => deps.lockHolds.holdOn(swap));
   }
   /** Of a transaction on its way: what keeps it from being mined, where the sender knows. */
   async function reasonOf(swap: Swap, { reason }: SwapView): Promise<SwapView["reason"]> {
@@ -64,22 +78,27 @@ export function createSwapReader(deps: Deps): SwapReader {
     return reason;
   }
   async function nextFor(swap: Swap, hold: Hold | undefined): Promise<NextStep | undefined> {
-    const timelocks = { source: swap.terms.source.timelock, target: swap.terms.target.timelock };
-    const deadlines = deadlinesOf(timingOf(swap), timelocks);
-    try {
-      return await nextStepOf(chains, swap, nextAction(swap, deadlines, unixSeconds(deps.clock), hold), deadlines);
-    } catch (error) {
-      // What is known of the swap can be shown without its chain.
-      if (isRetryable(error)) return undefined;
-      throw error;
-    }
+    const deadlines = deadlinesFor(swap);
+    const action = nextAction(swap, deadlines, unixSeconds(deps.clock), hold);
+    return knownNow(() => nextStepOf(chains, swap, action, deadlines));
   }
 
   return {
-    whole,
+    whole: (id) => shown(id, async (swap) => (await deps.holds())(swap) ?? shortOf(swap)),
+    fresh: (id) => shown(id, async (swap) => (await deps.holds())(swap)),
     async listed(ids) {
       const holdOf = await deps.holds();
       return Promise.all(ids.map(async (id) => viewed(await load(id), holdOf)));
     },
   };
+}
+
+/** What is known of a swap can be shown without its chains. */
+async function knownNow<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRetryable(error)) return undefined;
+    throw error;
+  }
 }

@@ -6,6 +6,8 @@ export const swapReasons = {
   "lock-may-come": "the time to lock has passed; a lock that an external party has sent in time may still be mined",
   "awaiting-timelock": "waiting for a claim, or for the timelock to run out",
   "awaiting-approval": "a lock waits for an approval",
+  "reserve-short": "an account lacks coin for the claims and refunds of its open swaps, so nothing more is locked",
+  "price-moved": "the desk's price has moved beyond its limit, so it does not lock at present",
   halted: "an operator has halted locks like these; claims and refunds go on",
   "chain-paused": "a chain of the swap is paused, so nothing more is locked; claims and refunds go on",
   "step-in-progress": "a transaction is on its way",

@@ -1,7 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { zeroAddress, zeroHash } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
-import type { Db, Tx } from "#core/db/db.ts";
+import type { Db, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
@@ -14,6 +13,7 @@ import type { LegName, LegTerms, Party } from "./events.ts";
 import { lockIdOf } from "./legCalls.ts";
 import { addressOn, claimerOf, lockerOf, managed, type PartyName } from "./parties.ts";
 import { createRequestWriter, requireLeft, type Want } from "./requestWriter.ts";
+import { lockingGas, type Reserves } from "./reserves.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
 
@@ -31,6 +31,7 @@ type Deps = {
   brakes: Pick<Brakes, "admit">;
   /** Locks may wait for somebody's approval. */
   asksApproval: boolean;
+  reserves: Pick<Reserves, "closing" | "kept">;
   /** Seconds that external parties are given to act, where timelocks are chosen for them. */
   handoverSeconds: bigint;
 };
@@ -49,14 +50,12 @@ export type SettledRequest = {
   };
 };
 
-export type SwapRequester = { request(settled: SettledRequest): Promise<string> };
-
-/** Gas that a party needs on a chain to take part: its lock or approval, a claim and a refund. */
-export const gasReserve = 1_000_000n;
+/** Writes the swap under the id. */
+export type SwapRequester = { request(settled: SettledRequest, id: string): Promise<void> };
 
 /**
  * Checks a request for a swap against configuration and chains, and writes it. Nothing is written when it is refused;
- * every refusal names the field. Returns the id of the new swap.
+ * every refusal names the field.
  */
 export function createSwapRequester(deps: Deps): SwapRequester {
   const { chains } = deps;
@@ -98,7 +97,7 @@ export function createSwapRequester(deps: Deps): SwapRequester {
   }
 
   return {
-    async request({ body, deal }) {
+    async request({ body, deal }, id) {
       const legs = {
         source: chains.get(body.source.chain, "source.chain"),
         target: chains.get(body.target.chain, "target.chain"),
@@ -109,7 +108,9 @@ export function createSwapRequester(deps: Deps): SwapRequester {
       const parties = { initiator: party(body, "initiator"), counterparty: party(body, "counterparty") };
       requireApart(parties, legs);
       requireHashlock(body);
-      const wants = (await Promise.all(legNames.map((leg) => wantsOf(legs[leg], body, leg, parties)))).flat();
+      const wants = (
+        await Promise.all(legNames.map((leg) => wantsOf(deps.reserves, legs[leg], body, leg, parties)))
+      ).flat();
       for (const want of wants) requireLeft(want, 0n);
       const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
       const timelocks = await chooseTimelocks(body, external || deps.asksApproval ? deps.handoverSeconds : 0n);
@@ -117,7 +118,6 @@ export function createSwapRequester(deps: Deps): SwapRequester {
         source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
         target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
       });
-      const id = randomUUID();
       const quote = deal?.quote;
       const terms = termsUnder(zeroHash);
       const payer = await payerOf(parties, () => deps.operatorPays?.(terms));
@@ -130,7 +130,6 @@ export function createSwapRequester(deps: Deps): SwapRequester {
         }),
         ...(deal && { admit: (tx: Tx) => deal.admit(tx, { id, taker: addressOn(parties.initiator, "source") }) }),
       });
-      return id;
     },
   };
 }
@@ -192,8 +191,14 @@ function termsOf(
   return { ...unnamed, lockId: lockIdOf(unnamed, hashlock) };
 }
 
-/** A managed locker holds the amount and the tip, and managed parties coin for gas on this chain. */
-async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, parties: Parties): Promise<Want[]> {
+/** A managed locker holds the amount and the tip, and managed parties coin for gas on this chain, of all their swaps. */
+async function wantsOf(
+  reserves: Deps["reserves"],
+  at: SwapChain,
+  body: SwapRequest,
+  leg: LegName,
+  parties: Parties,
+): Promise<Want[]> {
   const { chain } = at;
   const { asset, amount, tip = 0n } = body[leg];
   const locker = parties[lockerOf(leg)];
@@ -206,16 +211,20 @@ async function wantsOf(at: SwapChain, body: SwapRequest, leg: LegName, parties: 
     token && tokenBalance(chain, token, holder, `${leg}.asset.address`),
     chain.fees(),
   ]);
-  const gas = fees.maxFeePerGas * gasReserve;
+  const { maxFeePerGas } = fees;
+  const closing = (claims: boolean) => reserves.closing({ at, maxFeePerGas }, { leg, claims, asset, amount });
   const coin = async (party: Party, wanted: { field: string; needed: bigint }): Promise<Want[]> => {
-    if (managed(party) === undefined) return [];
+    const name = managed(party);
+    if (name === undefined) return [];
     const account = addressOn(party, leg);
     const { balance } = await chain.account(account, asOf);
-    return [{ chain: chain.name, asset: { type: "native" }, account, asOf, held: balance, ...wanted }];
+    const kept = (from: Queryable) => reserves.kept(from, { at, account: name, maxFeePerGas });
+    return [{ chain: chain.name, asset: { type: "native" }, account, asOf, held: balance, kept, ...wanted }];
   };
+  const locking = lockingGas(asset) * maxFeePerGas + tip + (token ? 0n : amount);
   const coins = await Promise.all([
-    coin(locker, { field, needed: gas + tip + (token ? 0n : amount) }),
-    coin(claimer, { field: `${leg}.chain`, needed: gas }),
+    coin(locker, { field, needed: locking + closing(false) }),
+    coin(claimer, { field: `${leg}.chain`, needed: closing(true) }),
   ]);
   return [
     ...coins.flat(),

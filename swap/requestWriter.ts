@@ -1,11 +1,12 @@
-import type { Db, Tx } from "#core/db/db.ts";
+import type { Db, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
 import { assetKey } from "./assets.ts";
 import { type Asset, type SwapEvent, swapStream } from "./events.ts";
-import { knownHashlocks, lockPromises, promisedAmounts } from "./readModel.ts";
+import { lockPromises, promisedAmounts } from "./promises.ts";
+import { knownHashlocks } from "./readModel.ts";
 import type { SecretStore } from "./secrets.ts";
 
 type Requested = Extract<SwapEvent, { type: "SwapRequested" }>["data"];
@@ -19,6 +20,8 @@ export type Want = {
   readonly asOf: bigint;
   readonly held: bigint;
   readonly needed: bigint;
+  /** Of the chain's coin: what other swaps that have not ended may take of it for gas. */
+  kept?(from: Queryable): Promise<bigint>;
 };
 
 /** A request that was checked against configuration and chains; what is left is what others may change meanwhile. */
@@ -90,9 +93,12 @@ async function requireFresh(tx: Tx, plans: readonly Plan[]): Promise<void> {
 /** What an account held at the block has to do for what was promised of it before, and for these wants in their order. */
 async function requireHeld(tx: Tx, wants: readonly Want[]): Promise<void> {
   const taken = await promisedAmounts(tx, wants);
+  const keeping = new Set<string>();
   for (const want of wants) {
     const key = `${want.chain} ${want.account} ${assetKey(want.asset)}`;
-    const promised = taken.get(key) ?? 0n;
+    const kept = want.kept && !keeping.has(key) ? await want.kept(tx) : 0n;
+    if (want.kept) keeping.add(key);
+    const promised = (taken.get(key) ?? 0n) + kept;
     requireLeft(want, promised);
     taken.set(key, promised + want.needed);
   }

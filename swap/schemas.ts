@@ -5,12 +5,15 @@ import { swapStatuses } from "./status.ts";
 
 const positive = uint.refine((value) => value > 0n, "expected an amount above zero");
 
+/** The same for what is asked for and what is shown, of swaps and of locks. */
+export const amountDescription = "Smallest units of the asset, as a decimal string; of an ERC-721 always 1";
+
 const legRequest = z
   .strictObject({
     chain: z.string().min(1).meta({ example: "alpha" }),
     asset: assetSchema,
     amount: positive.meta({
-      description: "Smallest units of the asset, as a decimal string; of an ERC-721 always 1",
+      description: amountDescription,
       example: "1000000000000000000",
     }),
     tip: uint
@@ -65,7 +68,7 @@ const legView = z.object({
   contract: address,
   lockId: hash.meta({ description: "The lock's id on its chain: the hash of its terms" }),
   asset: assetSchema,
-  amount: uint,
+  amount: uint.meta({ description: amountDescription }),
   sender: address,
   recipient: address,
   timelock: uint.meta({ description: "Unix seconds: claim before, refund from" }),
@@ -134,6 +137,9 @@ const nextSchema = z.object({
       nonce: uint,
       deadline: uint,
       typedData: z.record(z.string(), z.unknown()).meta({ description: "For eth_signTypedData_v4" }),
+      transactions: z.array(readyTransaction).optional().meta({
+        description: "What the signer has to send before the signature is taken; left out where there is nothing",
+      }),
     }),
   ),
 });

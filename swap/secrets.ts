@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { SealedTable } from "#core/db/reseal.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { type Redacted, redact } from "#core/kernel/redacted.ts";
@@ -12,6 +13,15 @@ export const secretMigrations: readonly Migration[] = [
   },
 ];
 
+const context = (hashlock: string) => `swap-secret:${hashlock}`;
+
+/** Secrets of swaps, kept for ever. */
+export const sealedSecrets: SealedTable = {
+  table: "swap_secrets",
+  key: ["hashlock"],
+  context: ([hashlock = ""]) => context(hashlock),
+};
+
 /** The only place where secrets are kept: sealed rows, each bound to its hashlock. */
 export type SecretStore = {
   /** Makes fresh secrets and keeps them in the caller's transaction; returns their hashlocks, SHA-256 of 32 bytes each. */
@@ -23,7 +33,6 @@ export type SecretStore = {
 };
 
 export function createSecretStore(deps: { sealer: Sealer }): SecretStore {
-  const context = (hashlock: Hex) => `swap-secret:${hashlock}`;
   async function write(tx: Tx, secrets: readonly { readonly hashlock: Hex; readonly secret: Buffer }[]): Promise<void> {
     if (secrets.length === 0) return;
     await tx.query(

@@ -1,4 +1,5 @@
 import type { StoredEvent } from "#core/events/store.ts";
+import { deciderName } from "./brakes/deciders.ts";
 import { deadlinesOf, type SwapTiming } from "./deadlines.ts";
 import type { LegName, SwapEvent } from "./events.ts";
 import { type Action, type Hold, nextAction } from "./nextAction.ts";
@@ -111,7 +112,7 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
     case "SwapApproved":
     case "SwapRejected": {
       const { step, by, detail } = event.data;
-      return { ...base, detail: `${step}, by the ${by}${detail === undefined ? "" : `: ${detail}`}` };
+      return { ...base, detail: `${step}, by ${deciderName(by)}${detail === undefined ? "" : `: ${detail}`}` };
     }
     case "SwapGivenUp":
       return { ...base, code: event.data.code, detail: event.data.detail };

@@ -1,26 +1,7 @@
-import { z } from "zod";
-import { uint } from "#core/kernel/codec.ts";
+import type { z } from "zod";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import { isLowOn } from "#core/sender/metrics.ts";
-
-export const accountSchema = z
-  .object({
-    account: z.string(),
-    state: z
-      .enum(["stopped", "running", "halted"])
-      .meta({ description: "Whether this process sends with it; `halted`: for good, see `error`" }),
-    open: z.number().int().meta({ description: "Transactions under way" }),
-    waitingSeconds: z.number().optional().meta({ description: "How long the lowest of them has been in no block" }),
-    balance: uint.optional().meta({ description: "Wei, when last asked" }),
-    low: z.boolean().optional().meta({ description: "Whether that is less than the configuration wants" }),
-    lowBelow: uint.optional(),
-    stuck: z
-      .object({ intent: z.string(), kind: z.string(), seconds: z.number(), reason: z.string().optional() })
-      .optional()
-      .meta({ description: "Its oldest intent in no block, where that is older than it should be" }),
-    error: z.object({ code: z.string(), message: z.string() }).optional(),
-  })
-  .meta({ id: "ChainAccount" });
+import type { accountSchema } from "./chainRoutes.ts";
 
 type Account = z.output<typeof accountSchema>;
 

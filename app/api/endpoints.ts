@@ -1,24 +1,8 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { ChainAccess, EndpointStatus } from "#core/chain/chain.ts";
 import { endpointLags } from "#core/chain/metrics.ts";
 import type { HealthCheck } from "#core/http/health.ts";
-import { uint } from "#core/kernel/codec.ts";
-
-export const endpointSchema = z
-  .object({
-    endpoint: z.string().meta({ description: "Its host; the rest of a URL may hold a key" }),
-    state: z.enum(["healthy", "untried", "failing", "lagging", "disagreeing", "open", "excluded"]),
-    reason: z.string().optional(),
-    socket: z
-      .enum(["live", "down"])
-      .optional()
-      .meta({ description: "Whether it tells about new blocks at present; absent where none is configured" }),
-    latencyMs: z.number().optional(),
-    lastGoodAt: z.string().optional(),
-    head: uint.optional(),
-    lag: uint.optional().meta({ description: "Blocks that this is behind the newest head of a usable one" }),
-  })
-  .meta({ id: "Endpoint" });
+import type { endpointSchema } from "./chainRoutes.ts";
 
 /** Endpoints of one chain as the API shows them. */
 export function endpointViews(all: readonly EndpointStatus[]): z.output<typeof endpointSchema>[] {

@@ -1,26 +1,42 @@
+import type { Server } from "node:https";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import type { Observations } from "#core/chain/observations.ts";
+import { isLoopback } from "#core/config/http.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
+import { createFeed } from "#core/events/feed.ts";
+import type { Show } from "#core/events/shown.ts";
+import type { EventStore } from "#core/events/store.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
-import { defendLocally } from "#core/http/localOnly.ts";
 import { serveMetrics } from "#core/http/metrics.ts";
+import { createOutbound } from "#core/http/outbound.ts";
+import { tellOfRequests } from "#core/http/requestLog.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import { readTls, renewTls } from "#core/http/tls.ts";
 import type { Indexer } from "#core/indexer/createIndexer.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Live } from "#core/kernel/live.ts";
 import type { Roster } from "#core/kernel/roster.ts";
+import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
-import type { Part } from "../lifecycle.ts";
+import type { Part, Service } from "../lifecycle.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { Registry } from "../registry/registry.ts";
-import { ensureToken } from "../token.ts";
+import { createDeliverer } from "../webhooks/deliverer.ts";
+import { createApiKeyRoutes } from "./apiKeys.ts";
+import { createAuditRoutes } from "./audit.ts";
 import { chainChecks } from "./chainChecks.ts";
 import { createChainRoutes } from "./chains.ts";
+import type { Defences } from "./defences.ts";
+import { apiDescription } from "./document.ts";
+import { createEventRoutes, takeSockets } from "./events.ts";
+import type { Gate } from "./gate.ts";
 import { createLaneRoutes } from "./lanes.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
+import { createWebhookRoutes } from "./webhooks.ts";
 
 type Deps = {
   config: ServiceConfig;
@@ -32,40 +48,70 @@ type Deps = {
   observations: Pick<Observations, "of">;
   sender: Pick<RunningSender, "status" | "stuck">;
   metrics: Metrics;
+  defences: Defences;
   log: Log;
+  clock: Clock;
+  gate: Gate;
+  store: EventStore;
+  show: Show;
+  sealer: Sealer;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
   /** What is wrong with lanes. */
   concerns(): Promise<readonly string[]>;
 };
 
-const description = `Cross-chain messages and atomic swaps between EVM chains.
-
-Amounts are decimal strings in the smallest unit. Requests that change something carry the start-up token as
-\`Authorization: Bearer …\`; it is in the file \`token\` of the data folder. Errors are problem documents (RFC 9457).`;
-
 /** The HTTP side of a process: health always, everything else for the role `api`. Listens from `start` on. */
-export function createServiceHttp(deps: Deps): Part {
-  const { config } = deps;
+export function createServiceHttp(deps: Deps): Part & Pick<Service, "http"> {
+  const { gate, log } = deps;
+  const { host, port, tls } = deps.config.http;
   let app: HttpServer | undefined;
+  const renew = () => {
+    if (!tls || !app) return log.info({}, "there is no certificate to be read again");
+    try {
+      renewTls(app.server as unknown as Server, tls);
+      log.info({}, "the certificate was read again");
+    } catch (error) {
+      log.error({ err: error }, "the certificate cannot be read again, going on with the one before");
+    }
+  };
   return {
+    http: () => buildServer(deps),
     async start() {
       app = await buildServer(deps);
-      await app.listen(config.http);
-      deps.log.info({ host: config.http.host, port: config.http.port }, "listening");
+      await gate.start();
+      await app.listen({ host, port });
+      deps.defences.start();
+      // Without a listener the signal would end the process.
+      process.on("SIGHUP", renew);
+      if (!tls && !isLoopback(host))
+        log.warn({ host }, "other machines are served without TLS: put a proxy with it in front");
+      log.info({ host, port, tls: tls !== undefined }, "listening");
     },
-    stop: async () => app?.close(),
+    async stop() {
+      process.off("SIGHUP", renew);
+      await app?.close();
+      await deps.defences.stop();
+      await gate.stop();
+    },
   };
 }
 
 async function buildServer(deps: Deps): Promise<HttpServer> {
-  const { config, db, chains, indexers, registry, sender, log, contexts } = deps;
+  const { config, db, chains, indexers, registry, sender, log, contexts, defences } = deps;
   const app = await createHttpServer({
+    ...apiDescription,
     log: log.child({ module: "http" }),
-    title: "Lockstep",
-    version: "1",
-    description,
+    onUndeclared: countUndeclared(deps.metrics),
+    ...(config.http.tls && { tls: readTls(config.http.tls) }),
+    idempotency: defences.idempotency,
+    ...{ limits: config.http.limits, trustProxy: config.http.trustProxy },
   });
-  defendLocally(app, ensureToken(config.dataDir));
+  tellOfRequests(app, { log: log.child({ module: "http" }), metrics: deps.metrics });
+  const feed = createFeedOf(deps);
+  if (config.roles.includes("api")) await takeSockets(app, feed);
+  defences.beforeGuard(app);
+  await deps.gate.guard(app);
+  defences.afterGuard(app);
   await createHealthRoutes(() => [
     databaseCheck(db),
     ...chainChecks(
@@ -81,7 +127,39 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
   await createChainRoutes(deps)(app);
   await createLaneRoutes(deps)(app);
   await createStateRoutes({ chains })(app);
+  await createApiKeyRoutes({ keys: deps.gate.keys, clock: deps.clock })(app);
+  await createEventRoutes({ ...deps, feed, origins: config.http.cors?.origins })(app);
+  await addWebhooks(app, deps);
+  await createAuditRoutes(defences.audit)(app);
+  feed.start();
   return app;
+}
+
+/** Every process that serves the API delivers; each webhook is one process's at a time. */
+async function addWebhooks(app: HttpServer, deps: Deps): Promise<void> {
+  const { timeoutMs, attempts, maxWebhooks, ...reach } = deps.config.http.webhooks;
+  const outbound = createOutbound({ ...reach, timeoutMs });
+  const deliverer = createDeliverer({ ...deps, outbound, attempts, holdMs: 2 * timeoutMs + 5_000 });
+  await createWebhookRoutes({ ...deps, outbound, maxWebhooks, wake: deliverer.wake })(app);
+  app.addHook("onReady", async () => deliverer.start());
+  app.addHook("onClose", async () => deliverer.stop());
+}
+
+function createFeedOf({ config, store, show, log, clock, gate }: Deps) {
+  const { maxAgeSeconds, maxStreams, maxStreamsPerCaller, maxBufferedBytes } = config.http.events;
+  return createFeed({
+    ...{ store, show, log, clock, maxAgeMs: maxAgeSeconds * 1_000 },
+    ...{ mostReaders: maxStreams, mostPerSubscriber: maxStreamsPerCaller, mostBuffered: maxBufferedBytes },
+    endedKeys: gate.keys.ended,
+  });
+}
+
+function countUndeclared(metrics: Metrics) {
+  const count = metrics.counter(
+    "http_undeclared_errors_total",
+    "Answers with a code that their route does not declare",
+  );
+  return (route: string, code: string) => count({ route, code });
 }
 
 /** A lane that somebody has to mend makes no process unfit: others go on. */

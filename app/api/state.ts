@@ -1,64 +1,16 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import type { StateProof } from "#core/chain/verifyState.ts";
-import { problemSchema } from "#core/http/problem.ts";
+import { serve } from "#core/http/serve.ts";
 import type { HttpServer } from "#core/http/server.ts";
-import { address, type Hex, hash, hex, uint } from "#core/kernel/codec.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Live } from "#core/kernel/live.ts";
-
-const params = z.object({ name: z.string(), address });
-const slotParams = params.extend({ slot: hash.meta({ description: "The slot as 32 bytes" }) });
-const query = z.strictObject({
-  block: z
-    .union([z.literal("final"), uint], "expected `final` or the number of a block")
-    .default("final")
-    .meta({ description: "`final`, or the number of a final block; nodes may not keep the state of old ones" }),
-});
-
-const proven = {
-  chain: z.string(),
-  chainId: z.int(),
-  block: z.object({ number: uint, hash, stateRoot: hash }),
-  address,
-  exists: z.boolean().meta({ description: "False where the proof shows that there is no such account" }),
-};
-/** What a client needs to check the answer itself, down from a hash it knows of that block. */
-const proof = {
-  header: hex.meta({ description: "The block's header in RLP; its keccak256 is the block's hash" }),
-  account: z.array(hex).meta({ description: "Nodes of the state trie from the root to the account" }),
-};
-
-const accountSchema = z
-  .object({
-    ...proven,
-    balance: uint.meta({ description: "In wei" }),
-    nonce: uint,
-    codeHash: hash.optional(),
-    storageRoot: hash.optional(),
-    proof: z.object(proof),
-  })
-  .meta({ id: "ProvenAccount" });
-
-const slotSchema = z
-  .object({
-    ...proven,
-    slot: hash,
-    value: hash.meta({ description: "Zero where the proof shows that nothing is stored" }),
-    proof: z.object({
-      ...proof,
-      storage: z.array(hex).meta({ description: "Nodes of the account's storage trie from the root to the slot" }),
-    }),
-  })
-  .meta({ id: "ProvenSlot" });
-
-const problems = { "4xx": problemSchema, "5xx": problemSchema };
-const description = `Checked against the state root of a block that counts as final: an endpoint's answer that its own
-proof does not bear out is refused (\`chain-answer-invalid\`).`;
+import { proveAccount, type provenAccountSchema, type provenSlotSchema, proveSlot } from "./stateRoutes.ts";
 
 type Prover = Pick<ChainAccess, "chainId" | "prove">;
 
-/** Routes of `/v1/chains/{name}/state`: what a chain's state holds, with the proof. */
+/** Serves `/v1/chains/{name}/state`: what a chain's state holds, with the proof. */
 export function createStateRoutes(deps: { chains: Live<Prover> }): (app: HttpServer) => Promise<void> {
   const chainOf = (name: string): Prover => {
     const chain = deps.chains.get(name);
@@ -68,33 +20,14 @@ export function createStateRoutes(deps: { chains: Live<Prover> }): (app: HttpSer
     });
   };
   return async (app) => {
-    app.get(
-      "/v1/chains/:name/state/:address",
-      {
-        schema: {
-          ...{ tags: ["chains"], summary: "An account, proven", description, params, querystring: query },
-          response: { 200: accountSchema, ...problems },
-        },
-      },
-      async ({ params: { name, address }, query: { block } }) => {
-        const chain = chainOf(name);
-        return accountView(name, chain.chainId, await chain.prove({ address, slots: [] }, block));
-      },
-    );
-    app.get(
-      "/v1/chains/:name/state/:address/storage/:slot",
-      {
-        schema: {
-          ...{ tags: ["chains"], summary: "A storage slot, proven", description },
-          ...{ params: slotParams, querystring: query },
-          response: { 200: slotSchema, ...problems },
-        },
-      },
-      async ({ params: { name, address, slot }, query: { block } }) => {
-        const chain = chainOf(name);
-        return slotView(name, chain.chainId, slot, await chain.prove({ address, slots: [slot] }, block));
-      },
-    );
+    serve(app, proveAccount, async ({ params: { name, address }, query: { block } }) => {
+      const chain = chainOf(name);
+      return accountView(name, chain.chainId, await chain.prove({ address, slots: [] }, block));
+    });
+    serve(app, proveSlot, async ({ params: { name, address, slot }, query: { block } }) => {
+      const chain = chainOf(name);
+      return slotView(name, chain.chainId, slot, await chain.prove({ address, slots: [slot] }, block));
+    });
   };
 }
 
@@ -103,7 +36,7 @@ const provenView = (chain: string, chainId: number, { header, address, account }
   block: { number: header.number, hash: header.hash, stateRoot: header.stateRoot },
 });
 
-function accountView(chain: string, chainId: number, state: StateProof): z.output<typeof accountSchema> {
+function accountView(chain: string, chainId: number, state: StateProof): z.output<typeof provenAccountSchema> {
   const { account, header, accountProof } = state;
   return {
     ...provenView(chain, chainId, state),
@@ -113,7 +46,7 @@ function accountView(chain: string, chainId: number, state: StateProof): z.outpu
   };
 }
 
-function slotView(chain: string, chainId: number, slot: Hex, state: StateProof): z.output<typeof slotSchema> {
+function slotView(chain: string, chainId: number, slot: Hex, state: StateProof): z.output<typeof provenSlotSchema> {
   const [found] = state.storage;
   if (!found) throw new LockstepError("internal", "a proof without the slot that was asked for");
   return {

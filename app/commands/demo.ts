@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { createApiClient } from "../demo/api.ts";
 import { checkBalances } from "../demo/balances.ts";
 import { createLedger } from "../demo/ledger.ts";
@@ -10,6 +9,8 @@ import { freeze, refundScenarios, type SwapResult, scenarios, showSwap } from ".
 import { type Network, startNetwork } from "../network/network.ts";
 import { askedToStop } from "../signals.ts";
 import { print, printError, table } from "../terminal.ts";
+import { readOptions } from "./options.ts";
+import { demoCommand } from "./specs.ts";
 
 /** Seconds; a few above the least that the local chains' bounds allow. */
 const shortTimelocks = { target: 24, source: 36 };
@@ -23,10 +24,7 @@ export type DemoReport = {
 
 /** `npm run demo`: everything once, on a network of its own, checked against the chains. Exit code 1 if anything is off. */
 export async function runDemo(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { json: { type: "boolean", default: false }, "data-dir": { type: "string" } },
-  });
+  const values = readOptions(demoCommand, args);
   const say = values.json ? printError : print;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "lockstep-demo-"));
   const ports = { api: 0, alpha: 0, beta: 0, validators: 0 };

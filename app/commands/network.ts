@@ -1,47 +1,74 @@
-import { parseArgs } from "node:util";
 import { parseEnv } from "#core/config/load.ts";
+import { toJson } from "#core/kernel/json.ts";
+import { exitOfSignal } from "../exitCodes.ts";
 import type { Deployment } from "../network/deploy.ts";
-import { type Network, startNetwork } from "../network/network.ts";
+import { type Network, type NetworkOptions, startNetwork } from "../network/network.ts";
 import { askedToStop } from "../signals.ts";
-import { print, table } from "../terminal.ts";
-import { portOption } from "./options.ts";
+import { print, printError, table } from "../terminal.ts";
+import { type CommandValues, portOption, readOptions } from "./options.ts";
+import { networkCommand } from "./specs.ts";
 
-const options = {
-  "data-dir": { type: "string", default: ".lockstep" },
-  port: { type: "string", default: "7600" },
-  "alpha-port": { type: "string", default: "8545" },
-  "beta-port": { type: "string", default: "8546" },
-  "validator-port": { type: "string", default: "7611" },
-  reset: { type: "boolean", default: false },
-} as const;
+type Values = Omit<CommandValues<typeof networkCommand>, "json">;
 
 /** `npm start`: a local network until it is asked to stop. */
 export async function runNetwork(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options });
-  const ports = {
+  const values = readOptions(networkCommand, args);
+  return runLocalNetwork(networkOptionsOf(values), values.json);
+}
+
+export const networkOptionsOf = (values: Values) => ({
+  ports: {
     api: portOption("--port", values.port),
     alpha: portOption("--alpha-port", values["alpha-port"]),
     beta: portOption("--beta-port", values["beta-port"]),
     validators: portOption("--validator-port", values["validator-port"]),
-  };
-  const dataDir = values["data-dir"];
+  },
+  dataDir: values["data-dir"],
+  reset: values.reset,
+});
+
+type Options = Pick<NetworkOptions, "ports" | "dataDir" | "reset">;
+
+/** Runs a network until it is asked to stop; with `json` one document says when it is ready, and where. */
+export async function runLocalNetwork(options: Options, json: boolean): Promise<number> {
+  const say = json ? printError : print;
   const { DATABASE_URL } = parseEnv();
   const serviceEnv: Record<string, string> = DATABASE_URL === undefined ? {} : { DATABASE_URL };
   const stopping = askedToStop();
-  const network = await startNetwork({ dataDir, ports, reset: values.reset, keepAlive: true, serviceEnv, say: print });
+  const signal = { value: undefined as NodeJS.Signals | undefined };
+  void stopping.then((value) => {
+    signal.value = value;
+  });
+  const started = startNetwork({ ...options, keepAlive: true, serviceEnv, say });
+  const network = await started.catch((error: unknown) => {
+    // A signal to the whole terminal ends what is being started.
+    if (signal.value === undefined) throw error;
+    return exitOfSignal(signal.value);
+  });
+  if (typeof network === "number") return network;
   try {
-    describe(network, dataDir);
+    if (json) print(toJson(summary(network, options.dataDir)));
+    else describe(network, options.dataDir);
     const ended = await Promise.race([stopping.then(() => undefined), network.chainEnded]);
     if (ended === undefined) {
-      print("stopping …");
+      say("stopping …");
       return 0;
     }
-    print(`chain ${ended} ended by itself, so everything is stopped`);
+    say(`chain ${ended} ended by itself, so everything is stopped`);
     return 1;
   } finally {
     await network.stop();
   }
 }
+
+const summary = (network: Network, dataDir: string) => ({
+  api: network.api,
+  dataDir,
+  chains: Object.fromEntries(
+    Object.values(network.chains).map(({ name, chainId, url, deployment }) => [name, { chainId, url, ...deployment }]),
+  ),
+  accounts: Object.fromEntries(Object.entries(network.accounts).map(([name, { address }]) => [name, address])),
+});
 
 const contractNames: Readonly<Record<keyof Deployment, string>> = {
   gateway: "gateway",

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
 import { systemClock } from "#core/kernel/clock.ts";
@@ -8,6 +7,8 @@ import type { Service } from "../lifecycle.ts";
 import { createRecoveryRun, type RecoveryRun } from "../recovery.ts";
 import { askedToStop } from "../signals.ts";
 import { print } from "../terminal.ts";
+import { readOptions } from "./options.ts";
+import { recoverCommand } from "./specs.ts";
 
 /** Something is left that waits for a timelock or for a secret: starting again later helps. */
 const exitLeft = 1;
@@ -18,15 +19,7 @@ const lookMs = 250;
  * empty as well as with one that has its swaps, which it leaves alone. Ends with 0 when nothing is left.
  */
 export async function runRecover(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      config: { type: "string", default: "lockstep.json" },
-      "dry-run": { type: "boolean", default: false },
-      once: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-    },
-  });
+  const values = readOptions(recoverCommand, args);
   const dryRun = values["dry-run"];
   const config = withoutApi(loadConfig(values.config, serviceConfigSchema), dryRun);
   const env = parseEnv();

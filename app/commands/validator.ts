@@ -1,7 +1,6 @@
-import { parseArgs } from "node:util";
 import { createChain } from "#core/chain/createChain.ts";
 import { countEndpointEvents, gaugeEndpoints } from "#core/chain/metrics.ts";
-import { readKey } from "#core/config/accounts.ts";
+import { readGuardedKey, readServerTls, readTls } from "#core/config/accounts.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ValidatorConfig, validatorConfigSchema } from "#core/config/validator.ts";
@@ -11,37 +10,41 @@ import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator } from "#relay";
 import { crashAt } from "../crash.ts";
 import { askedToStop } from "../signals.ts";
+import { readOptions } from "./options.ts";
+import { validatorCommand } from "./specs.ts";
 
 /**
  * Runs one validator until it is asked to stop, with its configuration read again at every SIGHUP. It shares nothing
  * with the service but the protocol.
  */
 export async function runValidator(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { config: { type: "string", default: "validator.json" }, resume: { type: "boolean", default: false } },
-  });
+  const values = readOptions(validatorCommand, args);
   const stopping = askedToStop();
   const first = loadConfig(values.config, validatorConfigSchema);
   const log = createLog({ level: parseEnv().LOCKSTEP_LOG_LEVEL, name: first.name });
   let current = first;
-  let validator = create(current, log, values.resume);
-  await validator.start();
+  let validator = await create(current, log, values.resume);
+  try {
+    await validator.start();
+  } catch (error) {
+    await validator.stop();
+    throw error;
+  }
   let reloading = Promise.resolve();
   const failure = Promise.withResolvers<never>();
   const reload = async () => {
-    const next = readAgain(values.config, log);
+    const next = await readAgain(values.config, log);
     if (!next) return;
     await validator.stop();
-    validator = create(next, log, false);
+    validator = next.validator;
     try {
       await validator.start();
-      current = next;
+      current = next.config;
       log.info({ config: values.config }, "configuration was read again");
     } catch (error) {
       log.error({ err: error }, "new configuration does not work, going on with the one before");
       await validator.stop();
-      validator = create(current, log, false);
+      validator = await create(current, log, false);
       await validator.start();
     }
   };
@@ -59,19 +62,19 @@ export async function runValidator(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** The file as it is now; undefined when it is not valid. */
-function readAgain(path: string, log: Log): ValidatorConfig | undefined {
+/** A validator by the file as it is now; undefined when that, or a file that it names, is not valid. */
+async function readAgain(path: string, log: Log) {
   try {
     const config = loadConfig(path, validatorConfigSchema);
-    readKey(config.key, "key");
-    return config;
+    return { config, validator: await create(config, log, false) };
   } catch (error) {
     log.error({ err: error }, "configuration is not valid, going on with the one before");
     return undefined;
   }
 }
 
-function create(config: ValidatorConfig, log: Log, resume: boolean) {
+async function create(config: ValidatorConfig, log: Log, resume: boolean) {
+  const key = await readGuardedKey(config.key, "key");
   const metrics = createMetrics({ process: true });
   const onEndpointEvent = countEndpointEvents(metrics);
   // Each endpoint is a view of its own: the validator has its own rule for how many have to agree.
@@ -85,7 +88,9 @@ function create(config: ValidatorConfig, log: Log, resume: boolean) {
   );
   gaugeEndpoints(metrics, () => Object.values(chains).flat());
   return createValidator({
-    ...{ config, key: readKey(config.key, "key"), chains, clock: systemClock, log, metrics, resume },
+    serverTls: readServerTls(config.listen.tls, "listen.tls"),
+    clientTls: readTls(config.relayerTls, "relayerTls"),
+    ...{ config, key, chains, clock: systemClock, log, metrics, resume },
     mark: crashAt(parseEnv().LOCKSTEP_CRASH_AT),
   });
 }

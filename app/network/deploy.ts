@@ -11,43 +11,53 @@ import { type QuorumSet, toContractSet } from "#relay";
 import type { Deployer } from "./deployer.ts";
 import { encodeAccessPlan, type Holders } from "./roles.ts";
 
-/** The contracts of one chain of a local network. */
-export type Deployment = {
+/** The contracts that every chain has. */
+export type CoreDeployment = {
   readonly authority: Hex;
   readonly gateway: Hex;
   readonly stateOracle: Hex;
   readonly timelock: Hex;
-  readonly token: Hex;
-  readonly recorder: Hex;
 };
+
+/** The contracts of one chain of a local network. */
+export type Deployment = CoreDeployment & { readonly token: Hex; readonly recorder: Hex };
+
+/** What contracts are deployed with: one account, one transaction after the other. */
+type Hands = Pick<Deployer, "address" | "deploy" | "send">;
 
 const laneCaps = { maxGasLimit: 5_000_000, maxPayload: 16_384, defaultGasLimit: 200_000 } as const;
 
-/** Everything a chain needs before it knows its peers. The deployer is the authority's administrator. */
+/** The contracts of a chain of a local network, which knows no peers yet. */
 export async function deployContracts(
   deployer: Deployer,
   tokenName: { name: string; symbol: string },
 ): Promise<Deployment> {
+  const core = await deployCore(deployer);
+  const token = await deployer.deploy("TestToken", testTokenAbi, [tokenName.name, tokenName.symbol, 6]);
+  const recorder = await deployer.deploy("MessageRecorder", messageRecorderAbi, [core.gateway]);
+  return { ...core, token, recorder };
+}
+
+/** Everything a chain needs before it knows its peers. The deployer is the authority's administrator. */
+export async function deployCore(deployer: Hands): Promise<CoreDeployment> {
   const authority = await deployer.deploy("AccessManager", accessManagerAbi, [deployer.address]);
   const implementation = await deployGatewayCode(deployer);
   const initialize = encodeFunctionData({ abi: gatewayAbi, functionName: "initialize", args: [authority] });
   const gateway = await deployer.deploy("ERC1967Proxy", erc1967ProxyAbi, [implementation, initialize]);
   const stateOracle = await deployStateOracle(deployer, { authority, gateway });
   const timelock = await deployer.deploy("HashedTimelock", hashedTimelockAbi, []);
-  const token = await deployer.deploy("TestToken", testTokenAbi, [tokenName.name, tokenName.symbol, 6]);
-  const recorder = await deployer.deploy("MessageRecorder", messageRecorderAbi, [gateway]);
-  return { authority, gateway, stateOracle, timelock, token, recorder };
+  return { authority, gateway, stateOracle, timelock };
 }
 
 /** The code of a gateway, both halves; what its proxy points to. */
-export async function deployGatewayCode(deployer: Deployer): Promise<Hex> {
+export async function deployGatewayCode(deployer: Hands): Promise<Hex> {
   const control = await deployer.deploy("GatewayControl", gatewayAbi, []);
   return deployer.deploy("Gateway", gatewayAbi, [control]);
 }
 
 /** A state oracle that believes the gateway's validators, and that the gateway takes proofs from. */
 async function deployStateOracle(
-  deployer: Deployer,
+  deployer: Hands,
   { authority, gateway }: Pick<Deployment, "authority" | "gateway">,
 ): Promise<Hex> {
   const implementation = await deployer.deploy("StateOracle", stateOracleAbi, []);
@@ -77,7 +87,7 @@ export async function connectGateway(
  * otherwise; elsewhere the deployer names others, gives a delay in seconds, and has no say afterwards.
  */
 export async function assignRoles(
-  deployer: Deployer,
+  deployer: Pick<Hands, "address" | "send">,
   { authority, gateway, stateOracle }: Pick<Deployment, "authority" | "gateway" | "stateOracle">,
   holders: Holders = {
     administrator: deployer.address,

@@ -27,7 +27,7 @@ export type NetworkOptions = {
   endpointOf?(chain: string, url: string): Promise<string>;
   /** Blocks on top of one before it counts as final. */
   finalityBlocks?: number;
-  /** Which lanes the service carries and how; every pair by checkpoints when left out. */
+  /** Which lanes the service carries and how; every pair by checkpoints when left out. Without any no validator runs. */
   lanes?: readonly LaneSetting[];
   /** Added to the environment of the service. */
   serviceEnv?: Readonly<Record<string, string>>;
@@ -113,8 +113,14 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
 
   say("starting three validators and the service …");
   const { service, validators } = createUnits(options, layout, seats, ports.api);
-  stops.push(...[...validators, service].map((unit) => () => unit.stop()));
-  await Promise.all([service, ...validators].map((unit) => unit.start()));
+  const units = [...validators, service];
+  stops.push(...units.map((unit) => () => unit.stop()));
+  // First of all: a signal to the whole terminal ends them by themselves.
+  stops.push(async () => {
+    for (const unit of units) unit.leave();
+  });
+  const running = options.lanes?.length === 0 ? [service] : [service, ...validators];
+  await Promise.all(running.map((unit) => unit.start()));
   return {
     api: `http://127.0.0.1:${ports.api}`,
     token: () => readFileSync(join(options.dataDir, "token"), "utf8").trim(),

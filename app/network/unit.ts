@@ -7,6 +7,8 @@ export type Unit = {
   /** Resolves when it is ready; `env` is added to its environment for this one start. */
   start(env?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
+  /** However it ends from now on, it is not started again. */
+  leave(): void;
   kill(): Promise<void>;
   /** Resolves when the process that runs now has ended, with the signal that ended it if one did. */
   ended(): Promise<NodeJS.Signals | undefined>;
@@ -28,6 +30,8 @@ export function createUnit(options: {
     wanted = true;
     const started = await options.launch(env);
     child = started;
+    // It was stopped meanwhile, when there was nothing yet that could be.
+    if (!wanted) return started.stop();
     if (options.keepAlive) void started.ended.then(({ code, signal }) => revive(code, signal ?? `status ${code}`));
   }
 
@@ -52,6 +56,9 @@ export function createUnit(options: {
     async stop() {
       wanted = false;
       await child?.stop();
+    },
+    leave() {
+      wanted = false;
     },
     async kill() {
       wanted = false;

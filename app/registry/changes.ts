@@ -1,13 +1,14 @@
 import type { ChainAccess } from "#core/chain/chain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { Db, Tx } from "#core/db/db.ts";
-import { rememberedGenesis } from "#core/indexer/sameChain.ts";
+import { rememberedGenesis } from "#core/indexer/rememberedGenesis.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import { type Lane, type LaneSetting, laneName, type WayOfDelivery } from "#relay";
 import { checkConnected, checkContracts, checkEndpoints } from "./checks.ts";
 import type { ChainEntry, Registry } from "./registry.ts";
-import { changedSettings, fixedSettings } from "./settings.ts";
+import { fixedSettings } from "./schemas.ts";
+import { changedSettings } from "./settings.ts";
 import { lockWords, takeChain, writeWord } from "./tables.ts";
 import type { Usage, UsageReader } from "./usage.ts";
 import { type State, spell, type Word } from "./words.ts";
@@ -19,7 +20,7 @@ type Settable = Exclude<State, "removed">;
  * in force in this process when it resolves. Throws `conflict` when somebody else changed the registry meanwhile.
  */
 export type RegistryChanges = {
-  /** Throws `chain-exists`, `setting-fixed`, `endpoint-refused`, `contract-mismatch`, `chain-unreachable`. */
+  /** Throws `chain-exists`, `setting-fixed`, `endpoint-refused`, `url-refused`, `contract-mismatch`, `chain-unreachable`. */
   addChain(name: string, settings: ChainConfig): Promise<void>;
   /** `null` takes back what was said about a setting. Throws as `addChain`, and `not-found`. */
   changeChain(name: string, patch: Readonly<Record<string, unknown>>): Promise<void>;

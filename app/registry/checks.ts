@@ -3,6 +3,8 @@ import type { ChainAccess } from "#core/chain/chain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import { type Lookup, lookupAll } from "#core/kernel/guardedLookup.ts";
+import { isMetadataAddress, literalAddress } from "#core/kernel/publicAddresses.ts";
 import { createGatewayReader } from "#relay";
 import { decodeIsOpen, encodeIsOpen } from "#swap";
 import type { ChainEntry } from "./registry.ts";
@@ -10,15 +12,37 @@ import type { ChainEntry } from "./registry.ts";
 type Connect = (name: string, settings: ChainConfig) => ChainAccess;
 
 /**
+ * Throws `url-refused` naming the field for endpoints where clouds answer any program on a machine with the machine's own
+ * credentials. A name that cannot be looked up leads nowhere.
+ */
+async function assertElsewhere(settings: ChainConfig, lookup: Lookup): Promise<void> {
+  const urls = settings.endpoints.flatMap((endpoint, index) => {
+    const { url, webSocket } = typeof endpoint === "string" ? { url: endpoint } : endpoint;
+    return [url, webSocket ?? []].flat().map((each) => ({ field: `endpoints.${index}`, url: new URL(each) }));
+  });
+  for (const { field, url } of urls) {
+    const literal = literalAddress(url);
+    const found = literal === undefined ? await lookup(url.hostname).catch(() => []) : [{ address: literal }];
+    if (!found.some(({ address }) => isMetadataAddress(address))) continue;
+    throw new LockstepError("url-refused", `${field}: it leads to link-local addresses, where no node of a chain is`, {
+      details: { field },
+    });
+  }
+}
+
+/**
  * Asks each endpoint by itself whether it is one of the chain: all of them answer, with the configured id, and with the
- * same first block, the `known` one where there is one. Throws `chain-unreachable` or `endpoint-refused` naming the field.
+ * same first block, the `known` one where there is one. Throws `chain-unreachable`, `endpoint-refused`
+ * or `url-refused` naming the field.
  */
 export async function checkEndpoints(
   connect: Connect,
   name: string,
   settings: ChainConfig,
   known: Hex | undefined,
+  lookup: Lookup = lookupAll,
 ): Promise<void> {
+  await assertElsewhere(settings, lookup);
   // Each alone, so there is nobody to agree with.
   const { agreement: _, ...rest } = settings;
   const genesis = await Promise.all(

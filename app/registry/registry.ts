@@ -1,9 +1,10 @@
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { type ChainHandle, createChainHandle } from "#core/chain/handle.ts";
+import type { SameChain } from "#core/chain/sameChain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
-import { assertGenesis, rememberedGenesis } from "#core/indexer/sameChain.ts";
+import { rememberedGenesis } from "#core/indexer/rememberedGenesis.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { isRetryable } from "#core/kernel/errors.ts";
 import { toJson } from "#core/kernel/json.ts";
@@ -42,6 +43,7 @@ type Deps = {
   db: Db;
   sealer: Sealer;
   connect(name: string, settings: ChainConfig): ChainAccess;
+  sameChain: SameChain;
   log: Log;
   clock: Clock;
 };
@@ -54,20 +56,23 @@ const lookEveryMs = 5_000;
  * `config-invalid`, `chain-id-mismatch`, `chain-replaced`, and `chain-unreachable` for a chain that was never seen.
  */
 export async function openRegistry(deps: Deps): Promise<Registry> {
-  const { config, db, log } = deps;
+  const { config, db, log, sameChain } = deps;
   await noteChains(db, Object.keys(config.chains));
   const registry = createRegistry(deps);
   await registry.reload();
   const active = registry.chains.entries().filter(([, { state }]) => state === "active");
-  await Promise.all(active.map(([, { access }]) => assertSameChain(db, access, log)));
+  await Promise.all(active.map(([, { access }]) => assertSameChain(access, { db, log, sameChain })));
   return registry;
 }
 
-async function assertSameChain(db: Db, chain: ChainAccess, log: Log): Promise<void> {
+async function assertSameChain(
+  chain: ChainAccess,
+  { db, log, sameChain }: Pick<Deps, "db" | "log" | "sameChain">,
+): Promise<void> {
   const known = await rememberedGenesis(db, chain.name);
   try {
     await chain.verifyIdentity();
-    if (known !== undefined) await assertGenesis(chain, known);
+    if (known !== undefined) await sameChain.decide(chain, known);
   } catch (error) {
     if (known === undefined || !isRetryable(error)) throw error;
     log.warn({ err: error, chain: chain.name }, "chain is out of reach, going on without it");

@@ -1,35 +1,9 @@
-import { z } from "zod";
 import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
-import { chainName } from "#core/config/service.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Json } from "#core/kernel/json.ts";
 import type { ChainEntry } from "./registry.ts";
+import { fixedSettings } from "./schemas.ts";
 import { spell } from "./words.ts";
-
-/** What a chain is recorded under: another value would make it another chain. */
-export const fixedSettings = ["chainId", "gateway", "timelock", "stateOracle", "startBlock"] as const;
-
-const settings = chainConfigSchema.unwrap();
-
-/** Body of `POST /v1/chains`: a chain as the configuration file has it, and its name. */
-export const newChainSchema = settings.extend({ name: chainName }).meta({ id: "NewChain" });
-
-const bare = (field: z.ZodType): z.ZodType => (field instanceof z.ZodDefault ? (field.unwrap() as z.ZodType) : field);
-
-/** Body of `PATCH /v1/chains/{name}`: any of the settings; those that are fixed are known to be refused by name. */
-export const chainPatchSchema = z
-  .strictObject(
-    Object.fromEntries(
-      Object.entries(settings.shape).map(([name, field]) => {
-        const isFixed = fixedSettings.some((fixed) => fixed === name);
-        const words = isFixed
-          ? "Cannot be changed: the same value is taken, another one refused"
-          : "`null` takes back what the API said about it";
-        return [name, bare(field).nullish().meta({ description: words })];
-      }),
-    ),
-  )
-  .meta({ id: "ChainPatch" });
 
 /**
  * What is said about a chain after a patch, and the settings that follow. Throws `setting-fixed`, and `request-invalid`

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Migration, Queryable, Tx } from "#core/db/db.ts";
+import type { SealedTable } from "#core/db/reseal.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { type Json, toJson } from "#core/kernel/json.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
@@ -36,7 +37,14 @@ const settingsSchema = z.record(
   z.string(),
   z.custom<Json>((value) => value !== undefined),
 );
-const contextOf = (kind: Kind, name: string) => `registry ${kind} ${name}`;
+const contextOf = (kind: string, name: string) => `registry ${kind} ${name}`;
+
+/** Settings of chains and lanes. */
+export const sealedWords: SealedTable = {
+  table: "registry_words",
+  key: ["kind", "name"],
+  context: ([kind = "", name = ""]) => contextOf(kind, name),
+};
 
 /** Everything said so far. Throws `config-invalid` when the sealing key is not the one it was said under. */
 export async function readWords(from: Queryable, sealer: Sealer): Promise<Word[]> {

@@ -2,7 +2,7 @@ import { encodeFunctionData, parseAbi } from "viem";
 import { encodeInteroperable } from "#relay/protocol/interoperable.ts";
 import { gasLimitAttribute } from "#relay/protocol/message.ts";
 import { height, outcomeSince, processedNonce } from "./facts.ts";
-import { type CpuTimes, cpuSince, cpuTimes, watchMemory } from "./processes.ts";
+import { type CpuTimes, cpuOfEach, cpuTimes, watchMemory } from "./processes.ts";
 import type { Hex } from "./wallet.ts";
 import type { Route, World } from "./world.ts";
 
@@ -39,7 +39,7 @@ export async function runBurst(world: World, messages: number): Promise<Burst> {
   const sending = sendBurst(world, raws);
   const end = await untilProcessed(world, target);
   const { first, last } = await sending;
-  const cpu = cpuSince(cpuBefore, cpuTimes(database));
+  const cpu = cpuTimes(database);
   const rss = memory.stop();
   const outcome = await outcomeSince(world, from);
   const seconds = (end - first) / 1000;
@@ -49,7 +49,7 @@ export async function runBurst(world: World, messages: number): Promise<Burst> {
     seconds: round(seconds),
     sendingSeconds: round((last - first) / 1000),
     rssMiB: Math.round(rss),
-    cpuMs: Object.fromEntries(Object.entries(cpu).map(([name, ms]) => [name, round(ms / outcome.messages)])),
+    cpuMs: cpuOfEach(cpuBefore, cpu, outcome.messages),
   };
 }
 

@@ -20,8 +20,14 @@ export function cpuTimes(database: string | undefined): CpuTimes {
   return sums;
 }
 
-export function cpuSince(before: CpuTimes, now: CpuTimes): CpuTimes {
+function cpuSince(before: CpuTimes, now: CpuTimes): CpuTimes {
   return Object.fromEntries(Object.entries(now).map(([name, ms]) => [name, ms - (before[name] ?? 0)]));
+}
+
+/** The same for each of so many things that were done. */
+export function cpuOfEach(before: CpuTimes, now: CpuTimes, count: number): CpuTimes {
+  const each = (ms: number) => Math.round((10 * ms) / count) / 10;
+  return Object.fromEntries(Object.entries(cpuSince(before, now)).map(([name, ms]) => [name, each(ms)]));
 }
 
 /** Resident MiB of the process that plays the relayer: `stop` answers the most that was seen. */

@@ -1,4 +1,4 @@
-import { type CpuTimes, cpuSince, cpuTimes } from "../relay/processes.ts";
+import { type CpuTimes, cpuOfEach, cpuTimes } from "../relay/processes.ts";
 import type { World } from "../relay/world.ts";
 import { inParallel, managedSwap, openApi, type SwapAnswer, type SwapApi } from "./swaps.ts";
 
@@ -30,13 +30,12 @@ export async function measureConcurrent(world: World, swaps: number): Promise<Co
   const completed = await untilEnded(api, ids, start);
   const lost = swaps - completed;
   const seconds = (performance.now() - start) / 1_000;
-  const cpu = Object.entries(cpuSince(before, cpuTimes(world.database)));
   return {
     swaps,
     perSecond: round((swaps - lost) / seconds),
     lost,
     acceptedPerSecond: round((swaps * 1_000) / acceptedMs),
-    cpuMsPerSwap: Object.fromEntries(cpu.map(([role, ms]) => [role, round(ms / swaps)])),
+    cpuMsPerSwap: cpuOfEach(before, cpuTimes(world.database), swaps),
   };
 }
 

@@ -96,8 +96,11 @@ export type LogFilter = {
 export type Chain = {
   readonly name: string;
   readonly chainId: number;
-  /** Hash of block 0, read once at start: tells a restarted in-memory chain from the one that was there before. */
-  genesis(): Promise<Hex>;
+  /**
+   * Hash of block 0: tells a chain that was started anew from the one that was there before. Where that is known and an
+   * endpoint shows another, it is what most of the endpoints show. Throws `chain-no-agreement` where there is no such.
+   */
+  genesis(known?: Hex): Promise<Hex>;
   /** A block by number or tag, undefined when the chain has none. `final` follows the chain's finality policy. */
   block(at: bigint | "latest" | "final"): Promise<Block | undefined>;
   logs(filter: LogFilter): Promise<ChainLog[]>;

@@ -17,7 +17,7 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
     access: {
       name,
       chainId,
-      genesis: () => current.genesis(),
+      genesis: (known) => current.genesis(known),
       block: (at) => current.block(at),
       logs: (filter) => current.logs(filter),
       receipt: (transactionHash) => current.receipt(transactionHash),

@@ -72,7 +72,8 @@ export function createHeads(options: HeadsOptions): Heads {
   function hear(height: bigint): void {
     told = { height, looks: chases };
     wakeAll();
-    sleeping?.abort();
+    // A reason of its own spares the making of an error, with its stack, for every block.
+    sleeping?.abort("head");
   }
 
   /** Whose socket comes next: the best that offers one, but not the one that just failed if there are others. */

@@ -1,6 +1,15 @@
 import { Agent, request as overHttp } from "node:http";
 import { request as overTls, Agent as TlsAgent } from "node:https";
+import type { LookupFunction } from "node:net";
 import { bulkhead, TaskCancelledError, TimeoutStrategy, timeout, wrap } from "cockatiel";
+import { guardedLookup, type Lookup, lookupAll } from "../kernel/guardedLookup.ts";
+import { isMetadataAddress } from "../kernel/publicAddresses.ts";
+
+/** Names that lead where clouds give credentials away are followed nowhere, however they came to be named. */
+const guarded = (lookup: Lookup) =>
+  guardedLookup(lookup, (found) =>
+    found.some(({ address }) => isMetadataAddress(address)) ? new TransportFailure("address-refused") : undefined,
+  );
 
 /** Most bytes of an answer; logs of a full window of blocks stay well below. */
 const longestAnswer = 64 * 1024 * 1024;
@@ -42,6 +51,8 @@ export type TransportOptions = {
   readonly maxConcurrent: number;
   /** Most JSON-RPC requests in one HTTP request. */
   readonly maxBatch: number;
+  /** In place of the system's, for tests. */
+  readonly lookup?: Lookup;
   /** Called for every HTTP request with its milliseconds, or with why it failed. */
   onExchange(outcome: { readonly ms: number } | { readonly failed: string }): void;
 };
@@ -55,7 +66,7 @@ type Waiting = {
 
 export function createTransport(options: TransportOptions): Transport {
   const { timeoutMs, maxConcurrent, onExchange } = options;
-  const post = createPost(new URL(options.url));
+  const post = createPost(new URL(options.url), guarded(options.lookup ?? lookupAll));
   const limit = bulkhead(maxConcurrent);
   const patience = timeout(timeoutMs, { strategy: TimeoutStrategy.Aggressive, abortOnReturn: false });
   const inTurn = wrap(limit, patience);
@@ -165,9 +176,9 @@ const isObject = (value: unknown): value is RawAnswer =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** POSTs a body over connections that are kept. Redirects are not followed. */
-function createPost(url: URL): (body: string, signal: AbortSignal) => Promise<string> {
+function createPost(url: URL, lookup: LookupFunction): (body: string, signal: AbortSignal) => Promise<string> {
   const secure = url.protocol === "https:";
-  const agent = secure ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
+  const agent = secure ? new TlsAgent({ keepAlive: true, lookup }) : new Agent({ keepAlive: true, lookup });
   const open = secure ? overTls : overHttp;
 
   const once = (body: string, signal: AbortSignal, isSecond: boolean): Promise<string> =>

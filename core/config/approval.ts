@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, uint } from "../kernel/codec.ts";
+import { keySourceSchema } from "./accounts.ts";
 
 const assetName = z
   .string()
@@ -21,9 +22,14 @@ export const approvalConfigSchema = z.union(
     z.strictObject({ mode: z.literal("accept") }),
     /** Every lock waits until an operator approves it over the API. */
     z.strictObject({ mode: z.literal("hold"), askFrom }),
-    /** A program of the operator's decides. */
-    z.strictObject({ url: hookUrl, timeoutMs: z.number().int().min(1).max(60_000).default(5_000), askFrom }),
+    /** A program of the operator's decides. `secret`: 32 bytes that it shares, by which it knows who asks. */
+    z.strictObject({
+      url: hookUrl,
+      secret: keySourceSchema,
+      timeoutMs: z.number().int().min(1).max(60_000).default(5_000),
+      askFrom,
+    }),
   ],
-  'expected { "mode": "accept" }, { "mode": "hold" } or { "url": "https://…" }; https, or http on this machine',
+  'expected { "mode": "accept" }, { "mode": "hold" } or { "url": "https://…", "secret": { "file": "…" } }; https, or http on this machine',
 );
 export type ApprovalConfig = z.output<typeof approvalConfigSchema>;

@@ -41,7 +41,14 @@ export const chainConfigSchema = z
   .strictObject({
     chainId: z.number().int().positive(),
     /** Nodes, best first: the URL of JSON-RPC over HTTP, or an object that says more. */
-    endpoints: z.array(z.union([httpUrl, endpointSchema])).min(1),
+    endpoints: z
+      .array(
+        z.union(
+          [httpUrl, endpointSchema],
+          'expected the http(s) URL of a node, or { "url": "https://…" } with what else is known of it',
+        ),
+      )
+      .min(1),
     /** How many of the endpoints, more than half, have to agree on whatever is read at a block. One when left out. */
     agreement: z.number().int().min(1).optional(),
     /** Blocks that an endpoint may be behind the best before others are preferred. */

@@ -68,6 +68,11 @@ export const deskConfigSchema = z
     quoteSeconds: z.number().int().min(1).max(3_600).default(30),
     /** How much more than the present price gives a quote may promise when it is redeemed, in hundredths of a percent. */
     slippageBps: z.number().int().min(0).max(10_000).default(0),
+    /**
+     * The same when the desk comes to lock: beyond it the counter-lock is held, and not made when it stays so. A quote is
+     * honoured at any price when left out.
+     */
+    counterLockSlippageBps: z.number().int().min(0).max(10_000).optional(),
     /** Swaps with the desk that have not ended, at a time. */
     mostOpen: z.number().int().positive().default(100),
     /** The same for those of one taker, told by its address on the source chain. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { redact } from "../kernel/redacted.ts";
 
 /** What the environment may say. The one file that reads it; everything else is in the configuration file. */
 const envSchema = z.object({
@@ -7,6 +8,12 @@ const envSchema = z.object({
   /** Redis for the queue; without it the queue lives in the database. */
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
   LOCKSTEP_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** Where commands find the service that they ask, and what they show it; instead of the local network's. */
+  LOCKSTEP_URL: z.url({ protocol: /^https?$/ }).optional(),
+  LOCKSTEP_TOKEN: z
+    .string()
+    .transform((token) => redact(token))
+    .optional(),
   /** For fault drills: the process kills itself (SIGKILL) when it passes this mark, e.g. `broadcast/swap.lock-source`. */
   LOCKSTEP_CRASH_AT: z.string().optional(),
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, uint } from "../kernel/codec.ts";
+import { clientTlsSchema } from "./accounts.ts";
 
 const name = z.string().min(1);
 const weight = z.number().int().positive();
@@ -76,6 +77,10 @@ export const relayConfigSchema = z
         }),
       )
       .min(1),
+    /** Managed account that signs the requests to validators, which may want to know who asks; unsigned when left out. */
+    identityAccount: name.optional(),
+    /** For validators at `https`: whom to trust instead of the machine's list, and what to show them. */
+    validatorTls: clientTlsSchema.optional(),
     threshold: threshold.default({ rule: "simpleMajority" }),
     epoch: z.number().int().positive().default(1),
     /** Reports a validator that signed two histories to the destinations, which take its weight. */

@@ -1,19 +1,16 @@
 import { z } from "zod";
 import { address } from "../kernel/codec.ts";
-import { keySourceSchema } from "./accounts.ts";
+import { accountSourceSchema, keySourceSchema } from "./accounts.ts";
 import { approvalConfigSchema } from "./approval.ts";
 import { chainConfigSchema } from "./chains.ts";
 import { deskConfigSchema } from "./desk.ts";
+import { httpConfigSchema } from "./http.ts";
+import { name } from "./name.ts";
 import { relayConfigSchema } from "./relay.ts";
 
 /** What a process of the service can do, alone or together with others. */
 const roles = ["indexer", "relayer", "swapper", "api"] as const;
 export type Role = (typeof roles)[number];
-
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "expected lower case letters, digits and dashes");
-
-/** Names of chains, in the configuration and over the API. */
-export const chainName = name;
 
 const watchtowerSchema = z.strictObject({
   /** Managed account that pays for the claims and refunds, and that gets the tips. */
@@ -37,17 +34,14 @@ export const serviceConfigSchema = z
       .array(z.enum(roles))
       .min(1)
       .default([...roles]),
-    http: z.strictObject({
-      host: z
-        .enum(["127.0.0.1", "::1"], "without authentication the service listens on loopback only")
-        .default("127.0.0.1"),
-      port: z.number().int().min(0).max(65_535),
-    }),
+    http: httpConfigSchema,
     chains: z.record(name, chainConfigSchema).refine((chains) => Object.keys(chains).length > 0, "expected a chain"),
     /** Managed accounts: the service signs for them on every chain. */
-    accounts: z.record(name, keySourceSchema),
+    accounts: z.record(name, accountSourceSchema),
     /** Seals secrets and signed transactions at rest (AES-256-GCM). */
     sealingKey: keySourceSchema,
+    /** Open what was sealed before a rotation; each may go once `keys rotate` says that no row needs it. */
+    previousSealingKeys: z.array(keySourceSchema).max(8).default([]),
     /** Keeps services that share one Redis apart. */
     queuePrefix: name.default("lockstep"),
     relay: relayConfigSchema,
@@ -56,6 +50,11 @@ export const serviceConfigSchema = z
       reactionSeconds: z.number().int().positive(),
       /** Seconds that external parties are given to act, where a request names no timelocks. */
       handoverSeconds: z.number().int().nonnegative().default(120),
+      /**
+       * How many times the present price of gas the coin is kept for that claims and refunds of open swaps may take; never
+       * more than such a transaction may offer.
+       */
+      feeHeadroom: z.number().int().min(1).max(10_000).default(10),
       /** Who is asked before a managed account locks. */
       approval: approvalConfigSchema.default({ mode: "accept" }),
       /** Who takes the other side of swaps, and at which prices; there is no desk when left out. */

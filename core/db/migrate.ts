@@ -36,6 +36,19 @@ export async function migrate(db: PostgresDb, migrations: readonly Migration[], 
   });
 }
 
+/**
+ * How many migrations a database still lacks, read without changing anything. Throws `database-newer` as `migrate` would.
+ */
+export async function pendingMigrations(db: PostgresDb, migrations: readonly Migration[]): Promise<number> {
+  const table = `${assertIdentifier(db.schema)}.migrations`;
+  const [there] = await db.query<{ found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [table]);
+  if (!there?.found) return migrations.length;
+  const applied = await db.query<Applied>(`SELECT id, checksum FROM ${table} ORDER BY place`);
+  for (const [scope, wanted] of byScope(migrations)) assertBeginning(scope, wanted, applied);
+  const done = new Set(applied.map(({ id }) => id));
+  return migrations.filter(({ id }) => !done.has(id)).length;
+}
+
 const checksum = (migration: Migration) => createHash("sha256").update(migration.sql).digest("hex");
 
 const scopeOf = (id: string) => id.slice(0, id.indexOf("/") + 1);

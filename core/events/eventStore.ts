@@ -6,11 +6,18 @@ import { gather } from "../kernel/gather.ts";
 import type { Log } from "../observe/log.ts";
 import { appendEvents, appendedChannel } from "./append.ts";
 import { createEventCodec, type EventRow } from "./codec.ts";
+import { createKnownEvents } from "./known.ts";
 import { applyProjections, rebuildProjection } from "./projections.ts";
 import type { AnyEvent, EventSchemas, EventStore, Projection, StoredEvent } from "./store.ts";
 import { createWakers } from "./wakers.ts";
 
 const columns = "position, stream, version, type, data, at";
+
+/** Of each stream those after a version. `OFFSET 0` has each looked up: a planner that joins would read all there are. */
+const followingSql = `
+  SELECT e.* FROM unnest($1::text[], $2::integer[]) AS known (stream, version),
+    LATERAL (SELECT ${columns} FROM events WHERE stream = known.stream AND version > known.version OFFSET 0) AS e
+   ORDER BY e.stream, e.version`;
 
 /** Streams that are read in one statement. */
 const mostStreams = 50;
@@ -28,8 +35,10 @@ export function createEventStore(deps: {
   projections?: readonly Projection[];
   log: Log;
   clock?: Clock;
+  /** Streams of small events that are read often: what was read of these is kept in memory. All where it is left out. */
+  remembers?: (stream: string) => boolean;
 }): EventStore {
-  const { db, schemas, projections = [], log, clock = systemClock } = deps;
+  const { db, schemas, projections = [], log, clock = systemClock, remembers = () => true } = deps;
   const codec = createEventCodec(schemas);
   assertProjections(projections, schemas);
   const wakers = createWakers({ listen: (wake) => db.listen(appendedChannel, wake), log });
@@ -39,9 +48,20 @@ export function createEventStore(deps: {
     return rows.map(codec.decode);
   };
 
+  const known = createKnownEvents();
   const readMany = async (from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent[]>> => {
-    const events = await read(from, "stream = ANY($1) ORDER BY stream, version", [[...new Set(streams)]]);
-    return Map.groupBy(events, ({ stream }) => stream);
+    const wanted = [...new Set(streams)].map((stream) => ({ stream, before: known.of(stream) }));
+    const rows = await from.query<EventRow>(followingSql, [
+      wanted.map(({ stream }) => stream),
+      wanted.map(({ before }) => before.at(-1)?.version ?? 0),
+    ]);
+    const following = Map.groupBy(rows.map(codec.decode), ({ stream }) => stream);
+    const whole = wanted.map(({ stream, before }): [string, StoredEvent[]] => {
+      return [stream, [...before, ...(following.get(stream) ?? [])]];
+    });
+    // Inside a transaction there may be events that it takes back.
+    if (from === db) for (const [stream, events] of whole) if (remembers(stream)) known.keep(stream, events);
+    return new Map(whole.filter(([, events]) => events.length > 0));
   };
   // Under load many ask for one stream each; a statement costs about as much as reading a few streams.
   const readOne = gather<string, StoredEvent[]>(async (streams) => {
@@ -51,7 +71,10 @@ export function createEventStore(deps: {
 
   return {
     async append(tx, appends) {
-      const stored = await appendEvents(tx, codec, appends, new Date(clock.now()));
+      const stored = await appendEvents(tx, codec, appends, new Date(clock.now())).catch((error: unknown) => {
+        known.forget(appends.map(({ stream }) => stream));
+        throw error;
+      });
       if (stored.length === 0) return stored;
       await applyProjections(tx, projections, stored);
       tx.afterCommit(wakers.wake);
@@ -68,6 +91,18 @@ export function createEventStore(deps: {
       if (positions.length === 0) return [];
       const events = await read(from, "position = ANY($1::bigint[]) ORDER BY position", [positions.map(String)]);
       return events as StoredEvent<E>[];
+    },
+    async loadFirst(from, streams) {
+      if (streams.length === 0) return new Map();
+      const events = await read(from, "stream = ANY($1) AND version = 1", [[...new Set(streams)]]);
+      return new Map(events.map((event) => [event.stream, event]));
+    },
+    async bounds() {
+      const [row] = await db.query<{ first: bigint | null; last: bigint }>(
+        "SELECT position AS last, (SELECT min(position) FROM events) AS first FROM event_counter",
+      );
+      const last = row?.last ?? 0n;
+      return { first: row?.first ?? last, last };
     },
     readAll: (after, limit, except = []) =>
       read(db, "position > $1 AND NOT type = ANY($3) ORDER BY position LIMIT $2", [after, limit, except]),

@@ -47,6 +47,10 @@ export type EventStore = {
   loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent<E>[]>>;
   /** The events at these positions, in order. */
   loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]): Promise<StoredEvent<E>[]>;
+  /** The first event of each stream; streams without events are absent. */
+  loadFirst(from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent>>;
+  /** The positions of the oldest event that is kept and of the newest; 0 for both where there was never one. */
+  bounds(): Promise<{ readonly first: bigint; readonly last: bigint }>;
   /** Events after a position in global order, without those of some types, never skipping one that commits late. */
   readAll(after: bigint, limit: number, except?: readonly string[]): Promise<StoredEvent[]>;
   /** Called (coalesced) after events were committed by any process; for waking up, not for data. */

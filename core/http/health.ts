@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { defineRoute } from "./route.ts";
+import { serve } from "./serve.ts";
 import type { HttpServer } from "./server.ts";
 
 /**
@@ -17,6 +19,12 @@ const readySchema = z.object({
   ),
 });
 
+const live = defineRoute({
+  ...{ method: "GET", url: "/health/live", access: "anyone" },
+  ...{ tag: "health", summary: "The process answers" },
+  answer: z.object({ status: z.literal("live") }),
+});
+
 /**
  * `/health/live`: the process answers. `/health/ready`: everything it needs now, which may change while it runs, is
  * well, or 503 with the reasons.
@@ -28,20 +36,11 @@ export function createHealthRoutes(checks: () => readonly HealthCheck[]): (app: 
     return { name, ok: true, ...found };
   };
   return async (app) => {
-    app.get(
-      "/health/live",
-      {
-        schema: {
-          tags: ["health"],
-          summary: "The process answers",
-          response: { 200: z.object({ status: z.literal("live") }) },
-        },
-      },
-      async () => ({ status: "live" as const }),
-    );
+    serve(app, live, () => ({ status: "live" as const }));
     app.get(
       "/health/ready",
       {
+        config: { access: "anyone" },
         schema: {
           tags: ["health"],
           summary: "Everything it needs is well",

@@ -2,32 +2,30 @@ import { timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LockstepError } from "../kernel/errors.ts";
 import type { Redacted } from "../kernel/redacted.ts";
+import type { Authenticator } from "./guard.ts";
 
 const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const readingMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
-declare module "fastify" {
-  interface FastifyContextConfig {
-    /** The route proves its sender by a signature inside the body, so it asks for no token. */
-    selfAuthenticated?: boolean;
-  }
+/**
+ * What a service without authentication owes the person who runs it: web pages in the same browser can reach loopback
+ * too. A foreign Host (DNS rebinding) or Origin (another page) is refused, and so are bodies that a page's form can send.
+ */
+export function refusePages(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request) => refuseForeign(request));
 }
 
 /**
- * What a service without authentication owes the person who runs it: web pages in the same browser can reach loopback
- * too. A foreign Host (DNS rebinding) or Origin (another page) is refused, and whatever changes something needs the
- * token that was written at start-up, which a page cannot read.
+ * Whoever is on this machine may look; what changes something needs the token that was written at start-up, which a
+ * page cannot read, and which may do everything.
  */
-export function defendLocally(app: FastifyInstance, token: Redacted<string>): void {
-  app.removeContentTypeParser("text/plain");
-  app.addHook("onRequest", async (request) => {
-    refuseForeign(request);
-    if (readingMethods.has(request.method) || request.routeOptions.config.selfAuthenticated === true) return;
-    if (request.is404) return;
-    if (!matches(request.headers.authorization, `Bearer ${token.reveal()}`)) {
-      throw new LockstepError("unauthorized", "send the start-up token as `Authorization: Bearer …`");
-    }
-  });
+export function localAuthenticator(token: Redacted<string>): Authenticator {
+  return (request) => {
+    const { authorization } = request.headers;
+    if (authorization === undefined && readingMethods.has(request.method)) return { id: "local", role: "viewer" };
+    if (matches(authorization, `Bearer ${token.reveal()}`)) return { id: "local", role: "admin" };
+    throw new LockstepError("unauthorized", "send the start-up token as `Authorization: Bearer …`");
+  };
 }
 
 function refuseForeign(request: FastifyRequest): void {

@@ -1,4 +1,5 @@
 import type { Block, Chain, WatchableChain } from "../chain/chain.ts";
+import { createSameChain, type SameChain } from "../chain/sameChain.ts";
 import type { ChainConfig } from "../config/chains.ts";
 import type { Db } from "../db/db.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -15,7 +16,6 @@ import type { ChainObserver } from "./observer.ts";
 import type { KnownBlock } from "./reconcile.ts";
 import { stateFrom } from "./reindex.ts";
 import { reread } from "./reread.ts";
-import { assertGenesis } from "./sameChain.ts";
 import { settle } from "./settle.ts";
 import { createSpanReader } from "./spans.ts";
 import { createState, type IndexState, loadState, moveState, tipOf } from "./tables.ts";
@@ -31,6 +31,8 @@ export type IndexerDeps = {
   readonly observers: readonly ChainObserver[];
   readonly log: Log;
   readonly clock: Clock;
+  /** Shared by all who work on the chain; one of its own when left out. */
+  readonly sameChain?: SameChain;
   /** Called with `indexed/{chain}` after every commit. */
   readonly mark?: Mark;
   /** Called once when it halts for good. */
@@ -75,7 +77,7 @@ export type Indexer = {
 };
 
 export function createIndexer(deps: IndexerDeps): Indexer {
-  const { chain, config, db, observers, clock, mark = noMark } = deps;
+  const { chain, config, db, observers, clock, mark = noMark, sameChain = createSameChain(deps) } = deps;
   const log = deps.log.child({ module: "indexer", chain: chain.name });
   const reader = createSpanReader({ chain, logWindow: config.logWindow, pauseMs: config.pollMs, clock, log });
   const gaps = createGaps();
@@ -90,7 +92,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   let lastError: LockstepError | undefined;
 
   async function step(): Promise<StepAnswer> {
-    const current = state ?? (await openState(db, chain, startBlock));
+    const current = state ?? (await openState(db, chain, { startBlock, sameChain }));
     if (current === undefined) return "idle";
     state = current;
     const answer = await gaps.around(
@@ -107,19 +109,19 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     const look = await lookAtChain(chain, current);
     head = look.head.number;
     const { outcome } = look;
+    if (outcome.kind === "torn") return "idle";
+    if (outcome.kind !== "too-deep" && head >= current.final) sameChain.noFork(chain.name);
+    if (outcome.kind === "too-deep" || outcome.kind === "reorged") await sameChain.assert(chain, current.genesis);
     switch (outcome.kind) {
-      case "torn":
-        return "idle";
       case "unchanged":
-        if (look.head.number < tipOf(current).number) await assertGenesis(chain, current.genesis);
+        if (look.head.number < tipOf(current).number) await sameChain.assert(chain, current.genesis);
         return settleFinal(current, look.final);
       case "reorged":
-        await assertGenesis(chain, current.genesis);
         log.warn({ ancestor: outcome.ancestor.number, tip: tipOf(current).number }, "chain reorganised");
         await commit(current, dropAbove(current, outcome.ancestor), { ancestor: outcome.ancestor.number, indexed: [] });
         return "continue";
       case "too-deep":
-        await assertGenesis(chain, current.genesis);
+        sameChain.confirmFork(chain.name, outcome);
         throw tooDeep(chain.name, outcome, await forkPoint(chain, current, look.head.number));
       case "extended":
         return extend(current, look.head, look.final, look.blocks);
@@ -214,7 +216,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     ...{ wake: () => loop?.wake(), readAgain: gaps.open },
     async reindex(fork) {
       const stored = halted && lastError?.code === "reorg-too-deep" ? await loadState(db, chain.name) : undefined;
-      const next = await stateFrom(chain, stored, fork);
+      const next = await stateFrom(chain, stored, fork, sameChain);
       await loop?.stop();
       loop = undefined;
       log.warn({ fork: fork.number, hash: fork.hash, tip: tipOf(next.from).number }, "reindexing from a fork");
@@ -229,10 +231,14 @@ const asOurs = (error: unknown) =>
   error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });
 
 /** The stored state, checked to be of this chain, or a first one. Undefined while the chain has no start block. */
-async function openState(db: Db, chain: Chain, startBlock: bigint): Promise<IndexState | undefined> {
+async function openState(
+  db: Db,
+  chain: Chain,
+  { startBlock, sameChain }: { startBlock: bigint; sameChain: SameChain },
+): Promise<IndexState | undefined> {
   const stored = await loadState(db, chain.name);
   if (stored !== undefined) {
-    await assertGenesis(chain, stored.genesis);
+    await sameChain.assert(chain, stored.genesis);
     return stored;
   }
   const first = await genesisState(chain, startBlock);

@@ -1,7 +1,7 @@
 import type { Chain } from "../chain/chain.ts";
+import type { SameChain } from "../chain/sameChain.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import type { KnownBlock } from "./reconcile.ts";
-import { assertGenesis } from "./sameChain.ts";
 import type { IndexState } from "./tables.ts";
 
 /**
@@ -13,9 +13,10 @@ export async function stateFrom(
   chain: Chain,
   from: IndexState | undefined,
   fork: KnownBlock,
+  sameChain: SameChain,
 ): Promise<{ from: IndexState; to: IndexState }> {
   if (from === undefined) throw refused(chain, fork, "it is not halted here because of a reorganisation");
-  await assertGenesis(chain, from.genesis);
+  await sameChain.assert(chain, from.genesis);
   const [lowest] = from.known;
   if (fork.number > from.final) throw refused(chain, fork, `block ${from.final} is the last that counted as final`);
   const recorded = from.known.find(({ number }) => number === fork.number);

@@ -37,14 +37,12 @@ const lower = (text: Hex) => text.toLowerCase() as Hex;
  */
 export const uint = z
   .codec(
-    z
-      .string()
-      .refine(
-        (text) => /^(0|[1-9][0-9]{0,77})$/.test(text) && BigInt(text) <= maxUint256,
-        "expected a whole number from 0 to 2^256 - 1 as a decimal string",
-      ),
+    z.custom<`${bigint}`>(
+      (text) => typeof text === "string" && /^(0|[1-9][0-9]{0,77})$/.test(text) && BigInt(text) <= maxUint256,
+      "expected a whole number from 0 to 2^256 - 1 as a decimal string",
+    ),
     z.bigint(),
-    { decode: (text) => BigInt(text), encode: (value) => value.toString() },
+    { decode: (text) => BigInt(text), encode: (value) => `${value}` as const },
   )
   .meta({ type: "string", pattern: "^(0|[1-9][0-9]{0,77})$" });
 

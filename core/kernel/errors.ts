@@ -1,5 +1,6 @@
 /**
- * The one table of error codes: what HTTP answers, whether trying again can help, and what it means.
+ * The one table of error codes: what HTTP answers, whether trying again can help, and what it means. `retryable` means
+ * that the same request, sent again later without change, may succeed.
  * `docs/errors.md` shows the same rows, and a test keeps the two equal.
  */
 export const errorTable = {
@@ -12,14 +13,49 @@ export const errorTable = {
   },
   "not-found": { status: 404, retryable: false, title: "There is nothing under this address or id" },
   conflict: { status: 409, retryable: true, title: "Somebody else changed the same thing at the same time" },
-  unauthorized: { status: 401, retryable: false, title: "The request needs the start-up token" },
+  unauthorized: { status: 401, retryable: false, title: "The request does not prove who it comes from" },
+  forbidden: { status: 403, retryable: false, title: "The caller may not do this" },
+  "rate-limited": {
+    status: 429,
+    retryable: true,
+    title: "More requests than the limit allows; `Retry-After` says when",
+  },
   "origin-refused": {
     status: 403,
     retryable: false,
     title: "The request came from a web page or under a foreign host name",
   },
+  "identity-provider-unreachable": {
+    status: 503,
+    retryable: true,
+    title: "The keys that access tokens are checked by cannot be fetched",
+  },
+  "replay-check-unreachable": {
+    status: 503,
+    retryable: true,
+    title: "It cannot be told whether a signed request was sent before",
+  },
   "unsupported-media-type": { status: 415, retryable: false, title: "The body must be application/json" },
   "body-too-large": { status: 413, retryable: false, title: "The body is larger than the limit" },
+  "headers-too-large": { status: 431, retryable: false, title: "The headers are more or longer than the limits" },
+  "url-too-long": { status: 414, retryable: false, title: "Path and query are longer than the limit" },
+  "request-too-slow": { status: 408, retryable: true, title: "The request did not arrive in time" },
+  overloaded: { status: 503, retryable: true, title: "The service has too much to do and turned the request away" },
+  "answer-overdue": {
+    status: 503,
+    retryable: true,
+    title: "The request was not answered in time; what it asked for may still happen",
+  },
+  "idempotency-key-reused": {
+    status: 409,
+    retryable: false,
+    title: "The Idempotency-Key was used for another request",
+  },
+  "idempotency-key-busy": {
+    status: 409,
+    retryable: true,
+    title: "A request with this Idempotency-Key is still under way",
+  },
   "chain-unreachable": { status: 503, retryable: true, title: "No endpoint of the chain answered in time" },
   "chain-answer-invalid": {
     status: 502,
@@ -43,6 +79,11 @@ export const errorTable = {
     retryable: false,
     title: "The chain has another first block than the one that was there before",
   },
+  "chain-doubtful": {
+    status: 503,
+    retryable: true,
+    title: "The chain was shown with another first or final block than before; it is waited for until that is decided",
+  },
   "reorg-too-deep": {
     status: 500,
     retryable: false,
@@ -56,6 +97,17 @@ export const errorTable = {
   "call-reverted": { status: 422, retryable: false, title: "The call reverts" },
   "transaction-refused": { status: 422, retryable: true, title: "The chain did not accept the transaction" },
   "account-unknown": { status: 422, retryable: false, title: "There is no managed account of this name" },
+  "signer-unreachable": {
+    status: 503,
+    retryable: true,
+    title: "The remote signer of an account did not answer in time; nothing was signed",
+  },
+  "signer-refused": { status: 502, retryable: true, title: "The remote signer of an account did not want to sign" },
+  "signer-wrong": {
+    status: 502,
+    retryable: true,
+    title: "The remote signer of an account signed something else, or with another key; it is not used",
+  },
   "database-unreachable": { status: 503, retryable: true, title: "The database does not answer" },
   "database-rule": { status: 500, retryable: false, title: "A transaction was used in a way that could hang or lie" },
   "database-newer": {
@@ -90,7 +142,8 @@ export const errorTable = {
   "allowance-missing": { status: 409, retryable: true, title: "The sender has not allowed its tokens to be moved" },
   "secret-wrong": { status: 422, retryable: false, title: "The secret does not fit the hashlock" },
   halted: { status: 409, retryable: true, title: "An operator has halted locks that this would need" },
-  "swap-not-waiting": { status: 409, retryable: true, title: "The swap has no use for this now" },
+  "swap-not-waiting": { status: 409, retryable: false, title: "The swap has no use for this any more, or never had" },
+  "swap-not-ready": { status: 409, retryable: true, title: "The swap has no use for this yet" },
   "pair-unknown": { status: 422, retryable: false, title: "The desk does not trade these two assets" },
   "amount-out-of-range": { status: 422, retryable: false, title: "The amount is below or above what the desk trades" },
   "price-unavailable": { status: 503, retryable: true, title: "There is no price, or none that is young enough" },
@@ -103,9 +156,10 @@ export const errorTable = {
   "swap-not-claimable": {
     status: 409,
     retryable: true,
-    title: "The swap is not at a point where a leg can be claimed",
+    title: "The swap is not yet at a point where a leg can be claimed",
   },
-  "swap-not-refundable": { status: 409, retryable: true, title: "No leg of the swap can be refunded now" },
+  "swap-not-refundable": { status: 409, retryable: true, title: "No leg of the swap can be refunded yet" },
+  "swap-over": { status: 409, retryable: false, title: "The swap is past the point where this could be done" },
   "watchtower-off": {
     status: 409,
     retryable: false,
@@ -117,6 +171,7 @@ export const errorTable = {
     retryable: true,
     title: "The lock's tip does not cover the gas of a claim, and its token is not on the list",
   },
+  "tip-missing": { status: 422, retryable: false, title: "The lock has no tip, and its token is not on the list" },
   "lock-ended": { status: 409, retryable: false, title: "The lock was claimed or refunded already" },
   "lock-of-swap": { status: 409, retryable: false, title: "The lock is a leg of a swap of this service" },
   "chain-time-off": { status: 503, retryable: true, title: "A chain's time is off by more than its bound" },
@@ -155,7 +210,12 @@ export const errorTable = {
   "message-not-failed": {
     status: 409,
     retryable: true,
-    title: "Only a message that failed can be retried or abandoned",
+    title: "Only a message that failed can be retried or abandoned; this one is still on its way",
+  },
+  "message-ended": {
+    status: 409,
+    retryable: false,
+    title: "The message has its final outcome: there is nothing to retry or abandon",
   },
   "attestation-refused": {
     status: 422,
@@ -177,6 +237,35 @@ export const errorTable = {
     retryable: false,
     title: "The validator stopped for good: what it signed contradicts a final block",
   },
+  "service-unreachable": { status: 503, retryable: true, title: "The service does not answer" },
+  "service-answer-invalid": {
+    status: 502,
+    retryable: false,
+    title: "The service gave an answer that does not fit its own description",
+  },
+  "wait-timeout": { status: 504, retryable: true, title: "What was waited for has not come in time" },
+  "lock-unverified": {
+    status: 422,
+    retryable: false,
+    title: "The lock that pays is not as it was asked for, or not in a final block",
+  },
+  "event-position-unknown": {
+    status: 422,
+    retryable: false,
+    title: "No event has this position: the database is another one than it came from",
+  },
+  "event-position-gone": { status: 410, retryable: false, title: "Events after this position are not kept any more" },
+  "streams-full": { status: 503, retryable: true, title: "As many streams are open as the configuration allows" },
+  "too-many-streams": {
+    status: 429,
+    retryable: true,
+    title: "The caller has as many streams open as the configuration allows one caller",
+  },
+  "reader-too-slow": { status: 503, retryable: true, title: "The reader of a stream does not keep up with it" },
+  "stream-expired": { status: 503, retryable: true, title: "The stream has reached its age; open it again" },
+  "url-refused": { status: 422, retryable: false, title: "This service sends nothing to such a URL" },
+  "receiver-failed": { status: 502, retryable: true, title: "The receiver of a webhook did not take an event" },
+  "webhooks-full": { status: 409, retryable: false, title: "There are as many webhooks as the configuration allows" },
   "shutting-down": { status: 503, retryable: true, title: "The process is stopping" },
 } as const satisfies Record<string, ErrorRow>;
 

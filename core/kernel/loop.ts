@@ -77,7 +77,8 @@ export function startLoop(options: LoopOptions): Loop {
   return {
     wake() {
       woken = true;
-      waiting?.abort();
+      // A reason of its own spares the making of an error, with its stack, at every wake-up.
+      waiting?.abort("woken");
     },
     async stop() {
       stopping.abort();

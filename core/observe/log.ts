@@ -9,6 +9,12 @@ export type Level = "trace" | "debug" | "info" | "warn" | "error" | "silent";
  */
 export type Log = Pick<Logger, "trace" | "debug" | "info" | "warn" | "error" | "child">;
 
+/** Lines are written together, at the latest after so many milliseconds and when the process ends by itself. */
+const flushMs = 50;
+const flushBytes = 4_096;
+/** What is held for a reader that stalls; lines beyond it are lost. */
+const mostBytes = 16 * 2 ** 20;
+
 /** JSON lines on standard error, so that standard output stays free for what a command answers. */
 export function createLog(options: { level: Level; name: string; destination?: NodeJS.WritableStream }): Log {
   return pino(
@@ -19,11 +25,13 @@ export function createLog(options: { level: Level; name: string; destination?: N
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }), log: stringifyBigints },
     },
-    options.destination ?? process.stderr,
+    options.destination ??
+      pino.destination({ dest: 2, sync: false, minLength: flushBytes, maxLength: mostBytes, periodicFlush: flushMs }),
   );
 }
 
 function stringifyBigints(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(fields).some((value) => typeof value === "bigint")) return fields;
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, typeof value === "bigint" ? value.toString() : value]),
   );

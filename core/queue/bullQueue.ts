@@ -130,7 +130,7 @@ function delayAfter(attempts: number, { firstMs, maxMs }: { firstMs: number; max
 
 async function handle(job: BullJob<JobEnvelope>, handler: JobHandler, log: Log): Promise<void> {
   try {
-    await handler(job.data.payload as Json);
+    await handler(payloadOf(job.data));
   } catch (error) {
     const context = { err: error, job: job.name, job_id: job.id, attempt: job.attemptsMade + 1 };
     if (isRetryable(error)) {
@@ -142,3 +142,7 @@ async function handle(job: BullJob<JobEnvelope>, handler: JobHandler, log: Log):
     throw new UnrecoverableError("not retryable");
   }
 }
+
+/** Whoever reaches the queue may have put anything there. */
+const payloadOf = (data: unknown): Json =>
+  typeof data === "object" && data !== null && "payload" in data ? (data.payload as Json) : null;

@@ -1,3 +1,5 @@
+import { z } from "zod";
+import { LockstepError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 
 /** A unit of work. `id` derives from the event that asked for it, so that asking twice queues it once. */
@@ -16,3 +18,16 @@ export type Queue = {
   work(handlers: Readonly<Record<string, JobHandler>>, options: { concurrency: number }): Promise<void>;
   close(): Promise<void>;
 };
+
+/** A name or id in a job: bounded, and nothing that a database would not take. */
+export const jobId = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,300}$/u);
+
+/**
+ * What a job says, which anyone who reaches the queue may have put there: at most which thing to look at. Throws
+ * `request-invalid`, which is not tried again.
+ */
+export function parseJob<S extends z.ZodType>(schema: S, data: Json): z.output<S> {
+  const result = schema.safeParse(data);
+  if (result.success) return result.data;
+  throw new LockstepError("request-invalid", "a job does not say what jobs of its kind say");
+}

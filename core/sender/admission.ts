@@ -3,7 +3,7 @@ import { isLockstepError } from "../kernel/errors.ts";
 import { boundsOf } from "./bounds.ts";
 import { inChunks, type LaneContext, type LaneMemory } from "./context.ts";
 import { firstFees, isTooDear } from "./fees.ts";
-import { isLate } from "./flight.ts";
+import { isTooLateToSign } from "./flight.ts";
 import { type Outcome, saveOutcomes } from "./outcomes.ts";
 import { costOf, type Purse } from "./purse.ts";
 import { loadQueued, type Queued } from "./rows.ts";
@@ -34,8 +34,8 @@ export type Admitted = {
 export type Admission = {
   /** Takes what may be signed now and ends what must not be sent. `more`: others wait to be looked at. */
   next(memory: LaneMemory): Promise<{ admitted: Admitted | undefined; more: boolean }>;
-  /** Leaves an intent alone for a moment, half a second unless told. */
-  defer(id: string, ms?: number): void;
+  /** Leaves an intent alone for a moment, half a second unless told, and with it what waits for it in its line. */
+  defer(id: string, ms?: number, line?: string): void;
   /** Leaves an intent alone for a moment because the account cannot pay it. */
   lacks(queued: Queued): void;
   /** True when one that was left alone has to be looked at again. */
@@ -66,15 +66,17 @@ export function createAdmission(
     if (times === 0) log.error({ intent: intent.id, kind: intent.kind }, "account cannot pay an intent, it waits");
     const until = clock.now() + Math.min(laterMs * 2 ** times, shortMs);
     // Not longer than until it expires.
-    const late = intent.notAfter === undefined ? until : (Number(intent.notAfter) + 1) * 1_000;
-    const next = late > clock.now() ? Math.min(until, late) : until;
+    const late = [intent.notAfter, intent.signBy].flatMap((last) =>
+      last === undefined ? [] : (Number(last) + 1) * 1_000,
+    );
+    const next = Math.min(until, ...late.filter((at) => at > clock.now()));
     const line = lineOf(queued);
     deferred.set(intent.id, { until: next, unpaidPlace: place, ...(line !== undefined && { line }) });
   }
 
   async function judge(queued: Queued, fresh: FeeEstimate, isPayable: boolean): Promise<Verdict> {
     const { intent, moved, released } = queued;
-    if (!released && isLate(intent, clock.now())) {
+    if (!released && isTooLateToSign(intent, clock.now())) {
       const detail = shortages.has(intent.id)
         ? "its time passed while the balance of the account was too short for it"
         : "its time had passed before it was signed";
@@ -161,7 +163,7 @@ export function createAdmission(
 }
 
 /** What was asked of a pool may stand on what was asked before for the same subject, and never overtakes it. */
-const lineOf = ({ intent, pooled }: Queued): string | undefined => (pooled ? intent.subject : undefined);
+export const lineOf = ({ intent, pooled }: Queued): string | undefined => (pooled ? intent.subject : undefined);
 
 /**
  * Who is paid from what there is, in order of submission; what may never be given up (a claim) before what may expire.

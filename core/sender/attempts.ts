@@ -7,6 +7,7 @@ import type { Sealer } from "../kernel/seal.ts";
 import { transferGas } from "./fees.ts";
 import type { Attempt } from "./flight.ts";
 import type { Call, CallBuilder, IntentRequest } from "./sender.ts";
+import { attemptContext } from "./tables.ts";
 
 export type SignedAttempt = { readonly attempt: Attempt; readonly raw: Hex };
 
@@ -30,16 +31,19 @@ export function createAttemptSigner(deps: {
   keyStore: KeyStore;
   sealer: Sealer;
   builders: Readonly<Record<string, CallBuilder>>;
+  /** Throws while nothing may be signed. */
+  admit?(): void;
 }): AttemptSigner {
   const { chainId, account, keyStore, sealer, builders } = deps;
 
   async function sign(kind: Attempt["kind"], call: Call, gas: bigint, nonce: number, fees: Fees) {
+    deps.admit?.();
     const { to, data, value } = call;
     const { raw, hash } = await keyStore.signTransaction(account, { chainId, nonce, gas, to, data, value, ...fees });
-    return { attempt: { hash, kind, fees, sealed: sealer.seal(hexToBytes(raw), context(hash)) }, raw };
+    return { attempt: { hash, kind, fees, sealed: sealer.seal(hexToBytes(raw), attemptContext(hash)) }, raw };
   }
 
-  const open = (attempt: Attempt): Hex => toHex(sealer.open(attempt.sealed, context(attempt.hash)));
+  const open = (attempt: Attempt): Hex => toHex(sealer.open(attempt.sealed, attemptContext(attempt.hash)));
 
   return {
     open,
@@ -56,9 +60,6 @@ export function createAttemptSigner(deps: {
       sign("void", { to: keyStore.address(account), data: "0x", value: 0n }, transferGas, nonce, fees),
   };
 }
-
-/** Sealed bytes open only under the hash that they were stored with. */
-const context = (hash: Hex) => `sender attempt ${hash}`;
 
 async function callOf({ call }: IntentRequest, builders: Readonly<Record<string, CallBuilder>>): Promise<Call> {
   if (!("builder" in call)) return call;

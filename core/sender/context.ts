@@ -1,4 +1,5 @@
 import type { Block, ChainAccess } from "../chain/chain.ts";
+import type { SameChain } from "../chain/sameChain.ts";
 import type { Db } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -48,6 +49,8 @@ export type LaneContext = {
   readonly chain: SenderChain;
   readonly account: string;
   readonly address: Hex;
+  /** Shared by all who work on the chain. */
+  readonly sameChain: SameChain;
   readonly db: Db;
   readonly store: EventStore;
   readonly signer: AttemptSigner;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { KeyStore } from "../chain/keys.ts";
+import { createSameChain, type SameChain } from "../chain/sameChain.ts";
 import type { Db, Queryable, Tx } from "../db/db.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -59,6 +60,8 @@ export type SenderDeps = {
   /** Last checks, by kind of intent. */
   readonly guards?: Readonly<Record<string, IntentGuard>>;
   readonly clock: Clock;
+  /** Shared by all who work on the chains; one of its own when left out. */
+  readonly sameChain?: SameChain;
   readonly log: Log;
   /** Called with `signed/{kind}` and `broadcast/{kind}`, after the write and after the bytes left. */
   readonly mark?: Mark;
@@ -95,6 +98,7 @@ const mostFound = 50;
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
   const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark } = deps;
+  const { sameChain = createSameChain(deps) } = deps;
   const { onActivity = () => undefined, onInclusion = () => undefined } = deps;
   const pools = checkedPools(deps.pools ?? {}, keyStore);
   const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...chains.get(chain)?.settings });
@@ -114,12 +118,15 @@ export function createSender(deps: SenderDeps): RunningSender {
     const settings = { ...defaults, ...given };
     const byAccount = new Map(
       keyStore.names().map((account): [string, Lane] => {
-        const signer = createAttemptSigner({ chainId: chain.chainId, account, keyStore, sealer, builders });
+        const signer = createAttemptSigner({
+          ...{ chainId: chain.chainId, account, keyStore, sealer, builders },
+          admit: () => sameChain.refuseDoubted(name),
+        });
         const log = deps.log.child({ module: "sender", chain: name, account });
         const address = keyStore.address(account);
         const relieve = () => placement.relieve(name, account);
         const waits = createWaits({ chain: name, account });
-        const shared = { db, store, guards, clock, log, mark, onActivity, onInclusion, relieve, waits };
+        const shared = { db, store, guards, sameChain, clock, log, mark, onActivity, onInclusion, relieve, waits };
         return [account, createLane({ ...shared, chain, account, address, signer, settings })];
       }),
     );

@@ -5,15 +5,14 @@ import type { SignedAttempt } from "./attempts.ts";
 import { boundsAt } from "./bounds.ts";
 import type { LaneContext, LaneMemory } from "./context.ts";
 import { firstFees, raiseFees } from "./fees.ts";
-import { type Attempt, type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
+import { type Attempt, type Flight, givesWay, isLate, reasonToVoid, type Voiding } from "./flight.ts";
+import { forgetTimes, keep } from "./memory.ts";
 import { nextPrice } from "./price.ts";
 import type { Purse } from "./purse.ts";
-import { createRelease, type Verdict } from "./release.ts";
-import { saveAttempt, saveReleased } from "./rows.ts";
+import { createRefusal, type Sent } from "./refusal.ts";
+import { createRelease, type Release, type Verdict } from "./release.ts";
+import { saveAttempt } from "./rows.ts";
 import type { Waiting } from "./sender.ts";
-
-/** Whether transactions with higher nonces may follow. */
-export type Sent = "go on" | "stop";
 
 /** Flights whose last checks are made at once. */
 const judgedTogether = 8;
@@ -37,17 +36,14 @@ export function createDispatch(
   context: LaneContext,
   deps: {
     purse: Purse;
-    /** Called when an intent loses its nonce because the account cannot pay it. */
-    onUnpayable: (id: string) => void;
+    /** Called when an intent leaves its nonce to others: the account cannot pay it, or its guard cannot decide. */
+    onGaveWay: (id: string) => void;
   },
 ): Dispatch {
-  const { chain, db, signer, guards, settings, clock, log, mark, waits } = context;
+  const { chain, db, signer, settings, clock, log, mark, waits } = context;
   const release = createRelease(context);
 
-  const keep = (memory: LaneMemory, flight: Flight): Flight => {
-    memory.flights.set(flight.nonce, flight);
-    return flight;
-  };
+  const refused = createRefusal(context);
 
   async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
     const sent = keep(memory, asSent(flight, clock.now()));
@@ -63,46 +59,6 @@ export function createDispatch(
     return "go on";
   }
 
-  /** The receipts decide what happened; here it is only told whether to send this one again, and those after it. */
-  async function refused(memory: LaneMemory, flight: Flight, error: unknown): Promise<Sent> {
-    const reason = isLockstepError(error, "transaction-refused") ? error.details.reason : undefined;
-    log.warn({ err: error, intent: flight.intent.id, nonce: flight.nonce }, "transaction not taken");
-    if (reason === "underpriced") return "go on";
-    keep(memory, { ...flight, sent: undefined });
-    forgetTimes(memory, flight.nonce);
-    if (reason === "insufficient-funds") await unpaid(memory, flight);
-    if (reason === "nonce-too-low") return "go on";
-    // What came before was taken and lost again.
-    if (reason === "nonce-too-high") forgetSent(memory, flight.nonce);
-    if (reason === "other") await declined(memory, flight, error instanceof Error ? error.message : "");
-    return "stop";
-  }
-
-  /** Others must not wait for ever for a transaction that no node wants; a secret one is never given up. */
-  async function declined(memory: LaneMemory, flight: Flight, detail: string): Promise<void> {
-    const { intent, nonce } = flight;
-    waits.note(intent.id, { code: "transaction-refused", detail });
-    const mayLeave = !("builder" in intent.call) && !flight.accepted;
-    if (mayLeave && guards[intent.kind] !== undefined) await saveReleased(db, [intent.id], false);
-    const now = clock.now();
-    const since = flight.declined?.since ?? now;
-    const released = flight.released && !mayLeave;
-    keep(memory, { ...flight, sent: undefined, released, declined: { since, at: now, detail } });
-    if (since === now) log.error({ intent: intent.id, kind: intent.kind, nonce }, "nodes refuse a transaction");
-  }
-
-  /** No endpoint has the call and none will as long as the account is short: its nonce may be voided for others. */
-  async function unpaid(memory: LaneMemory, flight: Flight): Promise<void> {
-    const { intent, nonce, voiding } = flight;
-    if (voiding !== undefined) return;
-    waits.note(intent.id, { code: "balance-insufficient", detail: "the account cannot pay it now" });
-    const since = flight.unpaid?.since ?? clock.now();
-    const hasSecret = "builder" in intent.call;
-    if (hasSecret) log.error({ intent: intent.id, nonce }, "account cannot pay a call that must not be given up");
-    else if (guards[intent.kind] !== undefined) await saveReleased(db, [intent.id], false);
-    keep(memory, { ...flight, sent: undefined, unpaid: { since }, released: hasSecret });
-  }
-
   /**
    * Guard, durable note, clock: in this order, since only the clock cannot wait. Without a verdict it may have left before,
    * perhaps at another nonce, and is driven to its end.
@@ -116,7 +72,7 @@ export function createDispatch(
       return giveUp(memory, flight, reasonToVoid(flight, clock.now()));
     }
     mark(`released/${flight.intent.kind}`);
-    return sendAgain(memory, keep(memory, { ...flight, released: true }), raw);
+    return sendAgain(memory, keep(memory, { ...flight, released: true, undecided: undefined }), raw);
   }
 
   async function sendAgain(memory: LaneMemory, flight: Flight, raw?: Hex): Promise<Sent> {
@@ -136,11 +92,17 @@ export function createDispatch(
 
   async function giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding): Promise<Sent> {
     log.info({ intent: flight.intent.id, nonce: flight.nonce, reason: voiding.reason }, "nonce is voided");
-    if (voiding.reason === "unpayable") deps.onUnpayable(flight.intent.id);
     const fresh = await chain.fees();
     const newest = flight.attempts.at(-1);
     const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? firstFees(fresh, 2n ** 200n);
-    return add(memory, { ...flight, timed: undefined }, await signer.nothing(flight.nonce, fees), voiding);
+    const signed = await signer.nothing(flight.nonce, fees).catch(notSigned);
+    if ("code" in signed) {
+      // Tried again with the next look; what is below it is looked after meanwhile.
+      waits.note(flight.intent.id, signed);
+      return "stop";
+    }
+    if (givesWay(voiding.reason)) deps.onGaveWay(flight.intent.id);
+    return add(memory, { ...flight, timed: undefined }, signed, voiding);
   }
 
   /** Not priced higher: sent once more as it is, and its owner can see why. */
@@ -157,16 +119,15 @@ export function createDispatch(
   return {
     giveUp,
     async send(memory, flight, raw) {
-      return sendJudged(memory, flight, (await release.judge([flight])).get(flight.nonce), raw);
+      return sendJudged(memory, flight, (await judge(release, memory, [flight], clock.now())).get(flight.nonce), raw);
     },
     async sendNew(memory, made) {
       for (let from = 0; from < made.length; from += judgedTogether) {
         const together = made.slice(from, from + judgedTogether);
-        const verdicts = await release.judge(together.map(({ flight }) => flight));
-        for (const [index, { flight, raw }] of together.entries()) {
-          if ((await sendJudged(memory, flight, verdicts.get(flight.nonce), raw)) === "go on") continue;
-          return release.takeBack(together.slice(index + 1).map((each) => each.flight));
-        }
+        const flights = together.map(({ flight }) => flight);
+        const verdicts = await judge(release, memory, flights, clock.now());
+        const sendOne = ({ flight, raw }: Made) => sendJudged(memory, flight, verdicts.get(flight.nonce), raw);
+        if ((await inOrder(together, sendOne, release)) === "stop") return;
       }
     },
     async raise(memory, flight, fresh) {
@@ -174,10 +135,26 @@ export function createDispatch(
       if (newest === undefined) return "go on";
       const payable = await deps.purse.highestFee(memory, flight);
       const price = nextPrice(newest.fees, fresh, { ...boundsAt(flight, memory, settings, clock.now()), payable });
-      if ("fees" in price) return add(memory, flight, await signer.again(newest, price.fees));
-      return stay(memory, flight, newest, price.waiting);
+      if (!("fees" in price)) return stay(memory, flight, newest, price.waiting);
+      const signed = await signer.again(newest, price.fees).catch(notSigned);
+      return "code" in signed ? stay(memory, flight, newest, signed) : add(memory, flight, signed);
     },
   };
+}
+
+/** Asks the guards; who could not decide is remembered, so that it does not hold up for long what waits behind it. */
+async function judge(
+  release: Release,
+  memory: LaneMemory,
+  flights: readonly Flight[],
+  at: number,
+): Promise<ReadonlyMap<number, Verdict>> {
+  const verdicts = await release.judge(flights);
+  for (const flight of flights) {
+    if (verdicts.get(flight.nonce) !== "later") continue;
+    memory.flights.set(flight.nonce, { ...flight, undecided: flight.undecided ?? { since: at } });
+  }
+  return verdicts;
 }
 
 const asSent = (flight: Flight, at: number): Flight => ({
@@ -186,17 +163,29 @@ const asSent = (flight: Flight, at: number): Flight => ({
   timed: flight.timed && { from: flight.timed.from ?? at },
 });
 
-/** How long it takes what waits for something else than a block says nothing about the chain. */
-function forgetTimes(memory: LaneMemory, from: number): void {
-  for (const flight of memory.flights.values()) {
-    if (flight.nonce >= from) memory.flights.set(flight.nonce, { ...flight, timed: undefined });
+type Made = { readonly flight: Flight; readonly raw: Hex };
+
+/** Sends one after the other. Those behind one that stops or fails, say for want of a signature, are to be judged again. */
+async function inOrder(
+  together: readonly Made[],
+  send: (made: Made) => Promise<Sent>,
+  release: Pick<Release, "takeBack">,
+): Promise<Sent> {
+  let reached = 0;
+  try {
+    for (const made of together) {
+      reached += 1;
+      if ((await send(made)) === "stop") return "stop";
+    }
+    return "go on";
+  } finally {
+    const behind = together.slice(reached).map(({ flight }) => flight);
+    if (behind.length > 0) await release.takeBack(behind);
   }
 }
 
-function forgetSent(memory: LaneMemory, above: number): void {
-  for (const flight of memory.flights.values()) {
-    if (flight.nonce < above && flight.included === undefined) {
-      memory.flights.set(flight.nonce, { ...flight, sent: undefined });
-    }
-  }
+/** Whoever has the account's key gave no signature that counts: what there is keeps going as it is. */
+function notSigned(error: unknown): Waiting {
+  if (!isLockstepError(error) || !error.code.startsWith("signer-")) throw error;
+  return { code: "signing-failed", detail: `it could not be signed: ${error.code}` };
 }

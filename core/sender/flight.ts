@@ -11,10 +11,19 @@ export type Attempt = {
   readonly sealed: Buffer;
 };
 
+/** Why an intent leaves its nonce to others and waits for another one. */
+export type GivingWay = "unpayable" | "undecided";
+
+export const givesWay = (reason: Voiding["reason"]): reason is GivingWay =>
+  reason === "unpayable" || reason === "undecided";
+
 /** Why a nonce is being used up instead of the call being made. */
 export type Voiding = {
-  /** `unpayable`: the account cannot pay the call and others wait behind it; it is queued again afterwards. */
-  readonly reason: "expired" | "refused" | "unpayable";
+  /**
+   * `unpayable`, `undecided`: the account cannot pay the call, or its guard cannot decide, and others wait behind it; it is
+   * queued again afterwards.
+   */
+  readonly reason: "expired" | "refused" | GivingWay;
   readonly detail: string;
 };
 
@@ -49,6 +58,8 @@ export type Flight = {
   readonly pricedAtHead: bigint | undefined;
   /** Since when it is refused because the account cannot pay it, in Unix milliseconds. */
   readonly unpaid: { readonly since: number } | undefined;
+  /** Since when its guard cannot decide, in Unix milliseconds; undefined where it did when last asked. */
+  readonly undecided: { readonly since: number } | undefined;
   /** An endpoint has said that it has bytes of it, or an earlier process may have heard so. */
   readonly accepted: boolean;
   /** Since when nodes refuse it for a reason of their own, and when they last did; undefined once one has taken it. */
@@ -88,7 +99,7 @@ export type Moment = {
   readonly head: bigint;
   /** Nothing below it at this account is waiting. */
   readonly lowest: boolean;
-  /** Something above it at this account is waiting. */
+  /** Something above it at this account is waiting; where its guard is undecided: something whose guard is not. */
   readonly followed: boolean;
   /** Wei a gas that the chain asks now. */
   readonly freshMaxFee: bigint;
@@ -118,16 +129,23 @@ export function nextMove(flight: Flight, moment: Moment): "wait" | "hold" | "sen
   return due ? "send" : "wait";
 }
 
-/** Refused for a while, though others wait for its nonce to be used. */
-function holdsUp({ unpaid, declined, released }: Flight, { now, followed, resendMs }: Moment): boolean {
+/** Refused or not decided about for a while, though others wait for its nonce to be used. */
+function holdsUp(flight: Flight, { now, followed, resendMs }: Moment): boolean {
+  const { intent, unpaid, undecided, declined, released } = flight;
+  // What may be asked for in parts gives up its nonce also where nothing waits for it.
+  if (!released && unpaid !== undefined && intent.signBy !== undefined) return now - unpaid.since >= resendMs;
   if (released || !followed) return false;
+  if (undecided !== undefined) return now - undecided.since >= resendMs;
   if (unpaid !== undefined) return now - unpaid.since >= resendMs;
   return declined !== undefined && now - declined.since >= refusals * resendMs;
 }
 
 /** Why a flight that has to be voided now is. */
-export function reasonToVoid({ intent, voiding, unpaid, declined }: Flight, now: number): Voiding {
+export function reasonToVoid({ intent, voiding, unpaid, undecided, declined }: Flight, now: number): Voiding {
   if (voiding !== undefined) return voiding;
+  if (undecided !== undefined && !isLate(intent, now)) {
+    return { reason: "undecided", detail: "its last check cannot be made, and others wait for its nonce" };
+  }
   if (declined !== undefined && !isLate(intent, now)) {
     return { reason: "refused", detail: `no node takes it: ${declined.detail}` };
   }
@@ -137,5 +155,11 @@ export function reasonToVoid({ intent, voiding, unpaid, declined }: Flight, now:
 }
 
 /** True when the intent may not be sent for the first time any more. */
-export const isLate = (intent: IntentRequest, now: number): boolean =>
-  intent.notAfter !== undefined && BigInt(Math.floor(now / 1_000)) > intent.notAfter;
+export const isLate = ({ notAfter }: IntentRequest, now: number): boolean => isOver(notAfter, now);
+
+/** True when an intent that has no nonce may not get one any more. */
+export const isTooLateToSign = ({ notAfter, signBy }: IntentRequest, now: number): boolean =>
+  isOver(notAfter, now) || isOver(signBy, now);
+
+const isOver = (last: bigint | undefined, now: number): boolean =>
+  last !== undefined && BigInt(Math.floor(now / 1_000)) > last;

@@ -1,5 +1,6 @@
 import type { FeeEstimate } from "../chain/chain.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { Hex } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Loop, type StepAnswer, startLoop } from "../kernel/loop.ts";
 import { createAdmission } from "./admission.ts";
@@ -17,10 +18,12 @@ const restMs = 1_000;
 /** Milliseconds that a fee estimate is good for; it has room for six full blocks. */
 const feesMs = 1_000;
 const backoffMs = 5_000;
+/** Milliseconds between two looks whether the chain is still the one that it was, while there is work. */
+const assertMs = 1_000;
 /** Milliseconds between two looks at the balance of an account that has nothing to send. */
 const balanceMs = 30_000;
-/** Milliseconds that an intent rests which lost its nonce because the account could not pay it. */
-const unpayableMs = 5_000;
+/** Milliseconds that an intent rests which left its nonce to others. */
+const gaveWayMs = 5_000;
 
 export type LaneStatus = {
   readonly chain: string;
@@ -50,13 +53,13 @@ export type Lane = {
 };
 
 export function createLane(context: LaneContext): Lane {
-  const { chain, account, address, db, clock, log, settings, waits } = context;
+  const { chain, account, address, db, clock, log, sameChain, settings, waits } = context;
   const here = { chain: chain.name, account };
   const fees = cached(() => chain.fees(), clock);
   const freshFees = fees.get;
   const purse = createPurse(context);
   const admission = createAdmission(context, { purse, freshFees });
-  const dispatch = createDispatch(context, { purse, onUnpayable: (id) => admission.defer(id, unpayableMs) });
+  const dispatch = createDispatch(context, { purse, onGaveWay: (id) => admission.defer(id, gaveWayMs) });
   const tracking = createTracking(context);
   const launch = createLaunch(context, { admission, dispatch });
   const onQueued = () => {
@@ -70,6 +73,9 @@ export function createLane(context: LaneContext): Lane {
   let askedAt = 0;
   let halted = false;
   let relievedAt = 0;
+  /** The block that the chain began with when the account first sent on it, and when that was last looked at. */
+  let known: Hex | undefined;
+  let assertedAt = 0;
   let lastError: LockstepError | undefined;
   let lowest: { readonly nonce: number; readonly since: number } | undefined;
   /** Kept over failures as well. */
@@ -94,6 +100,11 @@ export function createLane(context: LaneContext): Lane {
     await context.relieve();
   }
 
+  async function assertSame(): Promise<void> {
+    if (known !== undefined) await sameChain.assert(chain, known);
+    assertedAt = clock.now();
+  }
+
   async function load(): Promise<LaneMemory> {
     const flights = await loadFlights(db, here);
     await waits.reload(db);
@@ -102,14 +113,8 @@ export function createLane(context: LaneContext): Lane {
       chain.block("latest"),
       chain.account(address),
     ]);
-    const known = await knownGenesis(db, chain.name, genesis);
-    if (known !== genesis) {
-      throw new LockstepError(
-        "chain-replaced",
-        `${chain.name} begins with block ${genesis}, transactions were signed for one that begins with ${known}`,
-        { details: { chain: chain.name, known, found: genesis } },
-      );
-    }
+    known = await knownGenesis(db, chain.name, genesis);
+    await assertSame();
     if (head === undefined) throw new LockstepError("chain-answer-invalid", `${chain.name} has no latest block`);
     const taken = await loadTaken(db, here, nonce);
     return {
@@ -126,6 +131,7 @@ export function createLane(context: LaneContext): Lane {
     const wanted = asked || admission.waiting() || clock.now() - askedAt >= restMs;
     if (!wanted && memory?.flights.size === 0) return "idle";
     memory ??= await load();
+    if (sameChain.isDoubted(chain.name) || clock.now() - assertedAt >= assertMs) await assertSame();
     if (wanted) {
       asked = false;
       askedAt = clock.now();

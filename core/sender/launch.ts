@@ -1,7 +1,7 @@
 import type { Fees } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { isLockstepError } from "../kernel/errors.ts";
-import type { Admission, Admitted } from "./admission.ts";
+import { type Admission, type Admitted, lineOf } from "./admission.ts";
 import { boundsOf } from "./bounds.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -47,8 +47,15 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     const nonces = allocateNonces(current.chainNonce, current.taken, ready.length);
     const made: { flight: Flight; raw: Hex }[] = [];
     let rest = left;
+    let silent = false;
     for (const queued of ready) {
-      const signed = await sign(queued, nonces[made.length] ?? 0, fresh);
+      if (silent) {
+        unsigned(queued, "signer-unreachable");
+        continue;
+      }
+      const signed = await sign(queued, nonces[made.length] ?? 0, fresh, () => {
+        silent = true;
+      });
       if (signed === undefined) continue;
       // Known only now that the call is built; nothing of it was kept.
       const [attempt] = signed.flight.attempts;
@@ -63,7 +70,20 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     return made;
   }
 
-  async function sign(queued: Queued, nonce: number, fresh: Fees): Promise<{ flight: Flight; raw: Hex } | undefined> {
+  /** It keeps its place and has no nonce: nothing waits for it. */
+  function unsigned(queued: Queued, cause: string): void {
+    const { id } = queued.intent;
+    waits.note(id, { code: "signing-failed", detail: `it could not be signed: ${cause}` });
+    admission.defer(id, undefined, lineOf(queued));
+  }
+
+  /** `onSilence` is called when whoever has the account's key does not answer, which others need not wait for as well. */
+  async function sign(
+    queued: Queued,
+    nonce: number,
+    fresh: Fees,
+    onSilence: () => void = () => undefined,
+  ): Promise<{ flight: Flight; raw: Hex } | undefined> {
     const { intent, place, released, events } = queued;
     try {
       const { ceiling, patient } = boundsOf(intent, settings, clock.now());
@@ -73,7 +93,7 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
       const { attempt, raw } = await signer.call(intent, nonce, fees);
       const blank = { voiding: undefined, included: undefined, sent: undefined };
       const unseen = { sentAtHead: undefined, pricedAtHead: undefined };
-      const untold = { unpaid: undefined, accepted: false, declined: undefined, timed };
+      const untold = { unpaid: undefined, undecided: undefined, accepted: false, declined: undefined, timed };
       return {
         flight: { intent, place, nonce, attempts: [attempt], released, events, ...blank, ...unseen, ...untold },
         raw,
@@ -82,8 +102,8 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
       // Only its name: the error of a builder may quote what must not be logged.
       const cause = isLockstepError(error) ? error.code : error instanceof Error ? error.name : "unknown";
       log.error({ cause, intent: intent.id }, "intent could not be signed");
-      waits.note(intent.id, { code: "signing-failed", detail: `it could not be signed: ${cause}` });
-      admission.defer(intent.id);
+      unsigned(queued, cause);
+      if (isLockstepError(error, "signer-unreachable")) onSilence();
       return undefined;
     }
   }

@@ -40,8 +40,11 @@ export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly
      UPDATE sender_intent i SET
        state = o.state,
        nonce = CASE WHEN o.state = 'queued' THEN NULL ELSE i.nonce END,
-       moved = i.moved OR (o.state = 'queued' AND i.reason IS DISTINCT FROM 'unpayable'),
-       released = CASE o.state WHEN 'queued' THEN i.released AND i.call ? 'builder' WHEN 'included' THEN true
+       moved = i.moved OR (o.state = 'queued' AND COALESCE(i.reason, '') NOT IN ('unpayable', 'undecided')),
+       -- That a void is in a block says nothing about bytes of the call.
+       released = CASE o.state WHEN 'queued' THEN i.released AND i.call ? 'builder'
+                  WHEN 'included' THEN i.released OR NOT EXISTS (
+                    SELECT 1 FROM sender_attempt a WHERE a.hash = o.hash AND a.kind = 'void')
                   ELSE i.released END,
        waiting_code = NULL, waiting_detail = NULL,
        reason = CASE WHEN o.state = 'queued' THEN NULL ELSE COALESCE(o.reason, i.reason) END,

@@ -52,7 +52,7 @@ function statusOf(row: StatusRow): IntentStatus {
       if (hash === null || status === null) return { state: "sent" };
       return state === "included"
         ? { state, hash, status, blockNumber: row.block ?? 0n }
-        : { state, hash, status, gasUsed: row.gas_used ?? 0n };
+        : { state, hash, status, blockNumber: row.block ?? 0n, gasUsed: row.gas_used ?? 0n };
   }
 }
 

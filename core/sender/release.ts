@@ -2,6 +2,7 @@ import { isLockstepError } from "../kernel/errors.ts";
 import type { LaneContext } from "./context.ts";
 import { type Flight, isLate, reasonToVoid, type Voiding } from "./flight.ts";
 import { saveReleased } from "./rows.ts";
+import type { IntentRequest } from "./sender.ts";
 
 /** Whether a flight may be sent for the first time: it may, its guard could not decide, or why its nonce is voided. */
 export type Verdict = "go" | "later" | Voiding;
@@ -17,14 +18,19 @@ export type Release = {
   takeBack(flights: readonly Flight[]): Promise<void>;
 };
 
+/**
+ * Whether a restart must know that bytes of it may have left: a guard would be asked again, a secret is out, or its time
+ * would be over and what is in the mempool voided.
+ */
+export const isNoted = (guards: LaneContext["guards"], { kind, call, notAfter }: IntentRequest): boolean =>
+  guards[kind] !== undefined || "builder" in call || notAfter !== undefined;
+
 /** A call that is not known to have left, as opposed to a void, and to what another process or nonce may have sent. */
 const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !flight.released;
 
 export function createRelease({ db, guards, clock, log, waits }: LaneContext): Release {
-  /** Whether a restart must know that bytes may have left. */
-  const isNoted = ({ intent }: Flight) => guards[intent.kind] !== undefined || "builder" in intent.call;
   const note = async (flights: readonly Flight[], released: boolean): Promise<void> => {
-    const ids = flights.filter(isNoted).map(({ intent }) => intent.id);
+    const ids = flights.filter(({ intent }) => isNoted(guards, intent)).map(({ intent }) => intent.id);
     if (ids.length > 0) await saveReleased(db, ids, released);
   };
 

@@ -32,6 +32,7 @@ type IntentRow = {
   call: unknown;
   gas: bigint;
   not_after: bigint | null;
+  sign_by: bigint | null;
   urgency: unknown;
   dry_run: boolean;
   nonce: bigint | null;
@@ -66,20 +67,21 @@ export async function insertIntents(
   intents: readonly PlacedIntent[],
   { channel, at }: { channel: string; at: number },
 ): Promise<void> {
-  const rows = intents.map(({ call, notAfter, urgency, dryRun, ...rest }) => ({
+  const rows = intents.map(({ call, notAfter, signBy, urgency, dryRun, ...rest }) => ({
     ...rest,
     asked_at: at,
     call: z.encode(storedCall, call),
     not_after: notAfter ?? null,
+    sign_by: signBy ?? null,
     ...(urgency && { urgency: z.encode(urgencySchema, urgency) }),
     dry_run: dryRun,
   }));
   await tx.query(
     `WITH added AS (
        INSERT INTO sender_intent
-         (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, urgency, dry_run)
+         (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, sign_by, urgency, dry_run)
        SELECT v->>'id', v->>'chain', v->>'account', v->>'pool', (v->>'asked_at')::bigint, v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
-              (v->>'not_after')::bigint, v->'urgency', (v->>'dry_run')::boolean
+              (v->>'not_after')::bigint, (v->>'sign_by')::bigint, v->'urgency', (v->>'dry_run')::boolean
        FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n) ORDER BY n
        ON CONFLICT (id) DO NOTHING
        RETURNING chain, account)
@@ -206,6 +208,7 @@ function toIntent(row: IntentRow): IntentRequest {
   return {
     ...{ id, chain, account, kind, subject, gas, call, dryRun: row.dry_run },
     ...(row.not_after !== null && { notAfter: row.not_after }),
+    ...(row.sign_by !== null && { signBy: row.sign_by }),
     ...(row.urgency !== null && { urgency: urgencyOf(row.urgency) }),
   };
 }
@@ -237,6 +240,7 @@ function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
     sentAtHead: undefined,
     pricedAtHead: undefined,
     unpaid: undefined,
+    undecided: undefined,
     accepted: row.released,
     declined: undefined,
     timed: undefined,

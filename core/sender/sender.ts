@@ -29,6 +29,11 @@ export type IntentRequest = {
   /** Unix seconds after which it must not be sent for the first time; then its nonce is voided. */
   readonly notAfter?: bigint;
   /**
+   * Unix seconds after which it is ended unless it has a nonce: what the account cannot pay at once it may pay in parts.
+   * Once signed it is driven to its end.
+   */
+  readonly signBy?: bigint;
+  /**
    * For an effect that is lost when its time passes: until when it is worth something (Unix seconds), and how much at most
    * in wei of that chain, where that is known. Near that time its price rises up to the worth (`pressureOf`).
    */
@@ -82,6 +87,7 @@ export type IntentStatus =
       readonly state: "finalized";
       readonly hash: Hex;
       readonly status: "success" | "reverted";
+      readonly blockNumber: bigint;
       readonly gasUsed: bigint;
     }
   | { readonly state: "abandoned"; readonly reason: "reverts" | "expired" | "refused"; readonly detail: string };

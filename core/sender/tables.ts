@@ -1,4 +1,15 @@
 import type { Migration } from "../db/db.ts";
+import type { SealedTable } from "../db/reseal.ts";
+
+/** Sealed bytes open only under the hash that they were stored with. */
+export const attemptContext = (hash: string) => `sender attempt ${hash}`;
+
+/** Signed transactions that are under way. */
+export const sealedAttempts: SealedTable = {
+  table: "sender_attempt",
+  key: ["hash"],
+  context: ([hash = ""]) => attemptContext(hash),
+};
 
 /** The sender's own durable state: intents, and every transaction ever signed for them. */
 export const senderMigrations: readonly Migration[] = [
@@ -78,5 +89,9 @@ export const senderMigrations: readonly Migration[] = [
     // Until when the effect is worth something, and how much; null where no deadline makes it worth more.
     id: "sender/003-urgency",
     sql: "ALTER TABLE sender_intent ADD COLUMN urgency jsonb;",
+  },
+  {
+    id: "sender/004-sign-by",
+    sql: "ALTER TABLE sender_intent ADD COLUMN sign_by bigint;",
   },
 ];

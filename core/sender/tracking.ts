@@ -1,7 +1,7 @@
 import type { Block, Receipt } from "../chain/chain.ts";
 import type { Hex } from "../kernel/codec.ts";
 import { inChunks, inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
-import { type Flight, sight } from "./flight.ts";
+import { type Flight, givesWay, sight } from "./flight.ts";
 import { finalUserOfNonce } from "./foreign.ts";
 import { forgetOld } from "./nonces.ts";
 import { eventsOf, type Outcome, saveOutcomes } from "./outcomes.ts";
@@ -132,7 +132,7 @@ function outcomeOf(flight: Flight, receipts: ReadonlyMap<Hex, Receipt>, finalHei
       const { attempt, receipt } = seen;
       if (attempt.kind === "call") return { kind: "finalized", intent, events, attempt, receipt };
       const { reason, detail } = flight.voiding ?? { reason: "expired" as const, detail: "its nonce was voided" };
-      if (reason === "unpayable") return { kind: "moved", intent, events };
+      if (givesWay(reason)) return { kind: "moved", intent, events };
       return { kind: "abandoned", intent, events, reason, detail, receipt };
     }
   }
@@ -142,7 +142,8 @@ function apply(memory: LaneMemory, flight: Flight, outcome: Outcome): void {
   if (outcome.kind === "included") {
     const { transactionHash: hash, blockNumber, status } = outcome.receipt;
     const events = flight.events + eventsOf(outcome).length;
-    memory.flights.set(flight.nonce, { ...flight, events, released: true, included: { hash, blockNumber, status } });
+    const released = flight.released || outcome.attempt.kind === "call";
+    memory.flights.set(flight.nonce, { ...flight, events, released, included: { hash, blockNumber, status } });
   } else if (outcome.kind === "dropped") {
     memory.flights.set(flight.nonce, { ...flight, included: undefined, sent: undefined, timed: undefined });
   } else {

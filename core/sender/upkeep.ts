@@ -1,10 +1,11 @@
 import type { FeeEstimate } from "../chain/chain.ts";
 import { isPressing } from "./bounds.ts";
 import { inNonceOrder, type LaneContext, type LaneMemory } from "./context.ts";
-import type { Dispatch, Sent } from "./dispatch.ts";
+import type { Dispatch } from "./dispatch.ts";
 import { type Flight, type Moment, nextMove, reasonToVoid } from "./flight.ts";
 import type { Launch } from "./launch.ts";
 import { gapsBelow } from "./nonces.ts";
+import type { Sent } from "./refusal.ts";
 import type { Tracking } from "./tracking.ts";
 
 /** How many times `resendMs` the chain must lack a transaction that was final, before its nonce is free again. */
@@ -101,7 +102,8 @@ export function createUpkeep(
     now: clock.now(),
     head: current.head.number,
     lowest: flight.nonce === open[0]?.nonce,
-    followed: open.some(({ nonce }) => nonce > flight.nonce),
+    // Nothing is won where those behind it cannot be decided about either.
+    followed: open.some(({ nonce, undecided }) => nonce > flight.nonce && (!flight.undecided || !undecided)),
     freshMaxFee: fees.maxFeePerGas,
     pressing: open.some(({ nonce, intent }) => nonce >= flight.nonce && isPressing(intent, settings, clock.now())),
     resendMs: settings.resendMs,

@@ -76,7 +76,7 @@ export function createFinals(deps: {
         look();
       });
     });
-    patience.abort();
+    patience.abort("answered");
     return { readings, views: [...views] };
   };
 }

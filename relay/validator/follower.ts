@@ -9,6 +9,9 @@ import { createDrafter, type FollowedLane, isSame, type Way } from "./drafting.t
 import { emptyHead } from "./links.ts";
 import type { Link, SigningStore } from "./signingStore.ts";
 
+/** Milliseconds for which the cursor may move over blocks without messages before it is written down. */
+const passMs = 5_000;
+
 /** Keeps the lanes of one origin up to its newest agreed final block. */
 export type Follower = {
   /**
@@ -33,13 +36,14 @@ export function createFollower(deps: {
   log: Log;
   mark?: Mark;
 }): Follower {
-  const { chain, origin, lanes, startBlock, store, log, mark = noMark } = deps;
+  const { chain, origin, lanes, startBlock, store, clock, log, mark = noMark } = deps;
   const draft = createDrafter({ ...deps, endpoints: () => chain.endpoints });
   const contradictions = createContradictions(deps);
   let running: Promise<boolean> | undefined;
   let next: Promise<boolean> | undefined;
   /** The lanes may be others than those that an earlier process left at the cursor. */
   let looked = false;
+  let recordedAt = Number.NEGATIVE_INFINITY;
 
   async function follow(): Promise<boolean> {
     const cursor = store.cursor(origin);
@@ -62,7 +66,10 @@ export function createFollower(deps: {
       store.forget(origin);
       return begin(agreed);
     }
-    return record(agreed, false);
+    // Writing is a wait for the disk, and every block would be one on a chain that others keep busy.
+    if (behind.length > 0 || clock.now() - recordedAt >= passMs) return record(agreed, false);
+    store.pass(origin, agreed);
+    return true;
   }
 
   /** The whole history, for which everything that was signed is to be right. */
@@ -79,6 +86,7 @@ export function createFollower(deps: {
     mark("drafted");
     store.record(origin, agreed, replace);
     mark("recorded");
+    recordedAt = clock.now();
     looked = true;
     return true;
   }

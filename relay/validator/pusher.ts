@@ -2,6 +2,8 @@ import { z } from "zod";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
+import { type ClientCertificates, createPostJson } from "#core/kernel/postJson.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import { attestationSchema, type WireAttestation } from "../schemas.ts";
 
@@ -15,28 +17,32 @@ export type Pusher = {
 const timeoutMs = 5_000;
 const idleMs = 60_000;
 
-export function createPusher(deps: { relayerUrl: string; clock: Clock; log: Log; mark?: Mark }): Pusher {
+/** Bytes of an answer that are read. */
+const longestAnswer = 16_384;
+
+export function createPusher(deps: {
+  relayerUrl: string;
+  tls?: Redacted<ClientCertificates> | undefined;
+  clock: Clock;
+  log: Log;
+  mark?: Mark;
+}): Pusher {
   const { clock, log, mark = noMark } = deps;
+  const post = createPostJson({ timeoutMs, most: longestAnswer, tls: deps.tls });
   const waiting = new Map<string, WireAttestation>();
   let loop: Loop | undefined;
   /** The status of the last refusal since something was taken. */
   let refusal: number | undefined;
 
   async function send(attestation: WireAttestation, signal: AbortSignal): Promise<void> {
-    const response = await fetch(new URL("/v1/attestations", deps.relayerUrl), {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(z.encode(attestationSchema, attestation)),
-      redirect: "error",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    });
-    const answer = await response.text();
+    const url = new URL("/v1/attestations", deps.relayerUrl);
+    const { status, text = "" } = await post(url, JSON.stringify(z.encode(attestationSchema, attestation)), { signal });
     // What the relayer refuses it will refuse again; only what it could not take now is tried again.
-    if (response.status >= 500) throw new Error(`the relayer answered with status ${response.status}`);
+    if (status >= 500) throw new Error(`the relayer answered with status ${status}`);
     // Once for each kind of refusal: a validator of a coming epoch is refused until then.
-    const level = response.status === refusal ? "debug" : "warn";
-    refusal = response.ok ? undefined : response.status;
-    if (!response.ok) log[level]({ status: refusal, answer: answer.slice(0, 300) }, "relayer refused an attestation");
+    const level = status === refusal ? "debug" : "warn";
+    refusal = status < 300 ? undefined : status;
+    if (refusal !== undefined) log[level]({ status, answer: text.slice(0, 300) }, "relayer refused an attestation");
   }
 
   async function step(signal: AbortSignal): Promise<"continue" | "idle"> {

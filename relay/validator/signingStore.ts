@@ -31,6 +31,11 @@ export type SigningStore = {
    */
   record(origin: string, block: FinalBlock, replace?: boolean): void;
   /**
+   * Moves the cursor over blocks in which the origin's lanes stayed as they are, for this process alone: a later one
+   * begins where it was recorded last, and finds the same lanes there.
+   */
+  pass(origin: string, block: FinalBlock): void;
+  /**
    * What was signed for a lane in a generation and the drafts, taken as the whole history, do not have so; the lowest.
    */
   contradiction(lane: SigningLane, generation: number): (Link & { readonly drafted: Hex | undefined }) | undefined;
@@ -91,12 +96,125 @@ const plain = <T extends object>(row: T | undefined): T | undefined => row && { 
 /** Opens or creates the file. Throws `data-folder-in-use` while another process has it. */
 export function createSigningStore(file: string): SigningStore {
   const db = openExclusively(file);
+  const sql = prepareAll(db);
+  const atomically = (work: () => void) => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      db.exec("COMMIT");
+    } catch (error) {
+      db.exec("ROLLBACK");
+      throw error;
+    }
+  };
+
+  /** Cursors that are further than the file says. */
+  const passed = new Map<string, FinalBlock>();
+  const writePassed = () => {
+    for (const [origin, { height, hash }] of passed) sql.move.run(height, hash, origin);
+    passed.clear();
+  };
+
+  const claimedHeader = ({ origin, destination }: SigningLane, generation: number, height: bigint) =>
+    (sql.claimedHeader.get(origin, destination, generation, height) as { hash: Hex } | undefined)?.hash;
+
+  const halted = () => (sql.halted.get() as { reason: string } | undefined)?.reason;
+  const assertNotHalted = () => {
+    const reason = halted();
+    if (reason !== undefined) throw new LockstepError("validator-halted", reason);
+  };
+
+  return {
+    assertSameChain(origin, genesis) {
+      const known = sql.genesis.get(origin) as { genesis: Hex } | undefined;
+      if (!known) sql.addChain.run(origin, genesis);
+      else if (known.genesis !== genesis) {
+        const message = `chain ${origin} begins with block ${genesis}, and signatures were made for ${known.genesis}`;
+        throw new LockstepError("chain-replaced", message, { details: { known: known.genesis, found: genesis } });
+      }
+    },
+    cursor: (origin) => passed.get(origin) ?? plain(sql.cursor.get(origin) as FinalBlock | undefined),
+    reached: (origin) =>
+      passed.get(origin)?.height ??
+      (sql.reached.get(origin) as { height: bigint | null } | undefined)?.height ??
+      undefined,
+    head: ({ origin, destination }) => plain(sql.head.get(origin, destination) as Link | undefined),
+    accumulatorAt: ({ origin, destination }, nonce) =>
+      (sql.link.get(origin, destination, nonce) as { accumulator: Hex } | undefined)?.accumulator,
+    draft: ({ origin, destination }, links) =>
+      atomically(() => {
+        for (const { nonce, accumulator } of links) sql.addDraft.run(origin, destination, nonce, accumulator);
+      }),
+    dropDrafts: (origin) => void sql.dropDrafts.run(origin),
+    record(origin, { height, hash }, replace = false) {
+      atomically(() => {
+        if (replace) sql.forget.run(origin);
+        sql.promote.run(origin);
+        sql.dropDrafts.run(origin);
+        sql.move.run(height, hash, origin);
+      });
+      passed.delete(origin);
+    },
+    pass: (origin, block) => void passed.set(origin, block),
+    contradiction({ origin, destination }, generation) {
+      const row = sql.contradiction.get(origin, destination, generation);
+      const found = plain(row as (Link & { drafted: Hex | null }) | undefined);
+      return found && { ...found, drafted: found.drafted ?? undefined };
+    },
+    claim({ origin, destination }, generation, { nonce, accumulator }) {
+      assertNotHalted();
+      const known = sql.claimed.get(origin, destination, generation, nonce) as { accumulator: Hex } | undefined;
+      if (known) return known.accumulator;
+      sql.claim.run(origin, destination, generation, nonce, accumulator);
+      return accumulator;
+    },
+    claimHeader(lane, generation, { height, hash }, oldest) {
+      assertNotHalted();
+      const { origin, destination } = lane;
+      const known = claimedHeader(lane, generation, height);
+      if (known) return known;
+      atomically(() => {
+        sql.claimHeader.run(origin, destination, generation, height, hash);
+        sql.dropHeaders.run(origin, destination, generation, oldest);
+      });
+      return hash;
+    },
+    claimedHeader,
+    newestHeader: ({ origin, destination }, generation) =>
+      plain(sql.newestHeader.get(origin, destination, generation) as FinalBlock | undefined),
+    newestGeneration({ origin, destination }) {
+      const { newest } = sql.newestGeneration.get(origin, destination) as { newest: bigint | null };
+      return newest === null ? undefined : Number(newest);
+    },
+    newestSigned: ({ origin, destination }, generation) =>
+      plain(sql.newestSigned.get(origin, destination, generation) as Link | undefined),
+    halted,
+    halt: (reason) => void sql.halt.run(reason),
+    forget: (origin) =>
+      atomically(() => {
+        writePassed();
+        sql.forget.run(origin);
+        sql.unfollow.run(origin);
+      }),
+    resume: () =>
+      atomically(() => {
+        writePassed();
+        db.exec("DELETE FROM halt; DELETE FROM links; UPDATE chains SET hash = NULL");
+      }),
+    close() {
+      atomically(writePassed);
+      db.close();
+    },
+  };
+}
+
+function prepareAll(db: DatabaseSync) {
   const prepare = (sql: string) => {
     const statement = db.prepare(sql);
     statement.setReadBigInts(true);
     return statement;
   };
-  const sql = {
+  return {
     genesis: prepare("SELECT genesis FROM chains WHERE origin = ?"),
     addChain: prepare("INSERT INTO chains (origin, genesis) VALUES (?, ?)"),
     cursor: prepare("SELECT height, hash FROM chains WHERE origin = ? AND hash IS NOT NULL"),
@@ -143,94 +261,6 @@ export function createSigningStore(file: string): SigningStore {
     ),
     halted: prepare("SELECT reason FROM halt"),
     halt: prepare("INSERT INTO halt (id, reason) VALUES (1, ?) ON CONFLICT DO NOTHING"),
-  };
-  const atomically = (work: () => void) => {
-    db.exec("BEGIN IMMEDIATE");
-    try {
-      work();
-      db.exec("COMMIT");
-    } catch (error) {
-      db.exec("ROLLBACK");
-      throw error;
-    }
-  };
-
-  const claimedHeader = ({ origin, destination }: SigningLane, generation: number, height: bigint) =>
-    (sql.claimedHeader.get(origin, destination, generation, height) as { hash: Hex } | undefined)?.hash;
-
-  const halted = () => (sql.halted.get() as { reason: string } | undefined)?.reason;
-  const assertNotHalted = () => {
-    const reason = halted();
-    if (reason !== undefined) throw new LockstepError("validator-halted", reason);
-  };
-
-  return {
-    assertSameChain(origin, genesis) {
-      const known = sql.genesis.get(origin) as { genesis: Hex } | undefined;
-      if (!known) sql.addChain.run(origin, genesis);
-      else if (known.genesis !== genesis) {
-        const message = `chain ${origin} begins with block ${genesis}, and signatures were made for ${known.genesis}`;
-        throw new LockstepError("chain-replaced", message, { details: { known: known.genesis, found: genesis } });
-      }
-    },
-    cursor: (origin) => plain(sql.cursor.get(origin) as FinalBlock | undefined),
-    reached: (origin) => (sql.reached.get(origin) as { height: bigint | null } | undefined)?.height ?? undefined,
-    head: ({ origin, destination }) => plain(sql.head.get(origin, destination) as Link | undefined),
-    accumulatorAt: ({ origin, destination }, nonce) =>
-      (sql.link.get(origin, destination, nonce) as { accumulator: Hex } | undefined)?.accumulator,
-    draft: ({ origin, destination }, links) =>
-      atomically(() => {
-        for (const { nonce, accumulator } of links) sql.addDraft.run(origin, destination, nonce, accumulator);
-      }),
-    dropDrafts: (origin) => void sql.dropDrafts.run(origin),
-    record: (origin, { height, hash }, replace = false) =>
-      atomically(() => {
-        if (replace) sql.forget.run(origin);
-        sql.promote.run(origin);
-        sql.dropDrafts.run(origin);
-        sql.move.run(height, hash, origin);
-      }),
-    contradiction({ origin, destination }, generation) {
-      const row = sql.contradiction.get(origin, destination, generation);
-      const found = plain(row as (Link & { drafted: Hex | null }) | undefined);
-      return found && { ...found, drafted: found.drafted ?? undefined };
-    },
-    claim({ origin, destination }, generation, { nonce, accumulator }) {
-      assertNotHalted();
-      const known = sql.claimed.get(origin, destination, generation, nonce) as { accumulator: Hex } | undefined;
-      if (known) return known.accumulator;
-      sql.claim.run(origin, destination, generation, nonce, accumulator);
-      return accumulator;
-    },
-    claimHeader(lane, generation, { height, hash }, oldest) {
-      assertNotHalted();
-      const { origin, destination } = lane;
-      const known = claimedHeader(lane, generation, height);
-      if (known) return known;
-      atomically(() => {
-        sql.claimHeader.run(origin, destination, generation, height, hash);
-        sql.dropHeaders.run(origin, destination, generation, oldest);
-      });
-      return hash;
-    },
-    claimedHeader,
-    newestHeader: ({ origin, destination }, generation) =>
-      plain(sql.newestHeader.get(origin, destination, generation) as FinalBlock | undefined),
-    newestGeneration({ origin, destination }) {
-      const { newest } = sql.newestGeneration.get(origin, destination) as { newest: bigint | null };
-      return newest === null ? undefined : Number(newest);
-    },
-    newestSigned: ({ origin, destination }, generation) =>
-      plain(sql.newestSigned.get(origin, destination, generation) as Link | undefined),
-    halted,
-    halt: (reason) => void sql.halt.run(reason),
-    forget: (origin) =>
-      atomically(() => {
-        sql.forget.run(origin);
-        sql.unfollow.run(origin);
-      }),
-    resume: () => atomically(() => db.exec("DELETE FROM halt; DELETE FROM links; UPDATE chains SET hash = NULL")),
-    close: () => db.close(),
   };
 }
 

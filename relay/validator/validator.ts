@@ -6,15 +6,18 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
+import type { ClientCertificates } from "#core/kernel/postJson.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
+import { createRequestCheck } from "../requestSignature.ts";
 import type { AgreedChain } from "./agreement.ts";
 import { type Answers, createAnswers } from "./answering.ts";
 import { createHeaderSigner } from "./headerSigner.ts";
 import { createOrigins, type Origin, type OwnLane } from "./origins.ts";
+import { createPace } from "./pace.ts";
 import { createPusher } from "./pusher.ts";
-import { createValidatorServer } from "./server.ts";
+import { createValidatorServer, type ServerCertificates } from "./server.ts";
 import { createCheckpointSigner } from "./signer.ts";
 import { createSigningStore, type SigningLane, type SigningStore } from "./signingStore.ts";
 import { describeOrigins, type ValidatorStatus } from "./status.ts";
@@ -45,6 +48,10 @@ export type ValidatorDeps = {
    */
   readonly resume?: boolean;
   readonly mark?: Mark;
+  /** What the validator shows to who asks it, and wants to be shown; it does not encrypt without. */
+  readonly serverTls?: Redacted<ServerCertificates> | undefined;
+  /** What it shows to the service that it pushes to, and whom it trusts there. */
+  readonly clientTls?: Redacted<ClientCertificates> | undefined;
 };
 
 type Running = { readonly store: SigningStore; readonly origins: readonly Origin[]; readonly answers: Answers };
@@ -57,9 +64,13 @@ export function createValidator(deps: ValidatorDeps): Validator {
   const { config, clock, mark = noMark } = deps;
   const log = deps.log.child({ module: "validator", validator: config.name });
   const account = toAccount(deps.key);
-  const pusher = createPusher({ relayerUrl: config.relayerUrl, clock, log, mark });
+  const { relayers, relayerUrl, listen } = config;
+  const pusher = createPusher({ relayerUrl, tls: deps.clientTls, clock, log, mark });
   const server = createValidatorServer({
-    ...{ listen: config.listen, health, log, metrics: deps.metrics },
+    tls: deps.serverTls,
+    check: relayers && createRequestCheck({ validator: account.address, relayers, clock }),
+    pace: createPace({ perSecond: listen.requestsPerSecond, clock }),
+    ...{ listen, health, log, metrics: deps.metrics },
     attest: (request) => haltable(() => answers().attest(request)),
     attestHeader: (request) => haltable(() => answers().attestHeader(request)),
   });

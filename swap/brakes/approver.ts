@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plainText } from "#core/http/page.ts";
 import { hash } from "#core/kernel/codec.ts";
 import { legTermsSchema, lockStep, partySchema } from "../events.ts";
 import { managed, partyOf } from "../parties.ts";
@@ -25,11 +26,7 @@ export const questionSchema = z.object({
 export type Question = z.output<typeof questionSchema>;
 
 /** Words for people that any database and log takes. */
-export const words = z
-  .string()
-  .min(1)
-  .max(500)
-  .regex(/^[^\p{Cc}]*$/u, "expected text without control characters");
+export const words = plainText(500).min(1);
 
 export type Decision =
   | { readonly decision: "accept"; readonly reason?: string }

@@ -4,12 +4,16 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { SwapChains } from "../chains.ts";
 import type { Hold } from "../nextAction.ts";
 import type { Swap } from "../swap.ts";
 import { createHaltRoutes } from "./api.ts";
 import { createApprovalPolicy, nextLock } from "./approval.ts";
+import type { Approver } from "./approver.ts";
 import { createAsking } from "./asking.ts";
 import { type Brakes, createBrakes } from "./brakes.ts";
 import { createDecisions, type Decisions } from "./decisions.ts";
@@ -37,6 +41,8 @@ type Deps = {
   keyStore: Pick<KeyStore, "names">;
   chains: SwapChains;
   approval?: ApprovalConfig | undefined;
+  /** What an approval hook knows the service by. */
+  approvalSecret?: Redacted<Hex> | undefined;
   clock: Clock;
   log: Log;
 };
@@ -46,11 +52,11 @@ export const createLastBrakes = ({ db, approval }: Pick<Deps, "db" | "approval">
   createBrakes({ db, policy: createApprovalPolicy(approval ?? { mode: "accept" }) });
 
 export function createBraking(deps: Deps): Braking {
-  const { chains, log, approval = { mode: "accept" } } = deps;
+  const { chains, approval = { mode: "accept" } } = deps;
   const policy = createApprovalPolicy(approval);
   const brakes = createBrakes({ ...deps, policy });
   const decisions = createDecisions({ ...deps, policy });
-  const approver = "url" in approval ? createHookApprover({ ...approval, log }) : createManualApprover();
+  const approver = createApprover(deps);
   const asking = createAsking({ ...deps, approver, decisions });
 
   async function holds(): Promise<(swap: Swap) => Hold | undefined> {
@@ -74,4 +80,10 @@ export function createBraking(deps: Deps): Braking {
     plugin: createHaltRoutes({ ...deps, halts: createHalts(deps) }),
     stop: asking.stop,
   };
+}
+
+function createApprover({ approval, approvalSecret: secret, clock, log }: Deps): Approver {
+  if (!approval || !("url" in approval)) return createManualApprover();
+  if (!secret) throw new LockstepError("internal", "an approval hook needs the secret that it shares");
+  return createHookApprover({ ...approval, secret, clock, log });
 }

@@ -6,6 +6,7 @@ import { legOf, senderOf } from "../parties.ts";
 import { foldSwap, type Swap } from "../swap.ts";
 import { type ApprovalPolicy, approvalMissing } from "./approval.ts";
 import type { LockStep } from "./approver.ts";
+import { deciderName } from "./deciders.ts";
 
 type Word = { readonly by: string; readonly reason?: string | undefined; readonly step?: LockStep | undefined };
 
@@ -75,7 +76,7 @@ export function rejection(swap: Swap, { by, reason, step }: Word): SwapEvent[] {
   if (rejected === undefined || !toMake.includes(rejected) || swap.revealStarted || swap.publicSecret) {
     throw unwanted("the service makes no lock for it any more that could be rejected");
   }
-  const detail = `${rejected} was rejected by the ${by}${reason === undefined ? "" : `: ${reason}`}`;
+  const detail = `${rejected} was rejected by ${deciderName(by)}${reason === undefined ? "" : `: ${reason}`}`;
   return [
     { type: "SwapRejected", data: { step: rejected, by, detail: reason ?? "without words" } },
     { type: "SwapGivenUp", data: { code: "rejected", detail } },

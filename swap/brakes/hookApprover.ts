@@ -1,5 +1,10 @@
+import { createHmac } from "node:crypto";
+import { hexToBytes } from "viem";
 import { z } from "zod";
 import { readAtMost } from "#core/http/readAtMost.ts";
+import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
+import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import { type Approver, type Decision, type Question, questionSchema, words } from "./approver.ts";
 
@@ -11,18 +16,39 @@ const answerSchema = z.discriminatedUnion("decision", [
 
 const longestAnswer = 4_096;
 
+const signatureHeader = "lockstep-signature";
+
+/** `t`: Unix seconds; `v1`: HMAC-SHA-256 over that, a full stop and the body, under the shared secret. */
+function signatureOf(body: string, time: bigint, secret: Redacted<Hex>): string {
+  const mac = createHmac("sha256", hexToBytes(secret.reveal())).update(`${time}.${body}`).digest("hex");
+  return `t=${time},v1=${mac}`;
+}
+
 /**
  * Asks a program of the operator's over HTTP: the question as JSON, answered with status 200 and
- * `{ "decision": "accept" | "hold" | "reject", "reason": "…" }`. Silence, redirects and anything else are a hold.
+ * `{ "decision": "accept" | "hold" | "reject", "reason": "…" }`. Silence, redirects and anything else are a hold. The header
+ * `lockstep-signature` lets the program tell who asks, when, and that nobody changed the question.
  */
-export function createHookApprover({ url, timeoutMs, log }: { url: string; timeoutMs: number; log: Log }): Approver {
+export function createHookApprover(deps: {
+  url: string;
+  /** 32 bytes that the hook knows too. */
+  secret: Redacted<Hex>;
+  timeoutMs: number;
+  clock: Clock;
+  log: Log;
+}): Approver {
+  const { url, secret, timeoutMs, clock, log } = deps;
   const { host } = new URL(url);
 
   async function ask(question: Question, signal: AbortSignal): Promise<Decision | { readonly fault: string }> {
+    const body = JSON.stringify(z.encode(questionSchema, question));
     const response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json" },
-      body: JSON.stringify(z.encode(questionSchema, question)),
+      headers: {
+        ...{ "content-type": "application/json", accept: "application/json" },
+        [signatureHeader]: signatureOf(body, unixSeconds(clock), secret),
+      },
+      body,
       redirect: "manual",
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
@@ -52,9 +78,11 @@ function faultOf(error: unknown): string {
   return error instanceof Error && error.name === "TimeoutError" ? "no answer in time" : "no connection";
 }
 
+/** What says a thing twice could be read either way. */
 function parse(text: string | undefined): z.output<typeof answerSchema> | undefined {
   try {
-    return text === undefined ? undefined : answerSchema.safeParse(JSON.parse(text)).data;
+    if (text === undefined || (text.match(/"decision"\s*:/g) ?? []).length > 1) return undefined;
+    return answerSchema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }

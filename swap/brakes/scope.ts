@@ -11,7 +11,7 @@ export const haltedAssetSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("erc721"), address, tokenId: uint.optional() }),
   z.strictObject({ type: z.literal("erc1155"), address, tokenId: uint.optional() }),
 ]);
-type HaltedAsset = z.output<typeof haltedAssetSchema>;
+export type HaltedAsset = z.output<typeof haltedAssetSchema>;
 
 /** What a halt is of: an account, a chain, an asset of a chain, or with nothing named everything. */
 export type Scope = {

@@ -17,6 +17,11 @@ export function merkleProof(leaves: readonly Hex[], index: number): Hex[] {
     .map((level, height) => level[(index >> height) ^ 1] ?? zeroHash);
 }
 
+/** The root that a proof leads to from a leaf. */
+export function rootOf(leaf: Hex, proof: readonly Hex[]): Hex {
+  return proof.reduce((node, sibling) => hashPair(node, sibling), leaf);
+}
+
 /** From the padded leaves up to the root. */
 function levels(leaves: readonly Hex[]): Hex[][] {
   const width = 2 ** Math.ceil(Math.log2(Math.max(leaves.length, 1)));

@@ -2,6 +2,7 @@ import type { DeskConfig } from "#core/config/desk.ts";
 import type { Queryable } from "#core/db/db.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import type { SwapChains } from "../chains.ts";
+import type { Reserves } from "../reserves.ts";
 import type { Desk } from "./desk.ts";
 import { exposureOf } from "./exposure.ts";
 import { holdingOf } from "./holdings.ts";
@@ -10,7 +11,14 @@ import type { DeskAsset, DeskPair } from "./pairs.ts";
 import { type PriceSource, priceView } from "./price.ts";
 import type { DeskView } from "./schemas.ts";
 
-type Deps = { config: DeskConfig; db: Queryable; chains: SwapChains; prices: PriceSource; desk: Desk };
+type Deps = {
+  config: DeskConfig;
+  db: Queryable;
+  chains: SwapChains;
+  prices: PriceSource;
+  reserves: Pick<Reserves, "closing" | "kept">;
+  desk: Desk;
+};
 
 /** The desk as it is now. What cannot be told of a pair, because a chain or a price is not there, is left out with its code. */
 export async function describeDesk(deps: Deps): Promise<DeskView> {
@@ -47,10 +55,10 @@ async function describePair(deps: Deps, pair: DeskPair, open: number): Promise<D
   };
 }
 
-async function availableNow({ config, db, chains, desk }: Deps, { source, target }: DeskPair, open: number) {
+async function availableNow({ config, db, chains, desk, reserves }: Deps, { source, target }: DeskPair, open: number) {
   const at = chains.get(target.chain);
   if (open >= config.mostOpen || chains.isPaused(source.chain, target.chain)) return 0n;
-  const holding = await holdingOf(at, desk.address, target);
+  const holding = await holdingOf({ db, reserves }, at, desk, { ...target, leg: "target" });
   const exposure = await exposureOf(db, { desk: desk.address, place: target, asOf: holding.asOf });
   return availableOf(target, holding, exposure);
 }

@@ -6,6 +6,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { SwapChains } from "../chains.ts";
 import { deadlinesOf, defaultTimelocks } from "../deadlines.ts";
+import type { Reserves } from "../reserves.ts";
 import { type Amounts, exactIn } from "./amounts.ts";
 import { exposureOf, lockExposure, useQuote } from "./exposure.ts";
 import { holdingOf } from "./holdings.ts";
@@ -29,6 +30,7 @@ export type DeskDeps = {
   chains: SwapChains;
   keyStore: Pick<KeyStore, "address">;
   prices: PriceSource;
+  reserves: Pick<Reserves, "closing" | "kept">;
   ids: QuoteIds;
   clock: Clock;
 };
@@ -114,8 +116,8 @@ export function createDesk(deps: DeskDeps): Desk {
       const price = await priceOf(pair);
       const amounts = amountsAt(pair, price, givenOf(body));
       const [given, taken] = await Promise.all([
-        holdingOf(at.source, address, pair.source),
-        holdingOf(at.target, address, pair.target),
+        holdingOf(deps, at.source, { account, address }, { ...pair.source, leg: "source" }),
+        holdingOf(deps, at.target, { account, address }, { ...pair.target, leg: "target" }),
       ]);
       requireGas(pair.source, given, "source.chain");
       const exposure = await exposureOf(deps.db, { desk: address, place: pair.target, asOf: taken.asOf });
@@ -151,7 +153,7 @@ export function createDesk(deps: DeskDeps): Desk {
       const pair = pairs.find(offer.source, offer.target);
       const at = openChains(offer);
       const target = settledTarget(offer, pair, await priceOf(pair));
-      const holding = await holdingOf(at.target, address, pair.target);
+      const holding = await holdingOf(deps, at.target, { account, address }, { ...pair.target, leg: "target" });
       requireInventory(pair.target, holding, { promised: 0n }, target);
       return {
         target,

@@ -2,7 +2,7 @@ import type { Migration, Queryable, Tx } from "#core/db/db.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { assetKey } from "../assets.ts";
-import { lockPromises } from "../readModel.ts";
+import { lockPromises, promisedAmounts } from "../promises.ts";
 import type { Place } from "./pairs.ts";
 
 export const deskMigrations: readonly Migration[] = [
@@ -53,28 +53,18 @@ export async function exposureOf(from: Queryable, { desk, taker, place, asOf }: 
             coalesce(sum(taken.amount) filter (where taken.chain = $2 and taken.asset = $3), 0)::text as committed,
             coalesce(sum(taken.amount) filter (where taken.chain = $2 and taken.asset = $3 and given.sender = $4), 0)::text
               as of_taker
-       from swaps
-       join swap_legs taken on taken.swap_id = swaps.id and taken.leg = 'target'
-       join swap_legs given on given.swap_id = swaps.id and given.leg = 'source'
-      where swaps.due_at is not null and taken.sender = $1`,
+       from swap_legs taken
+       join swap_legs given on given.swap_id = taken.swap_id and given.leg = 'source'
+      where taken.sender = $1 and taken.leg = 'target' and not taken.ended`,
     [desk, place.chain, asset, taker ?? null],
   );
-  const [promises] = await from.query<{ amount: string }>(
-    `select coalesce(sum(amount), 0)::text as amount from (
-       select amount from swap_legs join swaps on swaps.id = swap_legs.swap_id
-        where pending and due_at is not null and chain = $2 and sender = $1 and asset = $3
-       union all
-       select amount from swap_legs join swaps on swaps.id = swap_legs.swap_id
-        where due_at is not null and not pending and lock_block > $4 and chain = $2 and sender = $1 and asset = $3
-     ) as leaving`,
-    [desk, place.chain, asset, asOf],
-  );
+  const promised = await promisedAmounts(from, [{ chain: place.chain, account: desk, asset: place.asset, asOf }]);
   return {
     open: counts?.open ?? 0,
     openOfTaker: counts?.taker ?? 0,
     committed: BigInt(counts?.committed ?? 0),
     committedOfTaker: BigInt(counts?.of_taker ?? 0),
-    promised: BigInt(promises?.amount ?? 0),
+    promised: promised.values().next().value ?? 0n,
   };
 }
 

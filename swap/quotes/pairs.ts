@@ -18,6 +18,8 @@ export type DeskPairs = {
   readonly all: readonly DeskPair[];
   /** Throws `pair-unknown` naming the side from which on there is none. */
   find(source: Place, target: Place): DeskPair;
+  /** Undefined where there is none. */
+  search(source: Place, target: Place): DeskPair | undefined;
 };
 
 /** What the desk trades, as configured. */
@@ -26,11 +28,14 @@ export function createDeskPairs(config: Pick<DeskConfig, "assets" | "pairs">): D
     const { [pair.source]: source, [pair.target]: target } = config.assets;
     return source && target ? [{ ...pair, source, target }] : [];
   });
+  const from = (source: Place) => all.filter((pair) => nameOf(pair.source) === nameOf(source));
+  const search = (source: Place, target: Place) => from(source).find((pair) => nameOf(pair.target) === nameOf(target));
   return {
     all,
+    search,
     find(source, target) {
-      const ofSource = all.filter((pair) => nameOf(pair.source) === nameOf(source));
-      const found = ofSource.find((pair) => nameOf(pair.target) === nameOf(target));
+      const ofSource = from(source);
+      const found = search(source, target);
       if (found) return found;
       const known = all.map((pair) => `${nameOf(pair.source)} → ${nameOf(pair.target)}`);
       throw new LockstepError(

@@ -31,16 +31,23 @@ export type PinnedQuote = z.output<typeof pinnedSchema>;
 /** Makes ids of quotes that say all there is to know about them, and reads those that it made. */
 export type QuoteIds = {
   issue(pinned: Omit<PinnedQuote, "version" | "nonce">): string;
-  /** Throws `quote-invalid` for anything that was not made under this key, to the bit. Does not ask for the time. */
+  /** Throws `quote-invalid` for anything that was not made under these keys, to the bit. Does not ask for the time. */
   read(id: string): PinnedQuote;
 };
 
 const macBytes = 32;
 const purpose = "lockstep quote\n";
 
-/** An id is base64url of the terms as JSON in one spelling, and their HMAC-SHA-256. */
-export function createQuoteIds(deps: { key: Redacted<Uint8Array> }): QuoteIds {
-  const mac = (body: Uint8Array) => createHmac("sha256", deps.key.reveal()).update(purpose).update(body).digest();
+/**
+ * An id is base64url of the terms as JSON in one spelling, and their HMAC-SHA-256. What a previous key made is read as
+ * well, so that a rotation takes back no quote.
+ */
+export function createQuoteIds(deps: {
+  key: Redacted<Uint8Array>;
+  previous?: readonly Redacted<Uint8Array>[];
+}): QuoteIds {
+  const { key, previous = [] } = deps;
+  const mac = (body: Uint8Array, by = key) => createHmac("sha256", by.reveal()).update(purpose).update(body).digest();
   return {
     issue(pinned) {
       const nonce = randomBytes(16).toString("hex");
@@ -52,7 +59,8 @@ export function createQuoteIds(deps: { key: Redacted<Uint8Array> }): QuoteIds {
       // The last letter has bits to spare and decoders pass over what they do not know: only one spelling counts.
       const spelled = bytes.length > macBytes && bytes.toString("base64url") === id;
       const body = bytes.subarray(0, -macBytes);
-      if (!spelled || !timingSafeEqual(mac(body), bytes.subarray(-macBytes))) throw invalid();
+      const isBy = (by: Redacted<Uint8Array>) => timingSafeEqual(mac(body, by), bytes.subarray(-macBytes));
+      if (!spelled || ![key, ...previous].some(isBy)) throw invalid();
       const { data } = pinnedSchema.safeParse(parseJson(body.toString()));
       if (!data) throw invalid();
       return data;

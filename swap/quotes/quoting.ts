@@ -7,6 +7,7 @@ import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { SwapChains } from "../chains.ts";
 import type { SettledRequest } from "../request.ts";
+import type { Reserves } from "../reserves.ts";
 import { createQuoteRoutes } from "./api.ts";
 import { describeDesk } from "./describe.ts";
 import { createDesk } from "./desk.ts";
@@ -18,7 +19,12 @@ import type { SwapOrder } from "./schemas.ts";
 import { createTablePrices } from "./tablePrices.ts";
 
 /** What the configuration says of the desk, and the key that its quotes are signed under. */
-export type DeskSettings = { readonly config: DeskConfig; readonly quoteKey: Redacted<Uint8Array> };
+export type DeskSettings = {
+  readonly config: DeskConfig;
+  readonly quoteKey: Redacted<Uint8Array>;
+  /** Those that quotes may still be signed by that are out there. */
+  readonly previousQuoteKeys?: readonly Redacted<Uint8Array>[];
+};
 
 type Deps = {
   db: Db;
@@ -26,6 +32,7 @@ type Deps = {
   keyStore: Pick<KeyStore, "address">;
   clock: Clock;
   log: Log;
+  reserves: Pick<Reserves, "closing" | "kept">;
   /** There is no desk when left out. */
   desk?: DeskSettings | undefined;
 };
@@ -39,9 +46,14 @@ export type Quoting = {
 export function createQuoting({ desk: settings, ...deps }: Deps): Quoting {
   if (!settings)
     return { settle: (order) => settleOrder(undefined, order), plugin: createQuoteRoutes({ desk: undefined }) };
-  const { config, quoteKey } = settings;
+  const { config, quoteKey, previousQuoteKeys = [] } = settings;
   const prices = pricesOf(config, deps);
-  const desk = createDesk({ ...deps, config, prices, ids: createQuoteIds({ key: quoteKey }) });
+  const desk = createDesk({
+    ...deps,
+    config,
+    prices,
+    ids: createQuoteIds({ key: quoteKey, previous: previousQuoteKeys }),
+  });
   const describe = () => describeDesk({ ...deps, config, prices, desk });
   return {
     settle: (order) => settleOrder(desk, order),
@@ -49,7 +61,8 @@ export function createQuoting({ desk: settings, ...deps }: Deps): Quoting {
   };
 }
 
-function pricesOf({ prices }: DeskConfig, { clock, log }: Pick<Deps, "clock" | "log">): PriceSource {
+/** Where the desk has its prices from, as configured. */
+export function pricesOf({ prices }: DeskConfig, { clock, log }: Pick<Deps, "clock" | "log">): PriceSource {
   if ("table" in prices) return createTablePrices({ table: prices.table, clock });
   return createFilePrices({ file: prices.file, maxAgeSeconds: prices.maxAgeSeconds, clock, log });
 }

@@ -20,13 +20,14 @@ export function isAllowed({ tokens }: WatchtowerConfig, chain: string, { kind, t
   return listed.includes(kind !== "item" && terms.token === zeroAddress ? "native" : terms.token);
 }
 
-/** Throws `tip-too-low` with the numbers when the tip does not cover the policy's share of the gas of one claim. */
+/** Throws `tip-too-low`, or `tip-missing` for none, with the numbers when the tip does not cover the policy's share of the gas of one claim. */
 export function requireTip({ minTipPercent }: WatchtowerConfig, { terms }: AnyLock, fees: FeeEstimate): void {
   const gasPrice = presentPrice(fees);
   const needed = (claimGas * gasPrice * BigInt(minTipPercent) + 99n) / 100n;
   if (terms.tip >= needed) return;
   throw new LockstepError(
-    "tip-too-low",
+    // Gas that gets cheaper helps a tip, and none at all never.
+    terms.tip === 0n ? "tip-missing" : "tip-too-low",
     `the lock's tip is ${terms.tip} wei; at ${gasPrice} wei a gas the least for an asset that is not on the list is ${needed}`,
     { details: { tip: terms.tip, needed, gasPrice, gas: claimGas, minTipPercent } },
   );
@@ -46,7 +47,7 @@ export const createOperatorPays =
       try {
         requireTip(config, lock, await chains.get(leg.chain).chain.fees());
       } catch (error) {
-        if (isLockstepError(error, "tip-too-low")) return undefined;
+        if (isLockstepError(error, "tip-too-low") || isLockstepError(error, "tip-missing")) return undefined;
         throw error;
       }
     }

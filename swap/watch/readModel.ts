@@ -15,7 +15,7 @@ export type WatchIndex = {
   /** Puts off a watch that could not be looked at. */
   postpone(id: string, at: Date): Promise<void>;
   /** Watches whose time has come, the most overdue first. */
-  due(now: Date, limit: number): Promise<string[]>;
+  due(now: Date, limit: number, except?: readonly string[]): Promise<string[]>;
 };
 
 export function createWatchIndex(db: Queryable): WatchIndex {
@@ -33,9 +33,9 @@ export function createWatchIndex(db: Queryable): WatchIndex {
     async postpone(id, at) {
       await db.query("update lock_watches set due_at = $2 where id = $1 and due_at is not null", [id, at]);
     },
-    async due(now, limit) {
-      const sql = "select id from lock_watches where due_at <= $1 order by due_at limit $2";
-      const rows = await db.query<{ id: string }>(sql, [now, limit]);
+    async due(now, limit, except = []) {
+      const sql = "select id from lock_watches where due_at <= $1 and not id = any($3) order by due_at limit $2";
+      const rows = await db.query<{ id: string }>(sql, [now, limit, except]);
       return rows.map(({ id }) => id);
     },
   };

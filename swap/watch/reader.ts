@@ -1,5 +1,6 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import { cutPage } from "#core/http/page.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import type { SwapChains } from "../chains.ts";
 import { type LockFilter, listLocks, locksById, publishedSecret, swapOfLock } from "../locks/queries.ts";
@@ -45,8 +46,7 @@ export function createLockReader(deps: {
       return shown && view(shown, locks);
     },
     async list(filter, before, limit) {
-      const page = await listLocks(db, filter, before, limit);
-      const last = page.length === limit ? page.at(-1) : undefined;
+      const { page, last } = cutPage(await listLocks(db, filter, before, limit + 1), limit);
       const locks = await Promise.all(page.map(async (each) => view(each, await locksById(db, each.chain, each.id))));
       return { locks, ...(last && { next: last.seq }) };
     },

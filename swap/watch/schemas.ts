@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { address, hash, uint } from "#core/kernel/codec.ts";
+import { assetSchema } from "../events.ts";
+import { amountDescription } from "../schemas.ts";
 
 const sighting = z.object({ transactionHash: hash, blockNumber: uint, final: z.boolean() });
 
@@ -9,13 +11,6 @@ const timelineEntry = z.object({
   code: z.string().optional(),
   detail: z.string().optional(),
 });
-
-const assetView = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("native") }),
-  z.object({ type: z.literal("erc20"), address }),
-  z.object({ type: z.literal("erc721"), address, tokenId: uint }),
-  z.object({ type: z.literal("erc1155"), address, tokenId: uint }),
-]);
 
 const watchView = z.object({
   state: z.enum(["watching", "claimed", "refunded", "gone", "missed", "failed"]),
@@ -34,8 +29,8 @@ export const lockViewSchema = z
     chain: z.string(),
     lockId: hash.meta({ description: "The hash of the lock's terms" }),
     state: z.enum(["open", "claimed", "refunded"]),
-    asset: assetView,
-    amount: uint.meta({ description: "Zero for an ERC-721" }),
+    asset: assetSchema,
+    amount: uint.meta({ description: amountDescription }),
     sender: address,
     recipient: address,
     hashlock: hash,

@@ -21,11 +21,12 @@ export type LockContext = {
 
 /** A lock as the API shows it. */
 export function lockViewOf({ chain, id, lock, seen, end }: LedgerLock, context: LockContext): LockView {
-  const { sender, recipient, amount, hashlock, timelock, tip } = lock.terms;
+  const { sender, recipient, hashlock, timelock, tip } = lock.terms;
   const { secret, swap, events } = context;
   const watch = foldWatch(events);
   return {
-    ...{ chain, lockId: id, state: end?.kind ?? "open", asset: assetOf(lock), amount, sender, recipient, hashlock },
+    ...{ chain, lockId: id, state: end?.kind ?? "open", asset: assetOf(lock), amount: amountOf(lock) },
+    ...{ sender, recipient, hashlock },
     ...{ timelock, tip, lock: sighting(seen) },
     ...(lock.kind === "leaf" && { batch: { root: lock.root, index: lock.index } }),
     ...(end && { end: sighting(end) }),
@@ -36,6 +37,9 @@ export function lockViewOf({ chain, id, lock, seen, end }: LedgerLock, context: 
 }
 
 const sighting = ({ transactionHash, blockNumber, final }: LedgerSighting) => ({ transactionHash, blockNumber, final });
+
+/** The contracts' terms have zero for an ERC-721; the API says everywhere that it is one. */
+const amountOf = (lock: AnyLock): bigint => (assetTypeOf(lock) === "erc721" ? 1n : lock.terms.amount);
 
 function assetOf(lock: AnyLock): LockView["asset"] {
   const type = assetTypeOf(lock);

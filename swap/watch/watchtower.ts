@@ -6,7 +6,7 @@ import type { EventStore, StoredEvent } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
-import type { Job, JobHandler } from "#core/queue/queue.ts";
+import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import type { SwapChains } from "../chains.ts";
 import type { LedgerNews } from "../locks/ledger.ts";
@@ -20,7 +20,7 @@ import { createRecovery, type Recovery } from "./recovery.ts";
 import { createWatchRequester } from "./request.ts";
 
 const watchJob = "watch.advance";
-const jobData = z.strictObject({ watch: z.string() });
+const jobData = z.strictObject({ watch: jobId });
 
 /** Drives locks that belong to no swap here to their end: those that somebody asks for, and those of managed accounts. */
 export type Watchtower = {
@@ -53,8 +53,8 @@ export function createWatchtower(deps: {
   const scheduler = createScheduler({ ...deps, what: "watch", index, driver });
   return {
     news: createLedgerNews(deps),
-    handlers: { [watchJob]: (data) => driver.advance(jobData.parse(data).watch) },
-    plugin: createLockRoutes({ reader, requester }),
+    handlers: { [watchJob]: async (data) => driver.advance(parseJob(jobData, data).watch) },
+    plugin: createLockRoutes({ reader, requester, chains: deps.chains }),
     recovery: createRecovery({ ...deps, reader, requester }),
     start: scheduler.start,
     stop: scheduler.stop,

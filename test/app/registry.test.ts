@@ -4,18 +4,20 @@ import { it } from "node:test";
 import { encodeFunctionResult, toFunctionSelector, zeroAddress } from "viem";
 import { admitAny, admitNew } from "#app/registry/admission.ts";
 import { createRegistryChanges } from "#app/registry/changes.ts";
+import { checkEndpoints } from "#app/registry/checks.ts";
 import { openRegistry } from "#app/registry/registry.ts";
 import { registryMigrations } from "#app/registry/tables.ts";
 import { gatewayAbi } from "#core/abi/gateway.ts";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
+import { createSameChain } from "#core/chain/sameChain.ts";
 import { type ChainConfig, chainConfigSchema } from "#core/config/chains.ts";
 import { relayConfigSchema } from "#core/config/relay.ts";
 import type { Db } from "#core/db/db.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createState, indexerMigrations } from "#core/indexer/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { LockstepError } from "#core/kernel/errors.ts";
+import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
@@ -68,7 +70,8 @@ await onDatabase("the registry", (backend) => {
     const sealer = createSealer(redact(randomBytes(32)));
     const used = { ...free };
     const processOn = async (db: Db, chains: Record<string, ChainConfig> = file) => {
-      const deps = { db, sealer, connect, log: quietLog, clock: systemClock };
+      const sameChain = createSameChain({ clock: systemClock, confirm: { looks: 1, ms: 0 } });
+      const deps = { db, sealer, connect, sameChain, log: quietLog, clock: systemClock };
       const registry = await openRegistry({ ...deps, config: { chains, relay } });
       const usage = { ofChain: async () => used, ofLane: async () => used };
       const changes = createRegistryChanges({ ...deps, registry, usage });
@@ -78,6 +81,51 @@ await onDatabase("the registry", (backend) => {
     const one = await processOn(database.db);
     return { one, used, another: (chains?: Record<string, ChainConfig>) => processOn(database.another(), chains) };
   }
+
+  it(
+    "asks no endpoint that leads to link-local addresses, where clouds give their credentials away",
+    inWorld(async ({ one }) => {
+      const { changes } = one;
+      const leads = (field: string) => (error: unknown) =>
+        isLockstepError(error, "url-refused") && error.details.field === field;
+      const fine = "http://127.0.0.1:1/3";
+      for (const url of [
+        ...["http://169.254.169.254/", "http://2852039166/", "http://[fe80::1]/", "http://[fd00:ec2::254]/latest"],
+        ...["http://[::ffff:169.254.1.1]/", "https://169.254.0.1:8545/"],
+      ]) {
+        await assert.rejects(
+          changes.addChain("gamma", chain(3, { endpoints: [fine, url] })),
+          leads("endpoints.1"),
+          url,
+        );
+      }
+      const told = { url: fine, webSocket: "ws://169.254.169.254/" };
+      await assert.rejects(changes.addChain("gamma", chain(3, { endpoints: [told] })), leads("endpoints.0"));
+      await assert.rejects(
+        changes.changeChain("alpha", { endpoints: ["http://169.254.169.254/"] }),
+        leads("endpoints.0"),
+      );
+      const connected: string[] = [];
+      const byName = (address: string) =>
+        checkEndpoints(
+          (name, settings) => {
+            connected.push(address);
+            return connect(name, settings);
+          },
+          "gamma",
+          chain(3, { endpoints: ["https://node.example/"] }),
+          undefined,
+          async () => [
+            { address: "8.8.8.8", family: 4 },
+            { address, family: 4 },
+          ],
+        );
+      await assert.rejects(byName("169.254.169.254"), leads("endpoints.0"));
+      await byName("10.0.0.1");
+      assert.deepEqual(connected, ["10.0.0.1"]);
+      await changes.addChain("gamma", chain(3));
+    }),
+  );
 
   it(
     "tells every process what was said in one, and remembers it",

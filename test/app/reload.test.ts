@@ -40,8 +40,7 @@ describe("a validator's configuration", () => {
     port = (spare.address() as AddressInfo).port;
     await new Promise((resolve) => spare.close(resolve));
     write([1, 2]);
-    const env = { ...process.env, RELOAD_KEY: localKey(11) };
-    child = spawn(process.execPath, [main, "validator", "--config", join(folder, "validator.json")], { env });
+    child = start();
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on("data", (chunk) => {
         output += String(chunk);
@@ -55,7 +54,12 @@ describe("a validator's configuration", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  function write(chainIds: readonly number[]): void {
+  const start = () => {
+    const env = { ...process.env, RELOAD_KEY: localKey(11) };
+    return spawn(process.execPath, [main, "validator", "--config", join(folder, "validator.json")], { env });
+  };
+
+  function write(chainIds: readonly number[], tls?: object, store = "one"): void {
     const base = `http://127.0.0.1:${(node.address() as AddressInfo).port}`;
     const chains = Object.fromEntries(
       chainIds.map((chainId) => [
@@ -67,8 +71,14 @@ describe("a validator's configuration", () => {
       ]),
     );
     const config = {
-      ...{ name: "one", key: { variable: "RELOAD_KEY" }, listen: { port }, relayerUrl: base, chains },
-      storeFile: join(folder, "one.sqlite"),
+      ...{
+        name: "one",
+        key: { variable: "RELOAD_KEY" },
+        listen: { port, ...(tls && { tls }) },
+        relayerUrl: base,
+        chains,
+      },
+      storeFile: join(folder, `${store}.sqlite`),
     };
     writeFileSync(join(folder, "validator.json"), JSON.stringify(config));
   }
@@ -91,7 +101,23 @@ describe("a validator's configuration", () => {
     write([1]);
     child.kill("SIGHUP");
     await until(() => output.includes("going on with the one before"), "the third is refused");
+    output = "";
+    write([1, 2], { certificate: join(folder, "nothing.pem"), key: join(folder, "nothing.key") });
+    child.kill("SIGHUP");
+    await until(() => output.includes("going on with the one before"), "a certificate that is not there is refused");
     assert.equal((await chains())?.length, 3);
     assert.equal(child.exitCode, null);
+  });
+
+  it("ends a second validator with the words that its port is taken", async () => {
+    write([1, 2], undefined, "two");
+    const second = start();
+    let said = "";
+    second.stderr?.on("data", (chunk) => {
+      said += chunk;
+    });
+    const [status] = await once(second, "exit");
+    assert.equal(status, 78, said);
+    assert.match(said, new RegExp(`port-taken: another process listens at \\S+:${port} already`));
   });
 });

@@ -119,7 +119,7 @@ describe("the routes of a chain's state", () => {
       [`alpha/state/${token}/storage/0x2`, "request-invalid", "slot"],
       [slot(balanceSlot, "latest"), "request-invalid", "block"],
       [slot(balanceSlot, "-1"), "request-invalid", "block"],
-      [`alpha/state/${token}?at=1`, "request-invalid", "querystring"],
+      [`alpha/state/${token}?at=1`, "request-invalid", "at"],
       [`gamma/state/${token}`, "chain-unknown", "name"],
       [`toString/state/${token}`, "chain-unknown", "name"],
     ]) {

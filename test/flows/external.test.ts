@@ -117,10 +117,15 @@ describe("a swap with parties outside the service", () => {
     await alpha.setCode(permit2Address, permit2.code as Hex);
     const eve = createOutsider(test);
     await Promise.all([eve.fund("alpha"), mint(alpha, permitToken, eve.address, 500n)]);
-    const approve = encodeFunctionData({ abi: mintable, functionName: "approve", args: [permit2Address, 500n] });
-    const { chainId } = test.network.chains.alpha!;
-    await eve.sendOne({ what: "approve", chain: "alpha", chainId, to: permitToken, data: approve, value: "0" });
     const swap = await request(tokensForCoin(eve, permitToken));
+    const path = `/v1/swaps/${swap.id}/signatures`;
+    const body = { leg: "source", kind: "permit2", signature: await eve.sign(swap, "permit2") };
+    assert.deepEqual(await refusal(path, body), [409, "allowance-missing", "signature"]);
+    const first = (shown: ExternalSwap) => shown.next?.typedData.find(({ kind }) => kind === "permit2")?.transactions;
+    const [approval, ...others] = first(swap) ?? [];
+    assert.ok(approval && others.length === 0);
+    await eve.sendOne(approval);
+    assert.equal(first(await until(swap.id, awaits("lock-source"))), undefined, "it is there now");
     await test.api.post(`/v1/swaps/${swap.id}/signatures`, {
       leg: "source",
       kind: "permit2",
@@ -308,7 +313,7 @@ describe("a swap with parties outside the service", () => {
       [{ signature, deadline: "1" }, 400, "request-invalid", "deadline"],
       [{ signature }, 409, "allowance-missing", "signature"],
       [{ signature, leg: "target" }, 409, "swap-not-waiting", "leg"],
-      [{ signature, leg: "target", kind: "early-refund" }, 409, "swap-not-waiting", "leg"],
+      [{ signature, leg: "target", kind: "early-refund" }, 409, "swap-not-ready", "leg"],
     ] as const) {
       const answer = await refusal(`/v1/swaps/${swap.id}/signatures`, { leg: "source", kind: "lock", ...handed });
       assert.deepEqual(answer, [status, code, field]);

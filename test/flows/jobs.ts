@@ -12,13 +12,15 @@ export function endSessions({ env }: TestNetwork): Promise<void> {
 }
 
 /** BullMQ's queue, whatever it is on. */
-export type Pausable = Pick<Queue, "pause" | "resume" | "close">;
+export type Pausable = Pick<Queue, "add" | "pause" | "resume" | "close">;
 
 /** Jobs of some kinds, as an operator has them. */
 type Jobs = {
   readonly queues: readonly Pausable[];
   /** Throws away every job that waits; answers how many there were. */
   empty(): Promise<number>;
+  /** How many there are that wait, for their next attempt too, or are worked on. */
+  waiting(): Promise<number>;
   disconnect(): Promise<void>;
 };
 
@@ -28,6 +30,11 @@ export function openJobs({ env, network }: Pick<TestNetwork, "env" | "network">,
     ? jobsOnRedis(env.REDIS_URL, queuePrefix, kinds)
     : jobsOnPostgres(env.DATABASE_URL ?? "", queuePrefix, kinds);
 }
+
+const waitingIn = async (queues: readonly Pick<Queue, "getJobCountByTypes">[]) => {
+  const counts = await Promise.all(queues.map((queue) => queue.getJobCountByTypes("waiting", "active", "delayed")));
+  return counts.reduce((sum, count) => sum + count, 0);
+};
 
 function jobsOnRedis(url: string, prefix: string, kinds: readonly string[]): Jobs {
   const connection = new Redis(url, { maxRetriesPerRequest: null });
@@ -39,6 +46,7 @@ function jobsOnRedis(url: string, prefix: string, kinds: readonly string[]): Job
       await Promise.all(queues.map((queue) => queue.drain(true)));
       return counts.reduce((sum, count) => sum + count, 0);
     },
+    waiting: () => waitingIn(queues),
     disconnect: async () => connection.disconnect(),
   };
 }
@@ -48,8 +56,10 @@ function jobsOnPostgres(connectionString: string, prefix: string, kinds: readonl
   const connection: unknown = pool;
   if (!isPgPool(connection)) throw new TypeError("expected a pool of pg");
   const names = kinds.map((kind) => `${prefix}.${kind}`);
+  const queues = names.map((name) => new Queue(name, { connection }, createPostgresBackend));
   return {
-    queues: names.map((name) => new Queue(name, { connection }, createPostgresBackend)),
+    queues,
+    waiting: () => waitingIn(queues),
     async empty() {
       const { rowCount } = await pool.query("DELETE FROM job WHERE queue = ANY($1)", [names]);
       return rowCount ?? 0;

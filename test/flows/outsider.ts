@@ -16,7 +16,13 @@ type Ready = {
   value: string;
   secretOffset?: number;
 };
-type Signable = { kind: string; nonce: string; deadline: string; typedData: TypedDataDefinition };
+type Signable = {
+  kind: string;
+  nonce: string;
+  deadline: string;
+  typedData: TypedDataDefinition;
+  transactions?: Ready[];
+};
 export type ExternalSwap = SwapAnswer & {
   next?: { action: string; by: string; until: string; transactions: Ready[]; typedData: Signable[] };
 };

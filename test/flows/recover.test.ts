@@ -30,7 +30,7 @@ describe("recovery without the database", () => {
   let stranger: Stranger;
   let other: Stranger;
   before(async () => {
-    test = await openNetwork(home);
+    test = await openNetwork(home, { lanes: [] });
     await test.network.service.stop();
     alice = await strangerOn(test, "alpha", test.network.accounts.alice?.key.reveal());
     stranger = await strangerOn(test, "beta");
@@ -58,9 +58,9 @@ describe("recovery without the database", () => {
     const secret = newSecret();
     const hashlock = hashlockOf(secret);
     const later = soon() + 3_600n;
-    const own = await alice.lock({ recipient: somebody(), hashlock: hashlockOf(newSecret()), timelock: soon() + 20n });
+    const own = await alice.lock({ recipient: somebody(), hashlock: hashlockOf(newSecret()), timelock: soon() + 45n });
     const paid = await stranger.lock({ recipient: bob, token: stranger.token, amount: 77n, hashlock, timelock: later });
-    const unpaid = { recipient: bob, hashlock: hashlockOf(newSecret()), timelock: soon() + 20n };
+    const unpaid = { recipient: bob, hashlock: hashlockOf(newSecret()), timelock: soon() + 45n };
     const missed = await stranger.lock(unpaid);
     const foreign = await stranger.lock({ hashlock: hashlockOf(newSecret()), timelock: later });
     const published = await other.lock({ hashlock, timelock: later });

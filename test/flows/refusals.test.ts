@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { anyHome, shareNetwork, type TestNetwork } from "#test/support/network.ts";
+import { bridgeSide } from "./bridgeNetwork.ts";
 import { messageRequest, swapRequest } from "./requests.ts";
 
 type Problem = { status: number; code: string; field?: string; detail: string };
@@ -89,6 +90,14 @@ describe("a request that cannot be carried out", () => {
       assert.deepEqual({ code: problem.code, field: problem.field }, { code, field }, problem.detail);
     });
   }
+
+  it("is refused for a swap of an ERC-721 by amount", async () => {
+    const address = await bridgeSide(test, "alpha").deploy("contracts/mocks/Items.sol/PlainNft");
+    const request = changed(swapRequest(test.network), "source.asset", { type: "erc20", address });
+    const { code, field, detail } = await refused("/v1/swaps", request);
+    assert.deepEqual([code, field], ["token-invalid", "source.asset.address"]);
+    assert.match(detail, /is not an ERC-20 token/);
+  });
 
   it("leaves nothing written", async () => {
     assert.deepEqual(await everything(), written);

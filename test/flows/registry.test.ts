@@ -108,7 +108,7 @@ describe("chains and lanes of a service that runs", () => {
       ["POST", "/v1/chains", { ...added(), chainId: undefined }, "request-invalid", "chainId"],
       ["POST", "/v1/chains", { ...added(), endpoints: ["gamma"] }, "request-invalid", "endpoints.0"],
       ["POST", "/v1/chains", { ...added(), name: "Gamma" }, "request-invalid", "name"],
-      ["POST", "/v1/chains", { ...added(), colour: "red" }, "request-invalid", "body"],
+      ["POST", "/v1/chains", { ...added(), colour: "red" }, "request-invalid", "colour"],
       ["POST", "/v1/chains", { ...added(), chainId: 5 }, "endpoint-refused", "endpoints.0"],
       [
         "POST",
@@ -177,11 +177,7 @@ describe("chains and lanes of a service that runs", () => {
       ...parties,
       timelocks,
     });
-    await until(
-      async () => (await done<SwapAnswer>("GET", `/v1/swaps/${id}`)).status === "completed",
-      "the swap",
-      timeoutMs,
-    );
+    await test.api.until<SwapAnswer>(`/v1/swaps/${id}`, ({ status }) => status === "completed", timeoutMs);
   });
 
   it("have their endpoints changed while messages flow", async () => {

@@ -52,7 +52,7 @@ export async function openThirdChain(network: Network): Promise<ThirdChain> {
 }
 
 function settingsOf(url: string, chainId: number, { gateway, timelock }: Deployment) {
-  const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1 };
+  const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1, idles: true };
   return { chainId, endpoints: [url], finality: { blocks: 0 }, pollMs: 25, ...timing, gateway, timelock };
 }
 

@@ -65,8 +65,8 @@ await forEachHome("a network", (home) => {
   });
 
   it("refuses to claim or refund what has ended", async () => {
-    assert.deepEqual((await post(`/v1/swaps/${swap.id}/claim`, {})).answer.code, "swap-not-claimable");
-    assert.deepEqual((await post(`/v1/swaps/${swap.id}/refund`, {})).answer.code, "swap-not-refundable");
+    assert.deepEqual((await post(`/v1/swaps/${swap.id}/claim`, {})).answer.code, "swap-over");
+    assert.deepEqual((await post(`/v1/swaps/${swap.id}/refund`, {})).answer.code, "swap-over");
   });
 
   it("promises a balance to one swap only, also when they are asked for at once", async () => {

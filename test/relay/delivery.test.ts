@@ -140,8 +140,8 @@ await onDatabase("delivery", (backend) => {
       await setAccepting(true);
       assert.equal((await h.api("POST", `/v1/messages/${asked.id}/retry`, {})).status, 202);
       await h.reaches(asked.id, "delivered");
-      const again = await h.api<{ code: string }>("POST", `/v1/messages/${asked.id}/retry`, {});
-      assert.deepEqual([again.status, again.body.code], [409, "message-not-failed"]);
+      const again = await h.api<{ code: string; retryable: boolean }>("POST", `/v1/messages/${asked.id}/retry`, {});
+      assert.deepEqual([again.status, again.body.code, again.body.retryable], [409, "message-ended", false]);
       assert.equal((await h.api("POST", "/v1/messages/nothing/retry", {})).status, 404);
     });
 

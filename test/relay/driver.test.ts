@@ -71,7 +71,13 @@ await onDatabase("the driver of a lane", (backend) => {
     4,
     async (o) => {
       await o.drive();
-      const final: IntentStatus = { state: "finalized", hash: hashOf(1), status: "success", gasUsed: 1n };
+      const final: IntentStatus = {
+        state: "finalized",
+        hash: hashOf(1),
+        status: "success",
+        blockNumber: 1n,
+        gasUsed: 1n,
+      };
       o.scene.intents.set("lane-alpha→beta-0-1-2-1", final);
       await o.drive();
       o.pass(59_000);

@@ -12,6 +12,7 @@ import { gatewayAbi } from "#core/abi/gateway.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import { createKeyStore } from "#core/chain/keys.ts";
+import { createSameChain } from "#core/chain/sameChain.ts";
 import { chainConfigSchema } from "#core/config/chains.ts";
 import { relayConfigSchema } from "#core/config/relay.ts";
 import { validatorConfigSchema } from "#core/config/validator.ts";
@@ -193,9 +194,11 @@ export async function openHarness(backend: DatabaseBackend, sites: Sites, option
   };
   const { store, sender, relay } = processOn(db);
   const front = options.separateApi ? processOn(database.another()) : { relay };
-  const indexers = names.map((name) =>
-    createIndexer({ chain: chains[name], config: configOf(name), db, observers: [relay.observer], log, clock }),
-  );
+  const sameChain = createSameChain({ clock, confirm: { looks: 2, ms: 0 } });
+  const indexers = names.map((name) => {
+    const deps = { chain: chains[name], config: configOf(name), db, observers: [relay.observer], sameChain };
+    return createIndexer({ ...deps, log, clock });
+  });
   const jobs = new Set<Promise<void>>();
   const outbox = createOutbox<Job>({
     ...{ name: "jobs", store, db, log, clock, routes: relay.routes },

@@ -187,7 +187,7 @@ describe("the authority of a proof", () => {
     end({ state: "included", hash: hashOf(1), status: "reverted", blockNumber: 1n });
     scene.final = 6n;
     assert.equal(await ask(), "awaiting-header");
-    end({ state: "finalized", hash: hashOf(1), status: "success", gasUsed: 1n });
+    end({ state: "finalized", hash: hashOf(1), status: "success", blockNumber: 1n, gasUsed: 1n });
     assert.equal(await ask(), "awaiting-header", "an endpoint that lags behind the receipt");
     assert.deepEqual(headers(), ["5-1-1", "5-1-2", "6-1-1"]);
   });

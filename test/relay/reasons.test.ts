@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { createHttpServer } from "#core/http/server.ts";
 import { type Waiting, waitCodes } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "#relay/api.ts";
+import { createAsking } from "#relay/ask.ts";
 import type { MessageEvent } from "#relay/events.ts";
 import { createRelayQueries } from "#relay/queries.ts";
 import { attemptsOf } from "#relay/ramp.ts";
@@ -23,11 +24,11 @@ type LaneAnswer = { lane: string; pausedThere?: boolean; generation?: number; re
 async function serve(o: Scene, waiting: () => ReadonlyMap<string, Waiting> = () => new Map()) {
   const { db, store, sender, lanes, clock } = o;
   const waits = { waiting: async () => waiting() };
-  const queries = createRelayQueries({ db, store, lanes, book, clock, sender: waits, retryFailed: true });
+  const queries = createRelayQueries({ db, store, lanes, book, asking, clock, sender: waits, retryFailed: true });
   const parts = { db, store, sender, lanes, clock, log: quietLog, account: "relayer", retryFailed: true };
   const actions = createMessageActions({ ...parts, policy: openPolicy, random: () => 0.5 });
   const http = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "" });
-  const requester = { request: async () => "" };
+  const requester = { request: async () => undefined, exists: async () => false };
   await createRelayRoutes({ requester, actions, queries, receive: async () => undefined })(http);
   const get = async <T>(url: string): Promise<T> => {
     const answer = await http.inject({ url, headers: { host: "127.0.0.1" } });
@@ -107,7 +108,7 @@ await onDatabase("a message that waits", (backend) => {
       Array(2).fill("dead-lettered"),
     );
     o.scene.dryRun = () => undefined;
-    const queries = createRelayQueries({ ...o, sender: {}, book, retryFailed: true });
+    const queries = createRelayQueries({ ...o, sender: {}, book, asking, retryFailed: true });
     const [id] = (await queries.messages({ deadLettered: true, limit: 5 })).messages.map((view) => view.id);
     const parts = { account: "relayer", log: quietLog, retryFailed: true, random: () => 0.5 };
     await createMessageActions({ ...o, ...parts, policy: openPolicy }).retry(id ?? "");
@@ -133,6 +134,8 @@ const stories: readonly [ReasonCode, readonly MessageEvent[]][] = [
   ["intent-expired", [e.submitted(), ended("intent-expired")]],
   ["intent-refused", [e.submitted(), ended("intent-refused")]],
 ];
+
+const asking = createAsking({ timeoutMs: 500 });
 
 describe("a message's story", () => {
   for (const [code, story] of stories) {

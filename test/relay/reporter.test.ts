@@ -59,7 +59,13 @@ await onDatabase("a validator that signed two histories", (backend) => {
       await reporter.look();
       o.scene.intents.set(first, { state });
     }
-    o.scene.intents.set(first, { state: "finalized", status: "success", hash: hashOf(1), gasUsed: 1n });
+    o.scene.intents.set(first, {
+      state: "finalized",
+      status: "success",
+      hash: hashOf(1),
+      blockNumber: 1n,
+      gasUsed: 1n,
+    });
     o.scene.now += 1e9;
     await reporter.look();
     assert.deepEqual([...o.scene.intents.keys()], [first]);

@@ -44,7 +44,7 @@ await onDatabase("requests for messages", (backend) => {
       [{ gasLimit: "0" }, "request-invalid", "gasLimit"],
       [{ gasLimit: 200_000 }, "request-invalid", "gasLimit"],
       [{ account: "nobody" }, "account-unknown", "account"],
-      [{ extra: 1 }, "request-invalid", "body"],
+      [{ extra: 1 }, "request-invalid", "extra"],
     ];
     for (const [change, code, field] of refusals) {
       const { status, body } = await h.api<Problem>("POST", "/v1/messages", { ...good(), ...change });
@@ -65,6 +65,20 @@ await onDatabase("requests for messages", (backend) => {
     );
     assert.ok(BigInt(String(body.details?.needed)) > 1000n);
     assert.deepEqual(await counts(), before);
+  });
+
+  it("refuses to list by what is not there, naming the field and what is", async () => {
+    const refusals: [string, string, string, RegExp][] = [
+      ["origin=gamma", "chain-unknown", "origin", /alpha, beta/],
+      ["destination=gamma", "chain-unknown", "destination", /alpha, beta/],
+      ["status=lost", "request-invalid", "status", /delivered/],
+      ["orgin=alpha", "request-invalid", "orgin", /orgin/],
+    ];
+    for (const [query, code, field, words] of refusals) {
+      const { body } = await h.api<Problem & { detail: string }>("GET", `/v1/messages?${query}`);
+      assert.deepEqual([body.code, body.field], [code, field]);
+      assert.match(body.detail, words);
+    }
   });
 
   it("lists messages newest first, in pages, by lane and status", async () => {

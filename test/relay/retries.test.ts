@@ -11,6 +11,7 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayEvents, relayMigrations, relayProjections } from "#relay";
+import { createAsking } from "#relay/ask.ts";
 import { type MessageEvent, messageStream } from "#relay/events.ts";
 import { failedMessages } from "#relay/failedMessages.ts";
 import { failedPlaces } from "#relay/failures.ts";
@@ -77,7 +78,16 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
     await actions.retryDue(id);
   };
   const retrier = createRetrier({ db, clock, log: quietLog, actions: { retryDue }, policy });
-  const queries = createRelayQueries({ db, store, lanes, book, clock, sender: {}, retryFailed });
+  const queries = createRelayQueries({
+    db,
+    store,
+    lanes,
+    book,
+    asking: createAsking({ timeoutMs: 500 }),
+    clock,
+    sender: {},
+    retryFailed,
+  });
   for (const [id, story] of Object.entries(stories)) {
     await db.tx((tx) => store.append(tx, [{ stream: messageStream(id), expected: 0, events: story }]));
   }
@@ -257,6 +267,10 @@ await onDatabase("a message that failed", (backend) => {
     async (o) => {
       const lane = { origin: "alpha", destination: "beta" };
       assert.deepEqual(await o.actions.retryAll({ origin: "beta", destination: "alpha" }, 10), []);
+      await assert.rejects(
+        o.actions.retryAll({ origin: "alpha", destination: "gamma" }, 10),
+        (error) => isLockstepError(error, "lane-unknown") && error.details.field === "lane",
+      );
       assert.deepEqual(await o.actions.retryAll({ recipient: hashOf(1) }, 10), []);
       assert.deepEqual(await o.actions.retryAll({ ...lane, from: o.scene.now + 1 }, 10), []);
       assert.deepEqual(await o.actions.retryAll({ ...lane, code: "deferred" }, 10), ["3"]);

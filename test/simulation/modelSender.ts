@@ -51,8 +51,9 @@ export function createModelSender(deps: {
     if (!found) return { state: kept.released ? "sent" : "signed" };
     const status = found.succeeded ? "success" : "reverted";
     const { hash } = kept.signed;
-    if (found.isFinal) return { state: "finalized", hash, status, gasUsed: 0n };
-    return { state: "included", hash, status, blockNumber: found.block.number };
+    const blockNumber = found.block.number;
+    if (found.isFinal) return { state: "finalized", hash, status, blockNumber, gasUsed: 0n };
+    return { state: "included", hash, status, blockNumber };
   }
 
   async function advance(

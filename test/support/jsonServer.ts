@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 
 type Response =
@@ -11,6 +11,9 @@ export type JsonServer = {
   readonly url: string;
   /** Bodies that came, in order. */
   readonly bodies: unknown[];
+  /** The same as they came, and the headers with them. */
+  readonly raw: string[];
+  readonly headers: IncomingHttpHeaders[];
   respond: (body: unknown) => Response | Promise<Response>;
   close(): Promise<void>;
 };
@@ -18,11 +21,16 @@ export type JsonServer = {
 /** An HTTP server that answers what a test says. */
 export async function startJsonServer(): Promise<JsonServer> {
   const bodies: unknown[] = [];
+  const raw: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+    const text = Buffer.concat(chunks).toString();
+    const body: unknown = JSON.parse(text);
     bodies.push(body);
+    raw.push(text);
+    headers.push(request.headers);
     const answer = await own.respond(body);
     if (answer === "hang") return;
     if (answer === "die") {
@@ -35,7 +43,7 @@ export async function startJsonServer(): Promise<JsonServer> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const own: JsonServer = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    bodies,
+    ...{ bodies, raw, headers },
     respond: () => "hang",
     close: () =>
       new Promise((resolve) => {

@@ -9,6 +9,7 @@ import { createLedger, type Ledger } from "#app/demo/ledger.ts";
 import { type Network, type NetworkOptions, startNetwork } from "#app/network/network.ts";
 import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { onServer, postgresAnswers, postgresServer, quietLog } from "./databases.ts";
+import { networkPorts } from "./ports.ts";
 import { redisAnswers, redisUrl } from "./queues.ts";
 import { startTcpProxy, type TcpProxy } from "./tcpProxy.ts";
 
@@ -112,7 +113,7 @@ export async function openNetwork(home?: Home, options: Partial<NetworkOptions> 
     await stores.close();
     rmSync(dataDir, { recursive: true, force: true });
   };
-  const ports = { api: 0, alpha: 0, beta: 0, validators: 0 };
+  const ports = networkPorts();
   const serviceEnv = { LOCKSTEP_LOG_LEVEL: "debug", ...stores.env };
   try {
     const network = await startNetwork({ dataDir, ports, say: () => undefined, ...options, serviceEnv });

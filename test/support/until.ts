@@ -1,8 +1,11 @@
-/** Waits until the condition gives something other than undefined or false; throws after `timeoutMs`. */
+/**
+ * Waits until the condition gives something other than undefined or false; throws after `timeoutMs`: patient, for it
+ * costs only a failing test its time, and a busy machine is not what is tested.
+ */
 export async function until<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
   what = "the condition",
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -56,6 +56,39 @@ const shape = (decisions: readonly StepDecision[]) => {
   return [batches.map((batch) => batch.map(({ swap }) => Number(swap.id))), alone.map(({ swap }) => Number(swap.id))];
 };
 
+it("refunds go together once the chain has a block of their time, of any amounts and assets, and never twice", () => {
+  const refund = (id: number, { possible = true, attempt = 1, over = {} as Partial<LegTerms> } = {}) => ({
+    ...decide(swapOf(id, requestOf(id, over), detected("target"), locked("target")), "refund-target", attempt),
+    ...(possible && ({ possible: true } as const)),
+  });
+  const token: LegTerms["asset"] = { type: "erc20", address: hexOf("d", 20) };
+  const item: LegTerms["asset"] = { type: "erc721", address: hexOf("d", 20), tokenId: 1n };
+  const decisions = [
+    ...[refund(1), refund(2, { over: { amount: 9n, asset: token } }), refund(3, { over: { tip: 4n } })],
+    ...[refund(4, { possible: false }), refund(5, { attempt: 2 }), refund(6, { over: { asset: item, amount: 1n } })],
+  ];
+  assert.deepEqual(shape(decisions), [[[1, 2, 3]], [4, 5, 6]]);
+  const { intent, events } = batchOf(decisions.slice(0, 3), 500n);
+  assert.deepEqual(
+    [intent.kind, intent.signBy, intent.notAfter, intent.gas],
+    ["swap.refund-target-batch", 515n, undefined, 1_000_000n],
+  );
+  const { functionName, args } = decodeFunctionData({
+    abi: hashedTimelockAbi,
+    data: "data" in intent.call ? intent.call.data : "0x",
+  });
+  assert.equal(functionName, "refundBatch");
+  const terms = args?.[0] as readonly { hashlock: Hex; amount: bigint }[];
+  assert.deepEqual(
+    terms.map(({ hashlock, amount }) => [hashlock, amount]),
+    [1, 2, 3].map((id) => [hashlockOf(secretOf(id)), id === 2 ? 9n : 5n]),
+  );
+  assert.deepEqual(
+    events.flat().map(({ type }) => type),
+    ["StepStarted", "StepStarted", "StepStarted"],
+  );
+});
+
 it("what goes together is of one account and one asset, and never tried together twice", () => {
   const token: LegTerms["asset"] = { type: "erc20", address: hexOf("d", 20) };
   const item: LegTerms["asset"] = { type: "erc721", address: hexOf("d", 20), tokenId: 1n };
@@ -112,7 +145,7 @@ it("counter-locks under one root bring all their coin, are not sent later than a
 it("claims together may cost a gas what the most valuable may cost alone, and are tried alone when they do not leave", () => {
   const { intent } = batchOf([sourceClaim(1), sourceClaim(2), sourceClaim(3)], 500n);
   assert.deepEqual(intent.urgency, { by: 2_000n, worth: (5n * intent.gas) / 300_000n });
-  assert.equal(intent.notAfter, 515n);
+  assert.deepEqual([intent.signBy, intent.notAfter], [515n, undefined]);
   assert.equal(intent.dryRun, false);
 });
 

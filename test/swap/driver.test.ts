@@ -4,6 +4,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { createSwapDriver } from "#swap/driver.ts";
+import { type SwapEvent, swapStream } from "#swap/events.ts";
 import { createScheduler } from "#swap/scheduler.ts";
 import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { until } from "#test/support/until.ts";
@@ -32,7 +33,7 @@ await onDatabase("the swap driver", (backend) => {
     const end = (kind: string, status: IntentStatus) => {
       for (const intent of intents.values()) if (intent.request.kind === kind) intent.status = status;
     };
-    return { ...world, driver, steps, end };
+    return { ...world, driver, intents, steps, end };
   }
 
   const unreachable = async () => {
@@ -95,7 +96,13 @@ await onDatabase("the swap driver", (backend) => {
       await append(...bothLocked);
       await driver.advance("1");
       await append(revealStarted);
-      end("swap.claim-target", { state: "finalized", status: "reverted", hash: hexOf("7"), gasUsed: 1n });
+      end("swap.claim-target", {
+        state: "finalized",
+        status: "reverted",
+        hash: hexOf("7"),
+        blockNumber: 1n,
+        gasUsed: 1n,
+      });
       await driver.advance("1");
       assert.equal((await swap()).revealStarted, true);
     }),
@@ -110,6 +117,52 @@ await onDatabase("the swap driver", (backend) => {
       end("swap.claim-target", { state: "abandoned", reason: "expired", detail: "late" });
       await driver.advance("1");
       assert.equal((await swap()).revealStarted, false);
+    }),
+  );
+
+  it(
+    "counts a claim as left out of its batch only when a final block of that height has its lock open",
+    inWorld(async ({ append, driver, swap, alpha, intents, store, db }) => {
+      await append(...targetClaimed);
+      const batched = { step: "claim-source" as const, attempt: 1, intentId: "swap-batch-1" };
+      await append({ type: "StepStarted", data: batched });
+      const mined = { state: "finalized", status: "success", hash: hexOf("7"), gasUsed: 1n } as const;
+      const status = { ...mined, blockNumber: 41n };
+      intents.set("swap-batch-1", { request: {} as IntentRequest, status });
+      const state = async () => (await swap()).steps["claim-source"]?.state;
+      await driver.advance("1");
+      assert.equal(await state(), "started", "an endpoint that is behind cannot say");
+      alpha.finalNumber = 41n;
+      alpha.openAtFinal = false;
+      await driver.advance("1");
+      assert.equal(await state(), "started", "its claim is only to be read yet");
+      const { block } = alpha;
+      Object.assign(alpha, { block: unreachable, openAtFinal: true });
+      await driver.advance("1");
+      assert.equal(await state(), "started");
+      Object.assign(alpha, { block });
+      await driver.advance("1");
+      assert.equal((await swap()).steps["claim-source"]?.failure?.code, "intent-skipped");
+      await driver.advance("1");
+      const events = await store.load<SwapEvent>(db, swapStream("1"));
+      assert.equal(events.filter(({ type }) => type === "StepFailed").length, 1);
+    }),
+  );
+
+  it(
+    "counts a refund as left out of its batch when a final block of that height has its lock open",
+    inWorld(async ({ append, driver, swap, beta, intents, clock }) => {
+      clock.seconds = 1_000n;
+      await append(...bothLocked);
+      await append({ type: "StepStarted", data: { step: "refund-target", attempt: 1, intentId: "swap-batch-1" } });
+      const mined = { state: "finalized", status: "success", hash: hexOf("7"), gasUsed: 1n } as const;
+      intents.set("swap-batch-1", { request: {} as IntentRequest, status: { ...mined, blockNumber: 40n } });
+      beta.openAtFinal = false;
+      await driver.advance("1");
+      assert.equal((await swap()).steps["refund-target"]?.state, "started");
+      beta.openAtFinal = true;
+      await driver.advance("1");
+      assert.equal((await swap()).steps["refund-target"]?.failure?.code, "intent-skipped");
     }),
   );
 

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import type { SwapEvent } from "#swap/events.ts";
 import { intentOf } from "#swap/intents.ts";
 import { nextAction } from "#swap/nextAction.ts";
-import { promisedAmounts } from "#swap/readModel.ts";
+import { promisedAmounts } from "#swap/promises.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import { lockSignatures } from "#swap/typedData.ts";
 import { onDatabase, withDatabase } from "#test/support/databases.ts";

@@ -27,6 +27,10 @@ export type FakeChain = Chain & {
   transferAnswer: Hex;
   finalLag: bigint;
   finalNumber: bigint;
+  /** Wei that every account has. */
+  balance: bigint;
+  /** Wei a gas. */
+  maxFeePerGas: bigint;
   /** Makes blocks only when there is something to go into one. */
   idles: boolean;
 };
@@ -48,6 +52,8 @@ export function fakeChain(name: string): FakeChain {
       transferAnswer: "0x" as Hex,
       finalLag: 0n,
       finalNumber: 40n,
+      balance: 0n,
+      maxFeePerGas: 1n,
       idles: true,
     },
     genesis: async () => hexOf("0"),
@@ -65,8 +71,8 @@ export function fakeChain(name: string): FakeChain {
     },
     logs: async () => [],
     receipt: async () => undefined,
-    account: async () => ({ balance: 0n, nonce: 0, hasCode: false }),
-    fees: async () => ({ maxFeePerGas: 1n, maxPriorityFeePerGas: 1n }),
+    account: async () => ({ balance: chain.balance, nonce: 0, hasCode: false }),
+    fees: async () => ({ maxFeePerGas: chain.maxFeePerGas, maxPriorityFeePerGas: 1n }),
     send: async (signed) => signed,
   };
   return chain;
@@ -92,6 +98,8 @@ export async function swapWorld({ db }: OpenDatabase) {
     schemas: swapEvents,
     projections: swapProjections,
     log: quietLog,
+    // Tests put other terms into what was recorded.
+    remembers: () => false,
   });
   const timelockContract = hexOf("c", 20);
   const watched = (chain: FakeChain): SwapChain => ({

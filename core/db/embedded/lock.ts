@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -37,5 +38,21 @@ function tryLock(file: string): FolderLock | undefined {
     database.close();
     if (error instanceof Error && "errcode" in error && error.errcode === 5) return undefined;
     throw error;
+  }
+}
+
+/** True while some process has the folder; looks without taking it, and makes nothing. */
+export function isFolderHeld(folder: string): boolean {
+  const file = join(folder, "lock");
+  if (!existsSync(file)) return false;
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 0 });
+  try {
+    database.prepare("SELECT count(*) FROM sqlite_master").get();
+    return false;
+  } catch (error) {
+    if (error instanceof Error && "errcode" in error && error.errcode === 5) return true;
+    throw error;
+  } finally {
+    database.close();
   }
 }

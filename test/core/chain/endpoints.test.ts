@@ -82,7 +82,7 @@ describe("a chain with several endpoints", () => {
     const hangingOnLogs: RpcRule = ({ method }) => (method === "eth_getLogs" ? Promise.resolve("hang") : undefined);
     one.use(hangingOnLogs);
     two.use(hangingOnLogs);
-    const chain = open([one, two], { timeoutMs: 200, retries: 1 });
+    const chain = open([one, two], { timeoutMs: 600, retries: 1 });
     await chain.block("latest");
     const tooMuch = chain.logs({ fromBlock: 0n, toBlock: 20n, addresses: [numberToHex(1, { size: 20 })] });
     await assert.rejects(tooMuch, (error) => isLockstepError(error, "chain-unreachable"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
-import { createTransport, TransportFailure } from "#core/chain/transport.ts";
+import { createTransport, TransportFailure, type TransportOptions } from "#core/chain/transport.ts";
 import { type JsonServer, startJsonServer } from "../../support/jsonServer.ts";
 import { until } from "../../support/until.ts";
 
@@ -16,7 +16,7 @@ describe("JSON-RPC over kept connections", () => {
   after(() => server?.close());
   afterEach(() => server.bodies.splice(0));
 
-  const open = (options: { maxConcurrent?: number; maxBatch?: number; timeoutMs?: number } = {}) =>
+  const open = (options: Partial<TransportOptions> = {}) =>
     createTransport({
       ...{ url: server.url, timeoutMs: 2_000, maxConcurrent: 4, maxBatch: 3, onExchange: () => undefined },
       ...options,
@@ -45,6 +45,22 @@ describe("JSON-RPC over kept connections", () => {
     // What is asked later may have another answer.
     await transport.request("a", [1]);
     assert.equal(server.bodies.length, 3);
+  });
+
+  it("asks no name that leads to link-local addresses, whatever else it leads to", async () => {
+    server.respond = (body) => ({ json: replyToAll(body) });
+    const { port } = new URL(server.url);
+    const good = { address: "127.0.0.1", family: 4 };
+    const metadata = [
+      { address: "169.254.169.254", family: 4 },
+      { address: "fe80::1", family: 6 },
+      { address: "fd00:ec2::254", family: 6 },
+    ];
+    const ask = (found: readonly { address: string; family: number }[]) =>
+      open({ url: `http://node.example:${port}`, lookup: async () => found }).request("a", []);
+    for (const bad of metadata) await assert.rejects(ask([good, bad]), failsFor("address-refused"));
+    assert.deepEqual(await ask([good]).then(({ result }) => result), ["a"]);
+    assert.equal(server.bodies.length, 1);
   });
 
   it("has no more requests under way than allowed, and sends what waited together", async () => {

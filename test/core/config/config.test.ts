@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { readKey } from "#core/config/accounts.ts";
+import { readEach, readKey } from "#core/config/accounts.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
 import { loadConfig } from "#core/config/load.ts";
 import { serviceConfigSchema } from "#core/config/service.ts";
@@ -91,7 +91,7 @@ describe("the configuration", () => {
 
   it("is refused with the path of the field at fault", () => {
     const cases: [unknown, string | undefined][] = [
-      [{ ...good, extra: true }, "(root)"],
+      [{ ...good, extra: true }, "extra"],
       [{ ...good, http: { port: 70_000 } }, "http.port"],
       [{ ...good, http: { port: 1, host: "0.0.0.0" } }, "http.host"],
       [{ ...good, chains: {} }, "chains"],
@@ -99,7 +99,7 @@ describe("the configuration", () => {
       [{ ...good, chains: { alpha: { ...chain, endpoints: ["ftp://x"] } } }, "chains.alpha.endpoints.0"],
       [
         { ...good, chains: { alpha: { ...chain, endpoints: [{ url: "http://x", key: "y" }] } } },
-        "chains.alpha.endpoints.0",
+        "chains.alpha.endpoints.0.key",
       ],
       [
         { ...good, chains: { alpha: { ...chain, endpoints: [{ url: "http://x", webSocket: "ws://x/#y" }] } } },
@@ -121,6 +121,52 @@ describe("the configuration", () => {
       );
     }
     assert.throws(() => loadConfig(join(folder, "missing.json"), serviceConfigSchema), /cannot be read/);
+  });
+
+  it("is refused with all that is wrong at once, and without a word of what is there", () => {
+    const secret = `0x${"5ec4e7".repeat(10)}5ec4`;
+    const value = {
+      ...{ ...good, colour: "red", chians: {}, http: { port: "7600" }, sealingKey: secret },
+      chains: { alpha: { ...chain, gateway: undefined, endpoints: [`ftp://user:${secret}@x`] } },
+      accounts: { alice: secret },
+    };
+    assert.throws(
+      () => load(value),
+      (error) => {
+        assert.ok(isLockstepError(error, "config-invalid"));
+        const lines = error.message.split("\n");
+        const of = (field: string) => lines.find((line) => line.includes(`config.json: ${field}: `)) ?? "";
+        assert.equal(lines.length, 7, error.message);
+        for (const field of ["colour", "chians"]) assert.match(of(field), /nothing of this name is known/);
+        assert.match(of("http.port"), /expected number; got a text of 4 characters$/);
+        assert.match(of("chains.alpha.gateway"), /got nothing$/);
+        assert.match(of("chains.alpha.endpoints.0"), /URL.*got a text of/);
+        for (const field of ["sealingKey", "accounts.alice"]) {
+          assert.match(
+            of(field),
+            /expected .*\{ "file": "…" \} or \{ "variable": "…" \}; got a text of 66 characters$/,
+          );
+        }
+        assert.equal((error.details.fields as string[]).length, 7);
+        assert.doesNotMatch(JSON.stringify([error.message, error.details]), /5ec4|red"|7600/);
+        return true;
+      },
+    );
+  });
+
+  it("names every key that is not where it should be", async () => {
+    const file = join(folder, "junk.key");
+    writeFileSync(file, "correct horse");
+    await assert.rejects(
+      readEach({
+        "accounts.a": () => readKey({ file: join(folder, "none") }, "accounts.a"),
+        sealingKey: () => readKey({ file }, "sealingKey"),
+      }),
+      (error) =>
+        isLockstepError(error, "config-invalid") &&
+        /accounts\.a: .*there is nothing\nsealingKey: .*something else/.test(error.message) &&
+        !/horse/.test(error.message),
+    );
   });
 
   it("takes endpoints as URLs or with more about them, and how many have to agree", () => {

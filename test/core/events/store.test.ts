@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
+import type { Tx } from "#core/db/db.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
@@ -36,6 +37,32 @@ await forEachDatabase("event store", (backend) => {
       assert.deepEqual(await store.load(db, "none"), []);
       const [row] = await db.query<{ data: unknown }>("SELECT data FROM events WHERE position = 1");
       assert.deepEqual(row?.data, { amount: huge.toString() });
+    }));
+
+  it("knows again only what was committed, and reads anew what it was wrong about", () =>
+    withStore(async ({ db, store }) => {
+      const append = (tx: Tx, expected: number, amount: bigint) =>
+        store.append(tx, [{ stream: "a", expected, events: [deposit(amount)] }]);
+      const amounts = async () => (await store.load(db, "a")).map(({ data }) => data);
+      await db.tx((tx) => append(tx, 0, 1n));
+      assert.deepEqual(await amounts(), [{ amount: 1n }]);
+      const undone = db.tx(async (tx) => {
+        await append(tx, 1, 2n);
+        assert.equal((await store.load(tx, "a")).length, 2, "its own transaction sees it");
+        assert.equal((await store.loadMany(tx, ["a"])).get("a")?.length, 2);
+        throw new Error("taken back");
+      });
+      await assert.rejects(undone, /taken back/);
+      assert.deepEqual(await amounts(), [{ amount: 1n }]);
+      await db.tx((tx) => append(tx, 1, 3n));
+      assert.deepEqual(await amounts(), [{ amount: 1n }, { amount: 3n }]);
+      // A database that was put back to an older state.
+      await db.query("DELETE FROM events WHERE version = 2");
+      await assert.rejects(
+        db.tx((tx) => append(tx, 2, 4n)),
+        code("conflict"),
+      );
+      assert.deepEqual(await amounts(), [{ amount: 1n }]);
     }));
 
   it("takes several appends in one transaction, also to one stream, and shows them to that transaction", () =>

@@ -176,6 +176,22 @@ await forEachDatabase("subscription", (backend) => {
       await outbox.stop();
       assert.deepEqual(queued, ["s0-1", "s1-1"]);
     }));
+
+  it("the outbox queues the last of the jobs that do the same work, and each of the others", () =>
+    withItems(async ({ db, store, write }) => {
+      const queued: string[] = [];
+      const outbox = createOutbox({
+        ...{ name: "alike", store, db, log },
+        routes: ({ stream, version }) => [{ id: `${stream}-${version}`, work: stream === "s2" ? "other" : "same" }],
+        alike: ({ work }) => work,
+        enqueue: async (jobs) => void queued.push(...jobs.map(({ id }) => id)),
+      });
+      await write(4);
+      outbox.start();
+      await until(() => queued.length > 0);
+      await outbox.stop();
+      assert.deepEqual(queued.toSorted(), ["s2-1", "s3-1"]);
+    }));
 });
 
 await onPostgres("concurrent writers", (backend) => {

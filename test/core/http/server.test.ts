@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { z } from "zod";
-import { defendLocally } from "#core/http/localOnly.ts";
+import { type AccessRole, accessRoles } from "#core/http/access.ts";
+import { auditRequests } from "#core/http/audit/auditRequests.ts";
+import type { AuditEntry } from "#core/http/audit/chain.ts";
+import { guardRoutes } from "#core/http/guard.ts";
+import { localAuthenticator, refusePages } from "#core/http/localOnly.ts";
 import { problemSchema } from "#core/http/problem.ts";
+import { limitCallers } from "#core/http/rate/limitRate.ts";
+import { createMemoryBuckets } from "#core/http/rate/memory.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import { systemClock } from "#core/kernel/clock.ts";
 import { uint } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { redact } from "#core/kernel/redacted.ts";
@@ -25,28 +32,34 @@ describe("the HTTP kit", () => {
       version: "1",
       description: "d",
     });
-    defendLocally(app, redact(token));
+    refusePages(app);
+    guardRoutes(app, [localAuthenticator(redact(token))]);
     const body = z.strictObject({ amount: uint, leg: z.strictObject({ chain: z.string() }) });
     const problems = { "4xx": problemSchema };
     app.post(
       "/v1/things",
-      { schema: { body, response: { 200: z.object({ amount: uint }), ...problems } } },
+      { config: { access: "trader" }, schema: { body, response: { 200: z.object({ amount: uint }), ...problems } } },
       async (request) => {
         done.push("posted");
         return { amount: request.body.amount + 1n };
       },
     );
-    app.post("/v1/poke", {}, async () => {
+    app.post("/v1/poke", { config: { access: "trader" } }, async () => {
       done.push("poked");
       return {};
     });
-    app.post("/v1/signed", { config: { selfAuthenticated: true } }, async () => ({}));
-    app.get("/v1/known", {}, async () => {
+    app.post(
+      "/v1/listed",
+      { config: { access: "trader" }, schema: { querystring: z.strictObject({ chain: z.string().optional() }) } },
+      async () => ({}),
+    );
+    app.post("/v1/signed", { config: { access: "signed" } }, async () => ({}));
+    app.get("/v1/known", { config: { access: "viewer" } }, async () => {
       throw new LockstepError("balance-insufficient", "needs more", {
         details: { field: "source.amount", needed: 2n ** 70n },
       });
     });
-    app.get("/v1/unknown", {}, async () => {
+    app.get("/v1/unknown", { config: { access: "viewer" } }, async () => {
       throw new Error("the password is hunter2");
     });
   });
@@ -74,7 +87,9 @@ describe("the HTTP kit", () => {
       [{ ...good, amount: "-1" }, "amount"],
       [{ ...good, amount: (2n ** 256n).toString() }, "amount"],
       [{ ...good, leg: {} }, "leg.chain"],
-      [{ ...good, extra: 1 }, "body"],
+      [{ ...good, extra: 1 }, "extra"],
+      [{ ...good, leg: { ...good.leg, tip: 1 } }, "leg.tip"],
+      [[], "body"],
     ];
     for (const [payload, field] of cases) {
       const answer = await post(payload);
@@ -84,6 +99,30 @@ describe("the HTTP kit", () => {
       assert.deepEqual({ code, found, status }, { code: "request-invalid", found: field, status: 400 });
     }
     assert.deepEqual(done, []);
+  });
+
+  it("refuses what a route does not declare, in the query and in the body", async () => {
+    const poke = (url: string, payload?: unknown) =>
+      app.inject({
+        method: "POST",
+        url,
+        headers: { host, authorization },
+        ...(payload !== undefined && { payload: payload as object }),
+      });
+    for (const [url, payload, field] of [
+      ["/v1/poke", { force: true }, "force"],
+      ["/v1/poke", [1], "body"],
+      ["/v1/poke?force=true", undefined, "force"],
+      ["/v1/things?dryRun=true", good, "dryRun"],
+      ["/v1/listed?chian=alpha", {}, "chian"],
+    ] as const) {
+      const answer = await poke(url, payload);
+      assert.deepEqual([answer.statusCode, answer.json().code, answer.json().field], [400, "request-invalid", field]);
+    }
+    assert.deepEqual(done, []);
+    for (const payload of [undefined, {}]) assert.equal((await poke("/v1/poke", payload)).statusCode, 200);
+    const probe = await app.inject({ method: "GET", url: "/openapi.json?a=b", headers: { host } });
+    assert.equal(probe.statusCode, 200, "what is no route of the API may be asked by others in their way");
   });
 
   it("answers broken JSON, other media types, large bodies and unknown paths with their codes", async () => {
@@ -124,6 +163,74 @@ describe("the HTTP kit", () => {
     const signed = await app.inject({ method: "POST", url: "/v1/signed", headers: { host } });
     assert.equal(signed.statusCode, 200);
     assert.deepEqual(done, []);
+  });
+
+  it("does not take a route that does not say who may call it", async () => {
+    assert.throws(() => app.get("/v1/forgotten", {}, async () => ({})), /does not say who may call it/);
+  });
+
+  it("keeps callers from what their role does not include, and lets each role do what the ones before it may", async () => {
+    const served = await createHttpServer({
+      log: createLog({ level: "silent", name: "test" }),
+      ...{ title: "t", version: "1", description: "d" },
+    });
+    guardRoutes(served, [({ headers }) => ({ id: "it", role: headers.role as AccessRole })]);
+    for (const access of accessRoles) served.get(`/for/${access}`, { config: { access } }, async () => ({}));
+    served.get("/for/anyone", { config: { access: "anyone" } }, async () => ({}));
+    for (const [rank, role] of accessRoles.entries()) {
+      for (const [asked, access] of accessRoles.entries()) {
+        const answer = await served.inject({ url: `/for/${access}`, headers: { role } });
+        assert.equal(answer.statusCode, rank >= asked ? 200 : 403, `${role} on ${access}`);
+        if (rank < asked) assert.equal(answer.json().code, "forbidden");
+      }
+    }
+    assert.equal((await served.inject({ url: "/for/admin", headers: { role: "no-such-role" } })).statusCode, 403);
+    assert.equal((await served.inject({ url: "/for/anyone" })).statusCode, 200);
+    await served.close();
+  });
+
+  it("knows who it refuses by the time that limits and the audit ask", async () => {
+    const served = await createHttpServer({
+      log: createLog({ level: "silent", name: "test" }),
+      ...{ title: "t", version: "1", description: "d" },
+    });
+    guardRoutes(served, [() => ({ id: "it", role: "viewer" })]);
+    const rate = { perMinute: 60, burst: 2 };
+    const often = { perMinute: 60_000, burst: 1_000 };
+    limitCallers(served, {
+      buckets: createMemoryBuckets({ clock: systemClock }),
+      config: { caller: rate, address: often },
+    });
+    const written: AuditEntry[] = [];
+    const audit = { write: async (entry: AuditEntry) => void written.push(entry) };
+    auditRequests(served, { audit, clock: systemClock, log: createLog({ level: "silent", name: "test" }) });
+    served.post("/things", { config: { access: "admin" } }, async () => ({}));
+    const codes = [];
+    for (let times = 0; times < 4; times++)
+      codes.push((await served.inject({ method: "POST", url: "/things" })).json().code);
+    assert.deepEqual(codes, ["forbidden", "forbidden", "rate-limited", "rate-limited"]);
+    assert.deepEqual(
+      written.map(({ kind, caller, code }) => [kind, caller, code]),
+      Array(2).fill(["refused", "it", "forbidden"]),
+    );
+    await served.close();
+  });
+
+  it("keeps keys for some accounts from what concerns all", async () => {
+    const served = await createHttpServer({
+      log: createLog({ level: "silent", name: "test" }),
+      ...{ title: "t", version: "1", description: "d" },
+    });
+    guardRoutes(served, [
+      ({ headers: { accounts } }) => ({ id: "it", role: "admin", ...(accounts && { accounts: [String(accounts)] }) }),
+    ]);
+    served.get("/all", { config: { access: "operator", everyAccount: true } }, async () => ({}));
+    served.get("/own", { config: { access: "operator" } }, async () => ({}));
+    assert.equal((await served.inject({ url: "/all" })).statusCode, 200);
+    assert.equal((await served.inject({ url: "/own", headers: { accounts: "alice" } })).statusCode, 200);
+    const refused = await served.inject({ url: "/all", headers: { accounts: "alice" } });
+    assert.deepEqual([refused.statusCode, refused.json().code], [403, "forbidden"]);
+    await served.close();
   });
 
   it("refuses pages of other origins and foreign host names, also for reading", async () => {

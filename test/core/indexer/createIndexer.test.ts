@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { numberToHex } from "viem";
+import { numberToHex, zeroHash } from "viem";
 import type { ChainAccess } from "#core/chain/chain.ts";
+import { createSameChain } from "#core/chain/sameChain.ts";
 import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { type OpenDatabase, onDatabase, quietLog } from "../../support/databases.ts";
 import { lyingAboutId } from "../../support/faults.ts";
@@ -69,7 +71,8 @@ await onDatabase("the indexer", (backend) => {
     const config = { pollMs: 5, startBlock, logWindow, recheckMs };
     const db = database.another();
     const { clock = systemClock } = options;
-    const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock });
+    const sameChain = createSameChain({ clock, confirm: { looks: 3, ms: 0 } });
+    const indexer = createIndexer({ chain, config, db, observers: [history], log: quietLog, clock, sameChain });
     running.push(indexer);
     indexer.start();
     return indexer;
@@ -160,6 +163,32 @@ await onDatabase("the indexer", (backend) => {
     const again = start(mine(), { blocks: 2 });
     await halted(again);
     assert.equal(again.status().error?.code, "reorg-too-deep");
+  });
+
+  scene("does not halt for a few looks at another final block, and goes on from where it was", async () => {
+    const indexer = start(mine(), { blocks: 2 });
+    await ringer.ring(1n);
+    await local.mine(4);
+    await caughtUp(indexer);
+    let looks = 0;
+    proxy.use(async (request, forward) => {
+      if (request.method !== "eth_getBlockByNumber" || looks >= 2) return forward();
+      const answer = await forward();
+      if ("error" in answer || answer.result === null) return answer;
+      if (request.params[0] !== "latest") return answer;
+      looks += 1;
+      const { number } = answer.result as { number: Hex };
+      // The last block that is recorded and final, as this endpoint shows it.
+      return {
+        result: { ...answer.result, number: numberToHex(BigInt(number) - 3n), hash: zeroHash, parentHash: zeroHash },
+      };
+    });
+    await until(() => indexer.status().error?.code === "chain-doubtful", "it doubts");
+    assert.equal(indexer.status().state, "running");
+    await ringer.ring(2n);
+    await caughtUp(indexer);
+    assert.equal(indexer.status().error, undefined);
+    assert.deepEqual(await recordedWords(database), await chainSays());
   });
 
   scene("halts before it acts when the chain was replaced", async () => {

@@ -82,6 +82,21 @@ describe("a sealer", () => {
     );
   });
 
+  it("opens what a previous key sealed, seals by the new one, and says which is which", () => {
+    const [old, next] = [key(), key()];
+    const [before, during, after] = [createSealer(old), createSealer(next, [old]), createSealer(next)];
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.string(), (plain, context) => {
+        const [former, latter] = [before.seal(plain, context), during.seal(plain, context)];
+        assert.deepEqual(during.open(former, context), Buffer.from(plain));
+        assert.deepEqual(after.open(latter, context), Buffer.from(plain));
+        assert.throws(() => after.open(former, context));
+        assert.ok(latter.subarray(0, 9).equals(after.mark) && former.subarray(0, 9).equals(before.mark));
+      }),
+    );
+    assert.notDeepEqual(before.mark, after.mark);
+  });
+
   it("takes only keys of 32 bytes", () => {
     assert.throws(() => createSealer(redact(randomBytes(31))), RangeError);
   });

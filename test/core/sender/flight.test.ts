@@ -29,6 +29,7 @@ const flights: fc.Arbitrary<Flight> = fc
     sentAtHead: maybe(height),
     pricedAtHead: maybe(height),
     unpaidSince: maybe(fc.nat(100_000)),
+    undecided: maybe(fc.record({ since: fc.nat(100_000) })),
     accepted: fc.boolean(),
     timed: fc.constant(undefined),
     declinedAt: maybe(fc.nat(100_000)),

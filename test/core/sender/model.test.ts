@@ -3,9 +3,11 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { Hex } from "viem";
+import type { KeyStore } from "#core/chain/keys.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
@@ -28,6 +30,7 @@ type Event =
   | { kind: "reorganise"; depth: number; back: boolean }
   | { kind: "failSends"; faults: ("silent" | "loud" | "refused")[] }
   | { kind: "foreign"; account: "alice" | "bob"; where: "block" | "pool" }
+  | { kind: "signer"; answers: boolean }
   | { kind: "baseFee"; gwei: bigint };
 
 const only = <K extends string>(...kinds: K[]) => fc.constantFrom(...kinds).map((kind) => ({ kind }));
@@ -66,6 +69,7 @@ const events: fc.Arbitrary<Event[]> = fc.array(
         where: fc.constantFrom("block", "pool"),
       }),
     },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("signer"), answers: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("baseFee"), gwei: fc.bigInt({ min: 1n, max: 50n }) }) },
   ) as fc.Arbitrary<Event>,
   { minLength: 4, maxLength: 18 },
@@ -80,6 +84,18 @@ const knownStories: [Event[]][] = [
       { kind: "submit", count: 4, account: "alice", subject: 0 },
       { kind: "reorganise", depth: 1, back: false },
       { kind: "dropPool" },
+    ],
+  ],
+  // The signer is gone when what was sent is to be priced higher, and back when others wait for it.
+  [
+    [
+      { kind: "submit", count: 3, account: "alice", subject: 0 },
+      { kind: "signer", answers: false },
+      { kind: "baseFee", gwei: 50n },
+      { kind: "submit", count: 2, account: "pool", subject: 1 },
+      { kind: "dropPool" },
+      { kind: "wait" },
+      { kind: "restart" },
     ],
   ],
   // So many wait behind the gap that nothing new may be signed.
@@ -120,6 +136,14 @@ describe("the sender on a chain where everything goes wrong", () => {
     const sealer = createSealer(redact(randomBytes(32)));
     const ids: string[] = [];
     let crash = false;
+    let signs = true;
+    const keyStore: KeyStore = {
+      ...modelKeys,
+      async signTransaction(account, transaction) {
+        if (!signs) throw new LockstepError("signer-unreachable", "the signer is down");
+        return modelKeys.signTransaction(account, transaction);
+      },
+    };
     const mark = () => {
       if (!crash) return;
       crash = false;
@@ -129,7 +153,7 @@ describe("the sender on a chain where everything goes wrong", () => {
       const { db } = database;
       const store = createEventStore({ db, schemas: intentEvents, projections: [], log: quietLog, clock });
       const sender = createSender({
-        ...{ db, store, keyStore: modelKeys, sealer, clock, log: quietLog, mark },
+        ...{ db, store, keyStore, sealer, clock, log: quietLog, mark },
         pools: { pool: ["alice", "bob"] },
         chains: fixed({ [name]: { chain, settings: { pollMs: 20, resendMs, maxPending: 6 } } }),
       });
@@ -151,11 +175,13 @@ describe("the sender on a chain where everything goes wrong", () => {
         await sender.stop();
         sender = await start();
       } else if (event.kind === "crash") crash = true;
+      else if (event.kind === "signer") signs = event.answers;
       else if (event.kind === "wait") clock.advance(resendMs);
       else happen(chain, event);
       await settle();
     }
     crash = false;
+    signs = true;
     chain.failSends([]);
     for (let calm = 0; calm < 80 && !(await allEnded(name)); calm++) {
       chain.mine();
@@ -226,7 +252,10 @@ function intentOf(chain: string, ids: string[], event: Extract<Event, { kind: "s
   };
 }
 
-function happen(chain: ModelChain, event: Exclude<Event, { kind: "submit" | "restart" | "crash" | "wait" }>): void {
+function happen(
+  chain: ModelChain,
+  event: Exclude<Event, { kind: "submit" | "restart" | "crash" | "wait" | "signer" }>,
+): void {
   if (event.kind === "reorganise") chain.reorganise(event.depth, event.back);
   else if (event.kind === "failSends") chain.failSends(event.faults);
   else if (event.kind === "foreign") chain.foreign(modelKeys.address(event.account), event.where);

@@ -31,4 +31,27 @@ await onDatabase("a call whose bytes have left", (backend) => {
       await stage.close();
     }
   });
+
+  it("is known to have left after a restart where its time may be over by then", async () => {
+    const stage = await openStage(backend);
+    try {
+      const notAfter = BigInt(Math.floor(stage.clock.now() / 1_000)) + 60n;
+      await stage.submit(wanted(1, { account: "alice", notAfter }), wanted(2, { account: "bob" }));
+      for (let looks = 0; looks < 4; looks++) await stage.pass();
+      const noted = "select id, released from sender_intent order by id";
+      assert.deepEqual(await stage.database.db.query(noted), [
+        { id: "want-1", released: true },
+        { id: "want-2", released: false },
+      ]);
+      // What a process finds that starts when the time is over, and nothing of it is in a block.
+      stage.clock.advance(120_000);
+      await stage.finish();
+      assert.deepEqual(
+        (await stage.rows()).map(({ state }) => state),
+        ["finalized", "finalized"],
+      );
+    } finally {
+      await stage.close();
+    }
+  });
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createChain } from "#core/chain/createChain.ts";
 import { createKeyStore, type KeyStore } from "#core/chain/keys.ts";
+import { createSameChain } from "#core/chain/sameChain.ts";
 import type { Db } from "#core/db/db.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
@@ -64,6 +65,7 @@ export async function openBench(backend: DatabaseBackend, chain: { url: string; 
       );
       const sender = createSender({
         ...{ db, store: storeOn(db), keyStore, sealer, clock: systemClock, log: quietLog },
+        sameChain: createSameChain({ clock: systemClock, confirm: { looks: 3, ms: 0 } }),
         chains: fixed({ alpha: { chain: access, settings: settings?.alpha ?? { pollMs: 5, resendMs: 100 } } }),
         ...overrides,
       });

@@ -66,16 +66,19 @@ await onDatabase("a bridge that is watched", (backend) => {
       bridges: [{ name: "dollar", home, remote, guardianAccount: "bob" }],
     });
     const asked = async () => (await own.db.query("SELECT id FROM sender_intent WHERE kind = 'relay.pause'")).length;
+    const begun = Date.now();
     const looks = async () => (await own.db.query<{ at: Date }>("SELECT at FROM relay_bridges"))[0]?.at.getTime() ?? 0;
     try {
-      await until(async () => (await asked()) === 2, "both ends were tried");
       const ended = "SELECT 1 FROM sender_intent WHERE kind = 'relay.pause' AND state = 'abandoned'";
-      await until(async () => (await own.db.query(ended)).length === 2, "both were refused");
-      for (let last = await looks(), seen = 0; seen < 5; seen++) {
+      await until(async () => (await own.db.query(ended)).length >= 2, "both were refused");
+      for (let last = await looks(), seen = 0; seen < 15; seen++) {
         await until(async () => (await looks()) > last, "it is looked at again");
         last = await looks();
       }
-      assert.equal(await asked(), 2);
+      const times = await asked();
+      // Rests of one and five seconds, at each end.
+      const most = [0, 1_000, 6_000, 16_000].filter((ms) => begun + ms <= Date.now()).length;
+      assert.ok(times <= 2 * most, `asked ${times} times, at most ${most} at each end in this time`);
       assert.deepEqual([await isPaused("alpha"), await isPaused("beta")], [false, false]);
     } finally {
       await own.close();

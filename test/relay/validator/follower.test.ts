@@ -17,8 +17,8 @@ const appended = toEventSelector(getAbiItem({ abi: gatewayAbi, name: "LaneAppend
 const lane = { origin: "1-0xaa", destination: "2-0xbb", destinationChainId: 2 };
 const word = (value: bigint | number) => padHex(numberToHex(value), { size: 32 });
 
-/** Messages of the lane by block, on the branch before `fork` and on another from there on. */
-type History = { readonly final: bigint; readonly perBlock: number; readonly fork?: bigint };
+/** Messages of the lane by block up to `last`, on the branch before `fork` and on another from there on. */
+type History = { readonly final: bigint; readonly perBlock: number; readonly fork?: bigint; readonly last?: bigint };
 
 const idAt = ({ fork }: History, nonce: bigint, block: bigint): Hex =>
   hashOf(Number(nonce) + (fork !== undefined && block >= fork ? 500_000 : 0));
@@ -26,7 +26,7 @@ const hashAt = ({ fork }: History, block: bigint): Hex =>
   hashOf(Number(block) + (fork !== undefined && block >= fork ? 500_000 : 0));
 
 function* messagesOf(history: History, from = 1n, to = history.final) {
-  for (let block = from; block <= to; block++) {
+  for (let block = from; block <= to && block <= (history.last ?? to); block++) {
     for (let index = 0; index < history.perBlock; index++) {
       const nonce = (block - 1n) * BigInt(history.perBlock) + BigInt(index) + 1n;
       yield { block, nonce, id: idAt(history, nonce, block) };
@@ -95,9 +95,9 @@ describe("following a chain", () => {
     hashAt: async (height: bigint) => hashAt(history, height),
   } as unknown as AgreedChain;
   let now = 0;
-  const follower = () =>
+  const follower = (into = store) =>
     createFollower({
-      ...{ chain, origin: lane.origin, gateway: addressOf(1), lanes, startBlock: 1n, logWindow: 4n, store },
+      ...{ chain, origin: lane.origin, gateway: addressOf(1), lanes, startBlock: 1n, logWindow: 4n, store: into },
       generationOf: async () => generation ?? Promise.reject(new Error("the destination is down")),
       ...{ clock: { now: () => now, sleep: async () => undefined }, log: quietLog },
     });
@@ -145,6 +145,31 @@ describe("following a chain", () => {
     store.forget(lane.origin);
     assert.equal(await follower().look(), false);
     assert.equal(store.head(lane), undefined);
+  });
+
+  it("writes blocks without messages down only now and then, and what comes after them at once", async () => {
+    const written: bigint[] = [];
+    const record: SigningStore["record"] = (origin, block, replace) => {
+      written.push(block.height);
+      store.record(origin, block, replace);
+    };
+    const following = follower({ ...store, record });
+    for (const final of [10n, 11n, 12n]) {
+      history = { final, perBlock: 2, last: 10n };
+      assert.equal(await following.look(), true);
+      assert.equal(store.cursor(lane.origin)?.height, final);
+    }
+    assert.deepEqual(written, [10n]);
+    now += 5_000;
+    history = { final: 13n, perBlock: 2, last: 10n };
+    await following.look();
+    history = { final: 14n, perBlock: 2, last: 10n };
+    await following.look();
+    assert.deepEqual(written, [10n, 13n]);
+    // What a process that was killed leaves is older, and the lanes are the same there.
+    store.record(lane.origin, { height: 13n, hash: hashAt(history, 13n) });
+    assert.equal(await follower().look(), true);
+    assert.equal(store.head(lane)?.nonce, 20n);
   });
 
   it("reads a lane that it learns of late from the lane's beginning, and the others go on", async () => {

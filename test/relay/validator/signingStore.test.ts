@@ -57,6 +57,24 @@ describe("a validator's memory", () => {
     store.close();
   });
 
+  it("keeps how far it came over quiet blocks when it forgets and when it is closed", () => {
+    const file = newFile();
+    const store = createSigningStore(file);
+    store.assertSameChain(lane.origin, hashOf(1));
+    store.draft(lane, [link(1n)]);
+    store.record(lane.origin, { height: 7n, hash: hashOf(7) });
+    store.pass(lane.origin, { height: 9n, hash: hashOf(9) });
+    assert.deepEqual(store.cursor(lane.origin), { height: 9n, hash: hashOf(9) });
+    store.forget(lane.origin);
+    assert.deepEqual([store.cursor(lane.origin), store.reached(lane.origin)], [undefined, 9n]);
+    store.record(lane.origin, { height: 10n, hash: hashOf(10) });
+    store.pass(lane.origin, { height: 12n, hash: hashOf(12) });
+    store.close();
+    const again = createSigningStore(file);
+    assert.deepEqual([again.cursor(lane.origin), again.reached(lane.origin)], [{ height: 12n, hash: hashOf(12) }, 12n]);
+    again.close();
+  });
+
   it("tells where drafts contradict what was signed in a generation", () => {
     const store = createSigningStore(newFile());
     for (const nonce of [1n, 2n, 3n]) store.claim(lane, 0, link(nonce));

@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { approvalConfigSchema } from "#core/config/approval.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { redact } from "#core/kernel/redacted.ts";
 import { type Approver, questionOf } from "#swap/brakes/approver.ts";
 import { createHookApprover } from "#swap/brakes/hookApprover.ts";
 import { createManualApprover } from "#swap/brakes/manualApprover.ts";
 import { foldSwap } from "#swap/swap.ts";
 import { quietLog } from "#test/support/databases.ts";
 import { type JsonServer, startJsonServer } from "#test/support/jsonServer.ts";
-import { requested, secret, stored } from "#test/swap/samples.ts";
+import { hexOf, requested, secret, stored } from "#test/swap/samples.ts";
 
 const question = () => {
   const swap = foldSwap(stored(requested));
   assert.ok(swap);
   return questionOf(swap, "lock-source");
 };
+const hook = { secret: redact(hexOf("4")), clock: { ...systemClock, now: () => 1_800_000_000_999 }, log: quietLog };
 const running = () => new AbortController().signal;
 
 /** What whoever decides about locks owes those who ask. */
@@ -56,7 +60,7 @@ for (const [what, json] of [
   conforms(`over HTTP that ${what}`, async () => {
     const server = await startJsonServer();
     server.respond = () => ({ json });
-    const approver = createHookApprover({ url: server.url, timeoutMs: 5_000, log: quietLog });
+    const approver = createHookApprover({ ...hook, url: server.url, timeoutMs: 5_000 });
     return { approver, close: server.close };
   });
 }
@@ -71,7 +75,7 @@ describe("an approval hook", () => {
   const decide = (respond: JsonServer["respond"], timeoutMs = 5_000) => {
     server.respond = respond;
     const url = `${server.url}/approve?key=hidden`;
-    return createHookApprover({ url, timeoutMs, log: quietLog }).decide(question(), running());
+    return createHookApprover({ ...hook, url, timeoutMs }).decide(question(), running());
   };
 
   it("is told both legs, the parties and which lock, and no secret", async () => {
@@ -83,6 +87,17 @@ describe("an approval hook", () => {
     assert.deepEqual([body.step, body.account, body.id], ["lock-source", "alice", "swap-1-lock-source"]);
     assert.deepEqual([body.source?.chain, body.source?.amount, body.target?.timelock], ["alpha", "5", "1000"]);
     assert.ok(!JSON.stringify(body).includes(secret.slice(2)));
+  });
+
+  it("can tell who asks, when, and that nobody changed the question", async () => {
+    await decide(() => ({ json: { decision: "accept" } }));
+    const signature = String(server.headers.at(-1)?.["lockstep-signature"]);
+    const raw = server.raw.at(-1) ?? "";
+    const mac = createHmac("sha256", Buffer.from("44".repeat(32), "hex"))
+      .update(`1800000000.${raw}`)
+      .digest("hex");
+    assert.equal(signature, `t=1800000000,v1=${mac}`);
+    assert.deepEqual(JSON.parse(raw), server.bodies.at(-1));
   });
 
   const lies: [string, Awaited<ReturnType<JsonServer["respond"]>>][] = [
@@ -97,6 +112,7 @@ describe("an approval hook", () => {
     ["gives words that no database takes", { json: { decision: "reject", reason: "a\u0000b" } }],
     ["says too much", { text: `{"decision":"accept"}${" ".repeat(5_000)}` }],
     ["gives endless words", { json: { decision: "accept", reason: "x".repeat(501) } }],
+    ["says two things", { text: '{"decision":"reject","decision":"accept"}' }],
     ["hangs up", "die"],
   ];
   for (const [what, answer] of lies) {
@@ -116,10 +132,7 @@ describe("an approval hook", () => {
   it("that is down makes the lock wait", async () => {
     const gone = await startJsonServer();
     await gone.close();
-    const said = await createHookApprover({ url: gone.url, timeoutMs: 5_000, log: quietLog }).decide(
-      question(),
-      running(),
-    );
+    const said = await createHookApprover({ ...hook, url: gone.url, timeoutMs: 5_000 }).decide(question(), running());
     assert.deepEqual([said.decision, /no connection/.test(String(said.reason))], ["hold", true]);
   });
 
@@ -145,22 +158,25 @@ describe("the configuration of approvals", () => {
     for (const config of [
       { mode: "accept" },
       { mode: "hold", askFrom: { alpha: { native: "5" } } },
-      { url: "https://desk.example/approve", timeoutMs: 100 },
-      { url: "http://127.0.0.1:9000/" },
-      { url: "http://[::1]:9000/" },
+      { url: "https://desk.example/approve", timeoutMs: 100, secret: { file: "hook.key" } },
+      { url: "http://127.0.0.1:9000/", secret: { variable: "HOOK" } },
+      { url: "http://[::1]:9000/", secret: { variable: "HOOK" } },
     ]) {
       assert.ok(isTaken(config), JSON.stringify(config));
     }
   });
 
   it("takes no answers that anybody on the way could change, and nothing it does not know", () => {
+    const signed = { secret: { file: "hook.key" } };
     for (const config of [
-      { url: "http://desk.example/approve" },
-      { url: "http://127.0.0.1.desk.example/" },
-      { url: "https://user:password@desk.example/" },
-      { url: "file:///tmp/approve" },
-      { url: "https://desk.example/", timeoutMs: 0 },
-      { url: "https://desk.example/", mode: "accept" },
+      { ...signed, url: "http://desk.example/approve" },
+      { ...signed, url: "http://127.0.0.1.desk.example/" },
+      { ...signed, url: "https://user:password@desk.example/" },
+      { ...signed, url: "file:///tmp/approve" },
+      { ...signed, url: "https://desk.example/", timeoutMs: 0 },
+      { ...signed, url: "https://desk.example/", mode: "accept" },
+      { url: "https://desk.example/" },
+      { url: "https://desk.example/", secret: "0x12" },
       { mode: "acept" },
       { mode: "hold", askFrom: { alpha: { "0x12": "5" } } },
       { mode: "hold", askFrom: { alpha: { native: "-5" } } },

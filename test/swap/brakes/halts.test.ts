@@ -3,6 +3,7 @@ import { it } from "node:test";
 import { migrate } from "#core/db/migrate.ts";
 import { createHttpServer } from "#core/http/server.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { createHaltRoutes } from "#swap/brakes/api.ts";
 import { createHalts, haltMigrations } from "#swap/brakes/halts.ts";
@@ -10,6 +11,10 @@ import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { hexOf } from "#test/swap/samples.ts";
 
 type Answer = { id: string; reason: string; liftedAt?: string; code?: string; field?: string; halts: Answer[] };
+
+const of = (type: string, digit: string) => ({
+  ...{ chain: "beta", asset: { type, address: hexOf(digit, 20) }, reason: "x" },
+});
 
 await onDatabase("the kill switch", (backend) => {
   const served = (work: (world: Awaited<ReturnType<typeof serve>>) => Promise<void>) => () =>
@@ -24,8 +29,28 @@ await onDatabase("the kill switch", (backend) => {
     const app = await createHttpServer({ log: quietLog, title: "test", version: "1", description: "test" });
     const chains = {
       get(name: string, field?: string): never {
-        if (name === "beta") return undefined as never;
+        if (name === "beta") return { chain: beta } as never;
         throw new LockstepError("chain-unknown", `there is no chain "${name}"`, { details: { field } });
+      },
+    };
+    const contracts = new Map<Hex, string>([
+      [hexOf("d", 20), "0xdd62ed3e 0x70a08231"],
+      [hexOf("e", 20), "0x01ffc9a7 0x80ac58cd"],
+      // It has balances, as an ERC-721 has, and no allowances.
+      [hexOf("f", 20), "0x70a08231"],
+    ]);
+    let isDown = false;
+    const beta = {
+      name: "beta",
+      async account(address: Hex) {
+        if (isDown) throw new LockstepError("chain-unreachable", "beta is down");
+        return { balance: 0n, nonce: 0, hasCode: contracts.has(address.toLowerCase() as Hex) };
+      },
+      async call({ to, data = "0x" }: { to: Hex; data?: Hex }) {
+        const code = contracts.get(to.toLowerCase() as Hex) ?? "";
+        if (!code.includes(data.slice(0, 10))) throw new LockstepError("call-reverted", "the call reverts");
+        const supported = data.startsWith("0x01ffc9a7") && code.includes(data.slice(10, 18));
+        return `0x${(supported ? "1" : "0").padStart(64, "0")}`;
       },
     };
     const halts = createHalts({ db, clock: systemClock });
@@ -36,7 +61,12 @@ await onDatabase("the kill switch", (backend) => {
       return { status: answer.statusCode, body: answer.json<Answer>() };
     };
     const standing = async () => (await call("GET", "/v1/halts")).body.halts;
-    return { app, call, standing };
+    return {
+      ...{ app, call, standing },
+      breakDown() {
+        isDown = true;
+      },
+    };
   }
 
   it(
@@ -87,6 +117,19 @@ await onDatabase("the kill switch", (backend) => {
     }),
   );
 
+  it(
+    "halts a collection as well as one token of it, and any asset while the chain does not answer",
+    served(async ({ call, standing, breakDown }) => {
+      const items = of("erc721", "e");
+      for (const body of [items, { ...items, asset: { ...items.asset, tokenId: "7" } }]) {
+        assert.equal((await call("PUT", "/v1/halts", body)).status, 200);
+      }
+      breakDown();
+      assert.equal((await call("PUT", "/v1/halts", of("erc20", "a"))).status, 200);
+      assert.equal((await standing()).length, 3);
+    }),
+  );
+
   const token = { type: "erc20", address: hexOf("d", 20) };
   const refused: [string, unknown, string, string][] = [
     ["an account that is not there", { account: "mallory", reason: "x" }, "account-unknown", "account"],
@@ -96,7 +139,11 @@ await onDatabase("the kill switch", (backend) => {
     ["no reason", { account: "bob" }, "request-invalid", "reason"],
     ["an empty reason", { account: "bob", reason: "" }, "request-invalid", "reason"],
     ["words that no database takes", { account: "bob", reason: "a\u0000" }, "request-invalid", "reason"],
-    ["what it does not know", { acount: "bob", reason: "x" }, "request-invalid", "body"],
+    ["what it does not know", { acount: "bob", reason: "x" }, "request-invalid", "acount"],
+    ["an address without code", of("erc20", "a"), "token-invalid", "asset.address"],
+    ["a contract that is no ERC-20", of("erc20", "f"), "token-invalid", "asset.address"],
+    ["an ERC-721 said to be an ERC-1155", of("erc1155", "e"), "token-invalid", "asset.address"],
+    ["an ERC-20 said to be an ERC-721", { ...of("erc721", "d") }, "token-invalid", "asset.address"],
     [
       "an address that is none",
       { chain: "beta", asset: { type: "erc20", address: "0x1" }, reason: "x" },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { approvalConfigSchema } from "#core/config/approval.ts";
 import type { Db } from "#core/db/db.ts";
+import { redact } from "#core/kernel/redacted.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { createBraking, createLastBrakes } from "#swap/brakes/braking.ts";
 import { createHalts } from "#swap/brakes/halts.ts";
@@ -11,7 +12,7 @@ import { createSwapGuards } from "#swap/guards.ts";
 import { onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { startJsonServer } from "#test/support/jsonServer.ts";
 import { until } from "#test/support/until.ts";
-import { approved, detected, givenUp, locked, started } from "#test/swap/samples.ts";
+import { approved, detected, givenUp, hexOf, locked, started } from "#test/swap/samples.ts";
 import { swapWorld } from "#test/swap/support.ts";
 
 const sourceLocked = [started("lock-source"), detected("source"), locked("source")];
@@ -34,7 +35,7 @@ await onDatabase("locks under halts and approvals", (backend) => {
     const process = (config: unknown = { mode: "accept" }, db: Db = world.db) => {
       const approval = approvalConfigSchema.parse(config);
       const keyStore = { ...world.keyStore, names: () => ["alice", "bob"] };
-      const deps = { ...world, db, keyStore, approval, log: quietLog };
+      const deps = { ...world, db, keyStore, approval, approvalSecret: redact(hexOf("4")), log: quietLog };
       const braking = createBraking(deps);
       const driver = createSwapDriver({ ...deps, sender, holdOf: braking.holdAndAsk });
       const guards = createSwapGuards({ ...deps, brakes: createLastBrakes(deps) });
@@ -170,7 +171,7 @@ await onDatabase("locks under halts and approvals", (backend) => {
       const hook = await startJsonServer();
       try {
         hook.respond = () => ({ status: 503, text: "" });
-        const config = { url: hook.url };
+        const config = { url: hook.url, secret: { variable: "HOOK" } };
         const first = process(config);
         await first.driver.advance("1");
         const words = async () => (await first.braking.holds())(await swap())?.detail ?? "";
@@ -200,7 +201,7 @@ await onDatabase("locks under halts and approvals", (backend) => {
       const hook = await startJsonServer();
       try {
         hook.respond = () => ({ json: { decision: "reject", reason: "limit reached" } });
-        const { driver } = process({ url: hook.url });
+        const { driver } = process({ url: hook.url, secret: { variable: "HOOK" } });
         await driver.advance("1");
         await until(async () => (await swap()).givenUp);
         assert.deepEqual((await types()).slice(-2), ["SwapRejected", "SwapGivenUp"]);
@@ -218,7 +219,7 @@ await onDatabase("locks under halts and approvals", (backend) => {
     "of one swap do not wait for the hook's answer about another, nor does whoever drives it",
     inWorld(async ({ process, steps }) => {
       const hook = await startJsonServer();
-      const { driver, braking } = process({ url: hook.url, timeoutMs: 60_000 });
+      const { driver, braking } = process({ url: hook.url, secret: { variable: "HOOK" }, timeoutMs: 60_000 });
       try {
         await driver.advance("1");
         await driver.advance("1");

@@ -30,7 +30,7 @@ await onDatabase("the desk", (backend) => {
       );
       assert.deepEqual(given.price, { numerator: 2_500n, denominator: 1n, at: new Date(500_000).toISOString() });
       assert.deepEqual(given.counterparty, { account: "desk", address });
-      assert.deepEqual(given.gas, { source: 1_000_000n, target: 1_000_000n });
+      assert.deepEqual(given.gas, { source: 3_000_000n, target: 3_420_000n });
       assert.ok(given.deadlines.sourceLockBy > 500n && given.timelocks.source > given.timelocks.target);
       const wanted = await quote(asking("target", 2_492_500_000n));
       assert.deepEqual([wanted.source.amount, wanted.target.amount], [coin, 2_492_500_000n]);
@@ -113,7 +113,8 @@ await onDatabase("the desk", (backend) => {
   it(
     "keeps the coin for its gas when the coin is what it gives",
     inWorld(async ({ quote, purses }) => {
-      purses.alpha.coin = coin + 1_000_000n;
+      // Its lock, and the refund of that at ten times the price of now.
+      purses.alpha.coin = coin + 300_000n + 10n * 300_000n;
       const wanting = (amount: bigint) => ({
         source: { chain: "beta", asset: usd },
         target: { chain: "alpha", asset: { type: "native" }, amount: amount.toString() },
@@ -264,7 +265,7 @@ await onDatabase("the desk", (backend) => {
         const { pairs, open, mostOpen } = await describe();
         assert.deepEqual([open, mostOpen, pairs.length], [1, 100, 2]);
         assert.equal(pairs[0]?.target.available, 1_000n * dollar);
-        assert.equal(pairs[1]?.target.available, 100n * coin - 1_000_000n);
+        assert.equal(pairs[1]?.target.available, 100n * coin - 3_300_000n - 3_000_000n);
         assert.equal(pairs[0]?.reason, undefined);
         market.price = undefined;
         assert.equal((await describe()).pairs[0]?.reason, "price-unavailable");

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { encodeAbiParameters } from "viem";
 import { z } from "zod";
 import { createKeyStore } from "#core/chain/keys.ts";
@@ -23,6 +24,7 @@ import { createQuoteIds } from "#swap/quotes/quoteIds.ts";
 import { quoteRequestSchema, swapOrderSchema } from "#swap/quotes/schemas.ts";
 import { createSwapIndex } from "#swap/readModel.ts";
 import { createSwapRequester } from "#swap/request.ts";
+import { createReserves } from "#swap/reserves.ts";
 import { createSecretStore } from "#swap/secrets.ts";
 import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
 import { hexOf } from "#test/swap/samples.ts";
@@ -103,11 +105,13 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
   const sealingKey = redact(new Uint8Array(32).fill(7));
   const store = createEventStore({ db, schemas: swapEvents, projections: swapProjections, log: quietLog });
   const ids = createQuoteIds({ key: deriveKey(sealingKey, "quotes") });
-  const desk = createDesk({ config, db, chains, keyStore, prices, ids, clock });
+  const reserves = createReserves({ db, chains, keyStore });
+  const desk = createDesk({ config, db, chains, keyStore, prices, reserves, ids, clock });
   const secrets = createSecretStore({ sealer: createSealer(sealingKey) });
   const requester = createSwapRequester({
     brakes: { admit: async () => undefined },
     asksApproval: false,
+    reserves,
     db,
     store,
     chains,
@@ -129,8 +133,12 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
     ...{ db, alpha, beta, clock, purses, market, states, ids, desk, address, index, driver },
     quote: (body: unknown) => desk.quote(quoteRequestSchema.parse(body)),
     /** As the API does it; answers the id of the swap. */
-    request: async (body: unknown) => requester.request(await settleOrder(desk, swapOrderSchema.parse(body))),
-    describe: () => describeDesk({ config, db, chains, prices, desk }),
+    async request(body: unknown) {
+      const id = randomUUID();
+      await requester.request(await settleOrder(desk, swapOrderSchema.parse(body)), id);
+      return id;
+    },
+    describe: () => describeDesk({ config, db, chains, prices, reserves, desk }),
     async requested(id: string) {
       const [first] = await store.load<SwapEvent>(db, swapStream(id));
       if (first?.type !== "SwapRequested") throw new Error("there is no such swap");

@@ -28,7 +28,7 @@ const id = idOf(placeOf("alpha"), lock);
 const locked = blockOf(10n, [lockLog("alpha", lock)]);
 const publishedOnBeta = blockOf(3n, [claimLog(hexOf("4"))]);
 const finalized = (status: "success" | "reverted") =>
-  ({ state: "finalized", status, hash: hexOf("7"), gasUsed: 1n }) as const;
+  ({ state: "finalized", status, hash: hexOf("7"), blockNumber: 1n, gasUsed: 1n }) as const;
 
 await onDatabase("the driver of watched locks", (backend) => {
   type Options = Parameters<typeof watchWorld>[1];

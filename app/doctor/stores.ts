@@ -1,0 +1,52 @@
+import type { Env } from "#core/config/env.ts";
+import type { Migration } from "#core/db/db.ts";
+import { pendingMigrations } from "#core/db/migrate.ts";
+import { createDb } from "#core/db/postgres.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import type { Log } from "#core/observe/log.ts";
+import { readRedisFacts } from "#core/queue/redisFacts.ts";
+import { type Finding, fault, ok, warning, wordsOf } from "./finding.ts";
+
+const leastPostgres = 150_000;
+
+/** The database that the environment names; the embedded one needs nothing but its folder. */
+export async function checkDatabase(env: Env, migrations: readonly Migration[], log: Log): Promise<Finding> {
+  const name = "database";
+  if (env.DATABASE_URL === undefined) return ok(name, "the embedded one, as DATABASE_URL is not set");
+  const db = createDb({ connectionString: env.DATABASE_URL, log, poolSize: 1 });
+  try {
+    const [row] = await db.query<{ number: string; version: string }>(
+      "SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version",
+    );
+    if (Number(row?.number) < leastPostgres)
+      return fault(name, `PostgreSQL ${row?.version} answers`, "use PostgreSQL 15 or later");
+    const pending = await pendingMigrations(db, migrations);
+    const tables = pending === 0 ? "up to date" : `${pending} changes of tables are made at the next start`;
+    return ok(name, `PostgreSQL ${row?.version}; ${tables}`);
+  } catch (error) {
+    if (isLockstepError(error, "database-newer"))
+      return fault(name, wordsOf(error), "run the version of this program that changed the database, or a later one");
+    return fault(name, wordsOf(error), "look at DATABASE_URL, and whether the server runs and lets this user in");
+  } finally {
+    await db.close();
+  }
+}
+
+/** The Redis that the environment names, where it names one. */
+export async function checkQueue(env: Env): Promise<Finding> {
+  const name = "queue";
+  if (env.REDIS_URL === undefined) return ok(name, "in the database, as REDIS_URL is not set");
+  try {
+    const { version, maxmemoryPolicy } = await readRedisFacts(env.REDIS_URL);
+    if (Number(version.split(".")[0]) < 6) return fault(name, `Redis ${version} answers`, "use Redis 6.2 or later");
+    if (maxmemoryPolicy !== undefined && maxmemoryPolicy !== "noeviction")
+      return warning(
+        name,
+        `Redis ${version} may drop jobs when its memory is full (${maxmemoryPolicy})`,
+        "set its maxmemory-policy to noeviction",
+      );
+    return ok(name, `Redis ${version}`);
+  } catch (error) {
+    return fault(name, wordsOf(error), "look at REDIS_URL, and whether the server runs and lets this user in");
+  }
+}

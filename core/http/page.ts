@@ -1,0 +1,42 @@
+import { z } from "zod";
+
+/** The part of a list's query that says which page of it; newest first, so a page stays the same while others come. */
+export const pageQuery = {
+  cursor: z
+    .string()
+    .regex(/^[0-9]{1,18}$/, "expected the `next` of an earlier answer")
+    .transform((text) => BigInt(text))
+    .optional()
+    .meta({ type: "string", description: "The `next` of the page before" }),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+};
+
+/** The `next` of a page: where the one after it begins. */
+export const nextCursor = z.string().optional().meta({ description: "`cursor` of the next page; none on the last" });
+
+const wireTime = z.iso
+  .datetime({ offset: true, error: "expected a time such as 2026-01-31T12:00:00Z" })
+  .transform((text) => new Date(text));
+
+/** What names one thing in a path. */
+export const printableId = z.string().regex(/^[\x21-\x7e]{1,80}$/, "expected an id of printable characters");
+
+/** Text that a database takes, and that a terminal can show. */
+export const plainText = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .regex(/^[^\p{Cc}]*$/u, "expected text without control characters");
+
+/** What a list filters times by. */
+export const timeQuery = {
+  since: wireTime.optional().meta({ description: "Requested at this time or later, ISO 8601" }),
+  until: wireTime.optional().meta({ description: "Requested before this time, ISO 8601" }),
+};
+
+/** A page out of rows of which one more was asked for than it may have: a `next` leads to at least one thing. */
+export function cutPage<T>(rows: readonly T[], limit: number): { readonly page: readonly T[]; readonly last?: T } {
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  return { page, ...(rows.length > limit && last !== undefined && { last }) };
+}

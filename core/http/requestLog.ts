@@ -1,0 +1,31 @@
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { HttpServer } from "./httpServer.ts";
+
+/** Upper bounds in seconds. */
+const buckets = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10];
+/** Characters of a path that are written down: whoever sends a longer one has made it up. */
+const pathLength = 200;
+
+/**
+ * Tells the log and the metrics of every request once it is answered: what was asked, by whom, with which answer, and how
+ * long that took. Never its query, headers or body. What anyone may ask (health, metrics, documentation) is told at
+ * `debug` where all is well, since machines ask for it all day.
+ */
+export function tellOfRequests(app: HttpServer, { log, metrics }: { log: Log; metrics: Metrics }): void {
+  const seconds = metrics.histogram("http_request_seconds", "Requests by what became of them", buckets);
+  app.addHook("onResponse", (request, reply, done) => {
+    const { method, ip: address, caller, refusal: code } = request;
+    const { url: route = "none", config } = request.routeOptions;
+    const { statusCode: status, elapsedTime } = reply;
+    seconds({ method: request.is404 ? "none" : method, route, status: String(status) }, elapsedTime / 1_000);
+    const level = config.access === "anyone" && status < 400 ? "debug" : "info";
+    const [path = ""] = request.url.split("?", 1);
+    const who = { address, ...(caller && { caller: caller.id }), ...(code && { code }) };
+    log[level](
+      { method, path: path.slice(0, pathLength), route, status, ms: Math.round(elapsedTime * 10) / 10, ...who },
+      "request answered",
+    );
+    done();
+  });
+}
