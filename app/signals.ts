@@ -3,10 +3,14 @@ import { exitOfSignal } from "./exitCodes.ts";
 /** Resolves with the signal that asks this process to end. A second one ends it at once. */
 export function askedToStop(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
+    let asked = false;
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
+      // Not `once`: Node gives a signal that nobody listens to back to the system, which would end the process by it
+      // if the second came between two listeners.
+      process.on(signal, () => {
+        if (asked) process.exit(exitOfSignal(signal));
+        asked = true;
         resolve(signal);
-        process.once(signal, () => process.exit(130));
       });
     }
   });

@@ -58,13 +58,19 @@ function chainSettings(settings: Settings) {
   );
 }
 
-/** On the machine of who runs it nobody has to be kept from asking. */
+/** On the machine of who runs it nobody has to be kept from asking, */
 const unlimited = { perMinute: 60_000_000, burst: 1_000_000 };
+/** nor turned away when it was asleep or busy for a while, in milliseconds. */
+const eventLoopDelayMs = 600_000;
 
 function serviceSettings(settings: Settings) {
   return {
     dataDir: settings.layout.dataDir,
-    http: { port: settings.apiPort, rateLimit: { caller: unlimited, address: unlimited } },
+    http: {
+      port: settings.apiPort,
+      rateLimit: { caller: unlimited, address: unlimited },
+      limits: { eventLoopDelayMs },
+    },
     chains: chainSettings(settings),
     accounts: Object.fromEntries(Object.entries(settings.accounts).map(([name, { file }]) => [name, { file }])),
     sealingKey: { file: settings.sealingKey.file },
