@@ -26,8 +26,14 @@ export function addHeaders(app: HttpServer, { docs, tls }: { docs: string; tls: 
   });
 }
 
+/** Two bars that go together. */
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#2b6cb0" d="M1 3h9v4H1zM6 9h9v4H6z"/></svg>`;
+
 /** The documentation is pages, with scripts and styles of its own and nothing from elsewhere. */
-export async function serveDocs(app: HttpServer, routePrefix: string): Promise<void> {
+export async function serveDocs(
+  app: HttpServer,
+  { routePrefix, title }: { routePrefix: string; title: string },
+): Promise<void> {
   await app.register(async (scope) => {
     await scope.register(helmet, {
       contentSecurityPolicy: {
@@ -49,6 +55,11 @@ export async function serveDocs(app: HttpServer, routePrefix: string): Promise<v
       // Said of what is served with TLS alone.
       strictTransportSecurity: false,
     });
-    await scope.register(swaggerUi, { routePrefix });
+    const favicon = [{ filename: "icon.svg", rel: "icon", type: "image/svg+xml", sizes: "any", content: icon }];
+    await scope.register(swaggerUi, {
+      ...{ routePrefix, theme: { title, favicon }, logo: { type: "image/svg+xml", content: icon } },
+      // Without the bar at the top, which has a logo and asks for the address of any other document.
+      uiConfig: { layout: "BaseLayout" },
+    });
   });
 }

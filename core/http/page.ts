@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const pageSize = "expected a whole number from 1 to 100";
+
 /** The part of a list's query that says which page of it; newest first, so a page stays the same while others come. */
 export const pageQuery = {
   cursor: z
@@ -8,7 +10,7 @@ export const pageQuery = {
     .transform((text) => BigInt(text))
     .optional()
     .meta({ type: "string", description: "The `next` of the page before" }),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: z.coerce.number(pageSize).int(pageSize).min(1, pageSize).max(100, pageSize).default(20),
 };
 
 /** The `next` of a page: where the one after it begins. */

@@ -19,6 +19,8 @@ export function serverLimits(limits: HttpLimits) {
     // Counts for TLS only.
     handshakeTimeout: limits.headerSeconds * 1_000,
     connectionsCheckingInterval: lookMs,
+    // Node's own answer to what has none is empty.
+    requireHostHeader: false,
     // Anything else that is offered, as h2c by some clients, is answered as if it were not.
     shouldUpgradeCallback: ({ method, headers }) => method === "GET" && headers.upgrade?.toLowerCase() === "websocket",
   };
@@ -32,11 +34,13 @@ export function serverLimits(limits: HttpLimits) {
   };
 }
 
-/** Turns requests away that are larger than they may be, and all but those for health while the process is behind. */
+/** Turns requests away that are larger than they may be or that name no host, and all but those for health while the process is behind. */
 export async function limitRequests(app: FastifyInstance, limits: HttpLimits): Promise<void> {
   // Node leaves out what is above its own number and says nothing, so that one has to be above ours.
   app.server.maxHeadersCount = limits.headers + 1;
-  app.addHook("onRequest", (request, _reply, done) => done(refusalOfLarge(request, limits)));
+  // An expectation other than of `100 Continue` may be passed over; Node's own answer to it is empty.
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
+  app.addHook("onRequest", (request, _reply, done) => done(refusalOf(request, limits)));
   await app.register(underPressure, {
     maxEventLoopDelay: limits.eventLoopDelayMs,
     pressureHandler: async (request) => {
@@ -78,7 +82,10 @@ export function limitConnections(
   });
 }
 
-function refusalOfLarge({ raw }: FastifyRequest, limits: HttpLimits): Error | undefined {
+function refusalOf({ raw }: FastifyRequest, limits: HttpLimits): Error | undefined {
+  if (raw.headers.host === undefined && raw.httpVersion === "1.1") {
+    return new LockstepError("request-invalid", "host: HTTP/1.1 asks for this header", { details: { field: "host" } });
+  }
   if ((raw.url?.length ?? 0) > limits.urlBytes) {
     return new LockstepError("url-too-long", `expected at most ${limits.urlBytes} bytes of path and query`);
   }
@@ -93,8 +100,8 @@ const brokenCodes: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: "headers-too-large",
 };
 
-/** What could not be read as a request is answered on the bare connection. */
-function answerBroken(error: Error & { code?: string }, socket: Socket): void {
+/** What could not be read as a request is answered on the bare connection, as a problem all the same. */
+export function answerBroken(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || socket.destroyed) return;
   const code = brokenCodes[error.code ?? ""];
   const message = code ? errorTable[code].title : "expected an HTTP request";

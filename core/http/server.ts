@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import {
   createJsonSchemaTransform,
   createJsonSchemaTransformObject,
   serializerCompiler,
-  validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { type HttpLimits, limitsSchema } from "../config/limits.ts";
@@ -17,11 +15,13 @@ import { type Described, describeRoutes, documentKey, type OpenApi } from "./des
 import { addHeaders, serveDocs } from "./headers.ts";
 import type { HttpServer } from "./httpServer.ts";
 import type { Idempotency } from "./idempotency/answerOnce.ts";
+import { parseJsonBodies } from "./jsonBody.ts";
 import type { Problem } from "./problem.ts";
 import { limitConnections, limitRequests, serverLimits } from "./requestLimits.ts";
 import type { TlsOptions } from "./tls.ts";
 import { toProblem } from "./toProblem.ts";
 import { refuseUndeclared } from "./undeclared.ts";
+import { validateBySchema } from "./validate.ts";
 
 export type { HttpServer } from "./httpServer.ts";
 
@@ -74,7 +74,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   // A server with TLS is one without as far as routes can tell.
   const plain = options.tls ? fastify({ ...settings, https: { ...settings.http, ...options.tls } }) : fastify(settings);
   const app = (plain as unknown as FastifyInstance).withTypeProvider<ZodTypeProvider>() as HttpServer;
-  parseJson(app);
+  parseJsonBodies(app);
   app.decorateRequest("caller", undefined);
   app.decorateRequest("refusal", undefined);
   app.decorate("idempotency", options.idempotency);
@@ -94,7 +94,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     }
     throw new Error(`${route.method} ${route.url} does not say who may call it`);
   });
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(validateBySchema);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
@@ -124,20 +124,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     transform: createJsonSchemaTransform({ zodToJsonConfig }),
     transformObject: (input) => describeRoutes(complete(input) as OpenApi, described),
   });
-  await serveDocs(app, docs);
+  await serveDocs(app, { routePrefix: docs, title: options.title });
   app.get("/openapi.json", { config: { access: "anyone" }, schema: { hide: true } }, () => app.swagger());
+  // Who opens the service's address in a browser wants to know what it is.
+  app.get("/", { config: { access: "anyone" }, schema: { hide: true } }, (_, reply) => reply.redirect(`${docs}/`));
   return app;
-}
-
-/** JSON is the one type of body; what repeats and the audit need to know of its bytes is their hash. */
-function parseJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser("error", "error");
-  app.removeAllContentTypeParsers();
-  app.decorateRequest("bodyDigest", undefined);
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body: Buffer, done) => {
-    request.bodyDigest = createHash("sha256").update(body).digest();
-    parse(request, body.toString(), done);
-  });
 }
 
 function tellUndeclared(options: HttpServerOptions, request: FastifyRequest, { code }: Problem): void {

@@ -21,45 +21,33 @@ export function toProblem(error: unknown): Problem {
   };
 }
 
-const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: "unsupported-media-type",
-  FST_ERR_CTP_BODY_TOO_LARGE: "body-too-large",
-  FST_ERR_CTP_EMPTY_JSON_BODY: "request-invalid",
-  FST_ERR_CTP_INVALID_JSON_BODY: "request-invalid",
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: "request-invalid",
-  FST_ERR_BAD_URL: "request-invalid",
-  FST_ERR_HANDLER_TIMEOUT: "answer-overdue",
+/** What fastify refuses by itself, with words of ours where its own do not say what is expected. */
+const fastifyCodes: Readonly<Record<string, { code: ErrorCode; words?: string; field?: string }>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: "unsupported-media-type", words: "expected a body of type application/json" },
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: "body-too-large" },
+  FST_ERR_CTP_EMPTY_JSON_BODY: {
+    ...{ code: "request-invalid", field: "body", words: "body: expected JSON, and there is none" },
+  },
+  FST_ERR_CTP_INVALID_JSON_BODY: { code: "request-invalid", field: "body", words: "body: expected JSON" },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    ...{ code: "request-invalid", field: "body", words: "body: its length is not the one that was announced" },
+  },
+  FST_ERR_BAD_URL: { code: "request-invalid" },
+  FST_ERR_HANDLER_TIMEOUT: { code: "answer-overdue" },
 };
-
-type ValidationIssue = { instancePath?: unknown; message?: unknown; params?: { keys?: unknown } };
 
 function fromFastify(error: unknown): LockstepError | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { validation, validationContext, code, statusCode } = error as Error & {
-    validation?: readonly ValidationIssue[];
-    validationContext?: string;
-    code?: string;
-    statusCode?: number;
-  };
-  if (validation) return invalidRequest(validation, validationContext);
+  const { code, statusCode } = error as Error & { code?: string; statusCode?: number };
   const mapped = code === undefined ? undefined : fastifyCodes[code];
-  if (mapped) return new LockstepError(mapped, error.message);
+  if (mapped) {
+    const details = mapped.field === undefined ? {} : { field: mapped.field };
+    return new LockstepError(mapped.code, mapped.words ?? error.message, { details });
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new LockstepError("request-invalid", STATUS_CODES[statusCode] ?? "bad request");
   }
   return undefined;
-}
-
-function invalidRequest(issues: readonly ValidationIssue[], context = "body"): LockstepError {
-  const [first] = issues;
-  const path = String(first?.instancePath ?? "")
-    .replace(/^\//, "")
-    .replaceAll("/", ".");
-  const unknownKeys = Array.isArray(first?.params?.keys) ? first.params.keys.map(String) : [];
-  const field = [path, ...unknownKeys.slice(0, 1)].filter(Boolean).join(".") || context;
-  return new LockstepError("request-invalid", `${field}: ${String(first?.message ?? "is not valid")}`, {
-    details: { field },
-  });
 }
 
 function wireDetails(details: Record<string, unknown>): Record<string, unknown> {

@@ -32,6 +32,7 @@ const plenty = { perMinute: 1_000_000, burst: 100_000 };
 const table: Readonly<Record<string, RouteAccess>> = {
   "GET /health/live": "anyone",
   "GET /health/ready": "anyone",
+  "GET /": "anyone",
   "GET /openapi.json": "anyone",
   "GET /metrics": "viewer",
   "POST /v1/messages": "trader",

@@ -84,10 +84,14 @@ describe("the limits of the HTTP server", () => {
         "body-too-large",
       ],
       ["NONSENSE\r\n\r\n", 400, "request-invalid"],
+      ["GET /health/live HTTP/1.1\r\nconnection: close\r\n\r\n", 400, "request-invalid"],
+      ["GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\nexpect: much\r\n\r\n", 404, "not-found"],
     ] as const) {
       const { socket, answer } = dial(port);
       socket.write(request);
-      assert.match(await answer, new RegExp(`^HTTP/1\\.1 ${status} .*"code":"${code}"`, "s"), request.slice(0, 60));
+      const text = await answer;
+      assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} .*"code":"${code}"`, "s"), request.slice(0, 60));
+      assert.match(text, /\r\ncontent-type: application\/problem\+json/i);
     }
   });
 

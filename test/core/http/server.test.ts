@@ -6,6 +6,7 @@ import { auditRequests } from "#core/http/audit/auditRequests.ts";
 import type { AuditEntry } from "#core/http/audit/chain.ts";
 import { guardRoutes } from "#core/http/guard.ts";
 import { localAuthenticator, refusePages } from "#core/http/localOnly.ts";
+import { pageQuery } from "#core/http/page.ts";
 import { problemSchema } from "#core/http/problem.ts";
 import { limitCallers } from "#core/http/rate/limitRate.ts";
 import { createMemoryBuckets } from "#core/http/rate/memory.ts";
@@ -51,6 +52,11 @@ describe("the HTTP kit", () => {
     app.post(
       "/v1/listed",
       { config: { access: "trader" }, schema: { querystring: z.strictObject({ chain: z.string().optional() }) } },
+      async () => ({}),
+    );
+    app.get(
+      "/v1/pages",
+      { config: { access: "viewer" }, schema: { querystring: z.strictObject(pageQuery) } },
       async () => ({}),
     );
     app.post("/v1/signed", { config: { access: "signed" } }, async () => ({}));
@@ -123,6 +129,45 @@ describe("the HTTP kit", () => {
     for (const payload of [undefined, {}]) assert.equal((await poke("/v1/poke", payload)).statusCode, 200);
     const probe = await app.inject({ method: "GET", url: "/openapi.json?a=b", headers: { host } });
     assert.equal(probe.statusCode, 200, "what is no route of the API may be asked by others in their way");
+  });
+
+  it("says what it expects in place of a body or query that does not fit, and repeats none of it", async () => {
+    const json = { "content-type": "application/json" };
+    const secret = "5ec7e7";
+    const ask = async (method: "GET" | "POST", url: string, payload?: string, headers: Record<string, string> = {}) => {
+      const all = { host, authorization, ...headers };
+      const answer = await app.inject({ method, url, headers: all, ...(payload !== undefined && { payload }) });
+      assert.equal(answer.statusCode, 400, payload ?? url);
+      assert.ok(!answer.body.includes(secret), answer.body);
+      return [answer.json().field, answer.json().detail];
+    };
+    const place = "expected JSON, which it stops to be at position";
+    const known = "nothing of this name is known here; expected";
+    for (const [payload, headers, field, words] of [
+      [undefined, {}, "body", "expected an object, and there is none"],
+      ["", json, "body", "expected JSON, and there is none"],
+      ["[]", json, "body", "expected an object"],
+      ['{"amount":"1",}', json, "body", `${place} 14 (line 1 column 15)`],
+      [`{"amount":"1","leg":"${secret}" "${secret}"}`, json, "body", `${place} 29 (line 1 column 30)`],
+      [`{"amount":${secret}`, json, "body", `${place} 12 (line 1 column 13)`],
+      [`{"amount":s${secret}}`, json, "body", "expected JSON"],
+      [`{"__proto__":"${secret}"}`, json, "body", "a field may not be named __proto__, nor constructor"],
+      ['{"amount":5}', json, "amount", "expected a whole number from 0 to"],
+      [`{"amuont":"${secret}","leg":{"chain":"a"}}`, json, "amuont", `${known} amount, leg`],
+      [`{"amount":"1","leg":{"chian":"${secret}"}}`, json, "leg.chian", `${known} chain`],
+      [`{"amount":"1","leg":"${secret}"}`, json, "leg", "expected an object"],
+      ['{"amount":"1"}', json, "leg", "expected an object, and there is none"],
+    ] as const) {
+      const [found, detail] = await ask("POST", "/v1/things", payload, headers);
+      assert.equal(found, field, payload);
+      assert.ok(detail.startsWith(`${field}: ${words}`), `${payload}: ${detail}`);
+    }
+    for (const limit of [`a${secret}`, "0", "101", "1.5", ""])
+      assert.deepEqual(await ask("GET", `/v1/pages?limit=${limit}`), [
+        "limit",
+        "limit: expected a whole number from 1 to 100",
+      ]);
+    assert.deepEqual(await ask("GET", "/v1/pages?limt=1"), ["limt", `limt: ${known} cursor, limit`]);
   });
 
   it("answers broken JSON, other media types, large bodies and unknown paths with their codes", async () => {
@@ -255,7 +300,21 @@ describe("the HTTP kit", () => {
       ([, name]) => name,
     );
     assert.ok(references.length > 0 && references.every((name) => known.includes(String(name))), String(references));
-    const page = await app.inject({ method: "GET", url: "/docs/", headers: { host } });
+  });
+
+  it("leads from its address to pages that have its own title and no mark of others", async () => {
+    const get = (url: string) => app.inject({ method: "GET", url, headers: { host } });
+    const root = await get("/");
+    assert.deepEqual([root.statusCode, root.headers.location], [302, "/docs/"]);
+    assert.equal((await get("/openapi.json")).json().paths["/"], undefined);
+    const page = await get("/docs/");
     assert.equal(page.statusCode, 200);
+    assert.match(page.body, /<title>t<\/title>/);
+    assert.doesNotMatch(page.body, /Swagger UI|favicon/);
+    assert.match(String(page.headers["content-security-policy"]), /default-src 'none';script-src 'self';/);
+    const [icon] = /static\/theme\/[^"]+/.exec(page.body) ?? [];
+    assert.match(String((await get(`/docs/${icon}`)).headers["content-type"]), /^image\/svg/);
+    const script = (await get("/docs/static/swagger-initializer.js")).body;
+    assert.match(script, /"layout":\s*"BaseLayout"/);
   });
 });
