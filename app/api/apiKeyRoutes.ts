@@ -55,6 +55,7 @@ export const createApiKey = defineRoute({
   ...{ tag: "access", summary: "Make a key for a caller of this API" },
   description: "Not a key that signs for an account: what a caller proves itself with.",
   ...{ body: apiKeyOrderSchema, status: 201, answer: made },
+  errors: ["account-unknown"],
   examples: { body: apiKeyOrderExample, answer: { ...apiKeyExample, secret: "lk_…" } },
 });
 

@@ -27,7 +27,7 @@ export type Gate = {
 };
 
 type Deps = {
-  config: Pick<ServiceConfig, "http" | "dataDir" | "queuePrefix">;
+  config: Pick<ServiceConfig, "http" | "dataDir" | "queuePrefix" | "accounts">;
   /** Where nonces of signed requests are kept; in the database where this is left out. */
   redisUrl?: string | undefined;
   db: Db;
@@ -43,7 +43,7 @@ type Deps = {
 export function createGate(deps: Deps): Gate {
   const { config, db, clock, log } = deps;
   const { access, certificates, cors } = { ...config.http, certificates: config.http.access?.certificates ?? [] };
-  const keys = createApiKeys(deps);
+  const keys = createApiKeys({ ...deps, accounts: Object.keys(config.accounts) });
   const nonces =
     deps.redisUrl === undefined
       ? createDatabaseNonces({ db, clock, log })

@@ -26,7 +26,7 @@ export async function runApiKeyCreate(args: readonly string[]): Promise<number> 
   const foundation = await layFoundation(config, env, { log, clock: systemClock });
   try {
     await migrate(foundation.db, accessMigrations);
-    const keys = createApiKeys({ ...foundation, clock: systemClock, log });
+    const keys = createApiKeys({ ...foundation, accounts: Object.keys(config.accounts), clock: systemClock, log });
     const { key, secret } = await keys.create(order, "command line");
     print(JSON.stringify({ ...viewOf(key), secret: secret.reveal() }));
     return 0;

@@ -76,7 +76,7 @@ const peakMiB = ({ pid }: ChildProcess) =>
 async function makeKey(connectionString: string): Promise<string> {
   const db = createDb({ connectionString, log });
   const sealer = createSealer(redact(new Uint8Array(randomBytes(32))));
-  const { secret } = await createApiKeys({ db, sealer, clock: systemClock, log }).create(
+  const { secret } = await createApiKeys({ db, sealer, clock: systemClock, log, accounts: [] }).create(
     { kind: "bearer", name: "bench", role: "viewer" },
     "bench",
   );

@@ -106,6 +106,7 @@ describe("who may do what", () => {
       sealer: createSealer(redact(randomBytes(32))),
       clock: systemClock,
       log: quietLog,
+      accounts: ["alice", "bob", "carol"],
     });
     const { key, secret } = await keys.create({ kind: "bearer", name: "it", ...order }, "test");
     return { id: key.id, secret: secret.reveal() };
@@ -312,6 +313,8 @@ describe("who may do what", () => {
     assert.equal((await ask("GET", "/v1/swaps", secret)).statusCode, 401);
     const late = await ask("POST", "/v1/api-keys", admin, { ...order, expiresAt: "2020-01-31T12:00:00Z" });
     assert.equal(late.json().field, "expiresAt");
+    const lost = await ask("POST", "/v1/api-keys", admin, { ...order, accounts: ["alice", "alcie"] });
+    assert.deepEqual([lost.statusCode, lost.json().code, lost.json().field], [422, "account-unknown", "accounts"]);
     assert.equal((await ask("DELETE", "/v1/api-keys/0123456789abcdef", admin)).statusCode, 404);
     for (const path of ["/v1/audit?caller=%00", "/v1/audit?route=%00", "/v1/swaps?account=%00"])
       assert.equal((await ask("GET", path, admin)).json().code, "request-invalid", path);

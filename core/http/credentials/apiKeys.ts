@@ -38,7 +38,7 @@ type ApiKeyOrder = {
 export type ProvableKey = ApiKey & { readonly proof: Redacted<Uint8Array> };
 
 export type ApiKeys = {
-  /** Nobody learns the secret again. Of a bearer key it is all that is sent. */
+  /** Nobody learns the secret again. Of a bearer key it is all that is sent. Throws `account-unknown`. */
   create(order: ApiKeyOrder, by: string): Promise<{ key: ApiKey; secret: Redacted<string> }>;
   /** Newest first, with the cursor of each. */
   list(before: bigint | undefined, limit: number): Promise<(ApiKey & { readonly place: bigint })[]>;
@@ -73,6 +73,15 @@ type Row = {
   revoked_by: string | null;
 };
 
+type Deps = {
+  readonly db: Db;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Names of the managed accounts. */
+  readonly accounts: readonly string[];
+};
+
 const cacheMs = 1_000;
 const mostCached = 10_000;
 const useNotedMs = 60_000;
@@ -90,7 +99,7 @@ export function parseBearerKey(text: string): { id: string; secret: string } | u
 export const hashSecret = (secret: string): Buffer => hash("sha256", secret, "buffer");
 
 /** Keys of callers in the database. */
-export function createApiKeys(deps: { db: Db; sealer: Sealer; clock: Clock; log: Log }): ApiKeys {
+export function createApiKeys(deps: Deps): ApiKeys {
   const { db, sealer, clock, log } = deps;
   const cached = createRecent<ProvableKey>({ clock, most: mostCached });
   const asked = new Map<string, Promise<ProvableKey | undefined>>();
@@ -139,6 +148,7 @@ export function createApiKeys(deps: { db: Db; sealer: Sealer; clock: Clock; log:
 
   return {
     async create({ kind, name, role, accounts, expiresAt }, by) {
+      requireKnown(accounts ?? [], deps.accounts);
       const id = randomBytes(8).toString("hex");
       const secret = randomBytes(32).toString("base64url");
       const hashed = kind === "bearer" ? hashSecret(secret) : null;
@@ -211,4 +221,12 @@ function keyOf(row: Row): ApiKey {
     ...{ createdAt: row.created_at, createdBy: row.created_by, expiresAt: row.expires_at },
     ...{ lastUsedAt: row.last_used_at, revokedAt: row.revoked_at, revokedBy: row.revoked_by },
   };
+}
+
+/** A key for an account that is misspelled would be one for none. */
+function requireKnown(accounts: readonly string[], known: readonly string[]): void {
+  const unknown = accounts.find((account) => !known.includes(account));
+  if (unknown === undefined) return;
+  const message = `accounts: there is no managed account "${unknown}"; there are ${known.join(", ")}`;
+  throw new LockstepError("account-unknown", message, { details: { field: "accounts", known } });
 }

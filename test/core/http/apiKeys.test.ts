@@ -13,6 +13,7 @@ import { createDatabaseNonces, createRedisNonces, type SeenNonces } from "#core/
 import { accessMigrations } from "#core/http/credentials/tables.ts";
 import { guardRoutes } from "#core/http/guard.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer } from "#core/kernel/seal.ts";
 import { type OpenDatabase, onDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
@@ -44,7 +45,7 @@ await onDatabase("keys of callers", (backend) => {
     const sealer = createSealer(redact(randomBytes(32)));
     const apps: HttpServer[] = [];
     const processOn = async (db: OpenDatabase["db"], nonces?: SeenNonces) => {
-      const keys = createApiKeys({ db, sealer, clock, log: quietLog });
+      const keys = createApiKeys({ db, sealer, clock, log: quietLog, accounts: ["alice", "bob"] });
       await keys.start();
       const app = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d" });
       apps.push(app);
@@ -74,6 +75,15 @@ await onDatabase("keys of callers", (backend) => {
     const close = () => Promise.all(apps.map((app) => app.close()));
     return { ...one, one, clock, ask, another, db: database.db, close };
   }
+
+  it(
+    "are made for managed accounts alone",
+    inWorld(async ({ keys }) => {
+      const misspelled = keys.create({ ...order, accounts: ["alice", "alcie"] }, "test");
+      await assert.rejects(misspelled, (error) => isLockstepError(error, "account-unknown"));
+      assert.deepEqual(await keys.list(undefined, 10), []);
+    }),
+  );
 
   it(
     "lets in whoever has the secret, as who the key says, and stores only a hash of it",
