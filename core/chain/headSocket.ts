@@ -18,11 +18,18 @@ export type HeadSocketOptions = {
   onEnd(reason: string): void;
 };
 
+/**
+ * Milliseconds after which a subscription is made anew: Hardhat's nodes drop each five minutes after it was made, whatever
+ * they told over it, and say nothing.
+ */
+const renewMs = 120_000;
+
 type HeadRequest = { readonly id: number; readonly method: string; readonly params: readonly string[] };
 
 const idRequest = { id: 1, method: "eth_chainId", params: [] };
 const subscribeRequest = { id: 2, method: "eth_subscribe", params: ["newHeads"] };
 const headRequest = { id: 3, method: "eth_blockNumber", params: [] };
+const unsubscribeRequest = (subscription: string) => ({ id: 4, method: "eth_unsubscribe", params: [subscription] });
 
 const answer = z.object({ id: z.number(), result: z.unknown() });
 const notification = z.object({
@@ -46,9 +53,11 @@ export function createHeadSocket(options: HeadSocketOptions): { close(): void } 
     options.onEnd(reason);
   }
 
+  const send = (request: HeadRequest) => socket.send(JSON.stringify({ jsonrpc: "2.0", ...request }));
+
   async function ask(request: HeadRequest): Promise<unknown> {
     const reply = new Promise<unknown>((resolve) => replies.set(request.id, resolve));
-    socket.send(JSON.stringify({ jsonrpc: "2.0", ...request }));
+    send(request);
     return inTime(reply, { clock, timeoutMs, ended: ended.signal, onLate: () => end("silent") });
   }
 
@@ -59,10 +68,19 @@ export function createHeadSocket(options: HeadSocketOptions): { close(): void } 
     return head.data;
   }
 
+  /** Undefined when there is none; the socket is ended then. */
+  async function subscribe(): Promise<{ readonly id: string; readonly since: number } | undefined> {
+    const id = await ask(subscribeRequest);
+    if (typeof id === "string") return { id, since: clock.now() };
+    end("no-subscription");
+    return undefined;
+  }
+
   async function follow(): Promise<void> {
     const id = wireCount.safeParse(await ask(idRequest));
     if (id.data !== options.chainId) return end(id.success ? "wrong-chain" : "answer-invalid");
-    if (typeof (await ask(subscribeRequest)) !== "string") return end("no-subscription");
+    let subscription = await subscribe();
+    if (subscription === undefined) return;
     let seen = await askHead();
     if (seen !== undefined && seen > told) told = seen;
     if (!ended.signal.aborted) options.onLive();
@@ -70,6 +88,12 @@ export function createHeadSocket(options: HeadSocketOptions): { close(): void } 
       await clock.sleep(options.checkMs, ended.signal);
       // A head that was there at the last question and has still not been told of: the subscription is lost.
       if (seen !== undefined && told < seen) return end("silent");
+      if (clock.now() - subscription.since >= renewMs) {
+        const renewed = await subscribe();
+        if (renewed === undefined) return;
+        send(unsubscribeRequest(subscription.id));
+        subscription = renewed;
+      }
       seen = await askHead();
     }
   }
