@@ -1,7 +1,8 @@
 import type { AddressInfo } from "node:net";
-import fastify, { type FastifyRequest } from "fastify";
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
 import { z } from "zod";
 import { serveMetrics } from "#core/http/metrics.ts";
+import { answerBroken } from "#core/http/requestLimits.ts";
 import { toProblem } from "#core/http/toProblem.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { toJson } from "#core/kernel/json.ts";
@@ -50,7 +51,16 @@ export function createValidatorServer(deps: {
   metrics?: Metrics | undefined;
 }): ValidatorServer {
   const https = deps.tls?.reveal() ?? null;
-  const app = fastify({ bodyLimit: 4_096, requestTimeout: 10_000, forceCloseConnections: true, https });
+  const refuse = (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+    const problem = toProblem(error);
+    if (problem.code === "rate-limited") reply.header("retry-after", "1");
+    if (problem.code === "internal") deps.log.error({ err: error }, "request failed");
+    reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
+  };
+  const app = fastify({
+    ...{ bodyLimit: 4_096, requestTimeout: 10_000, forceCloseConnections: true, https },
+    ...{ clientErrorHandler: answerBroken, frameworkErrors: refuse },
+  });
   /** Bodies as they came: that is what is signed. */
   const bodies = new WeakMap<object, string>();
   const parseJson = app.getDefaultJsonParser("error", "error");
@@ -63,12 +73,7 @@ export function createValidatorServer(deps: {
     deps.pace(request.ip);
     deps.check?.({ path: request.url, body: bodies.get(request) ?? "" }, request.headers[requestHeader]);
   };
-  app.setErrorHandler((error, _request, reply) => {
-    const problem = toProblem(error);
-    if (problem.code === "rate-limited") reply.header("retry-after", "1");
-    if (problem.code === "internal") deps.log.error({ err: error }, "request failed");
-    return reply.code(problem.status).header("content-type", "application/problem+json").send(JSON.stringify(problem));
-  });
+  app.setErrorHandler(refuse);
   app.setNotFoundHandler(() => {
     throw new LockstepError("not-found", "there are /attest, /attest-header, /health/live, /health/ready and /metrics");
   });
