@@ -13,6 +13,8 @@ export type FinalBlock = { readonly height: bigint; readonly hash: Hex };
  * the call returns (synchronous=FULL), and the file belongs to one process (an exclusive lock).
  */
 export type SigningStore = {
+  /** Remembers whose signatures these are, or throws `config-invalid` when they are another key's. */
+  assertSameSigner(address: Hex): void;
   /** Remembers the chain's first block, or throws `chain-replaced` when it is not the one remembered. */
   assertSameChain(origin: string, genesis: Hex): void;
   /** The last final block whose lanes are recorded; undefined when the history is to be followed from its start. */
@@ -87,6 +89,7 @@ const schema = `
     origin TEXT NOT NULL, destination TEXT NOT NULL, generation INTEGER NOT NULL, height INTEGER NOT NULL,
     hash TEXT NOT NULL, PRIMARY KEY (origin, destination, generation, height)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS signer (id INTEGER PRIMARY KEY CHECK (id = 1), address TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS halt (id INTEGER PRIMARY KEY CHECK (id = 1), reason TEXT NOT NULL) STRICT;
 `;
 
@@ -125,6 +128,15 @@ export function createSigningStore(file: string): SigningStore {
   };
 
   return {
+    assertSameSigner(address) {
+      sql.addSigner.run(address);
+      const known = sql.signer.get() as { address: Hex };
+      if (known.address === address) return;
+      const message = `key: it is that of ${address}, and ${file} holds what ${known.address} signed; a new key needs a storeFile of its own`;
+      throw new LockstepError("config-invalid", message, {
+        details: { field: "key", known: known.address, found: address },
+      });
+    },
     assertSameChain(origin, genesis) {
       const known = sql.genesis.get(origin) as { genesis: Hex } | undefined;
       if (!known) sql.addChain.run(origin, genesis);
@@ -259,6 +271,8 @@ function prepareAll(db: DatabaseSync) {
     dropHeaders: prepare(
       "DELETE FROM signed_headers WHERE origin = ? AND destination = ? AND generation = ? AND height < ?",
     ),
+    addSigner: prepare("INSERT INTO signer (id, address) VALUES (1, ?) ON CONFLICT DO NOTHING"),
+    signer: prepare("SELECT address FROM signer"),
     halted: prepare("SELECT reason FROM halt"),
     halt: prepare("INSERT INTO halt (id, reason) VALUES (1, ?) ON CONFLICT DO NOTHING"),
   };

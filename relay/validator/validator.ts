@@ -27,7 +27,10 @@ import { describeOrigins, type ValidatorStatus } from "./status.ts";
  * pushes the newest and signs others on request. It stops for good when what it signed contradicts a final block.
  */
 export type Validator = {
-  /** Opens the store and listens. Throws `data-folder-in-use` or `chain-replaced`; a halted one only answers so. */
+  /**
+   * Opens the store and listens. Throws `data-folder-in-use`, `chain-replaced`, or `config-invalid` for the store of
+   * another key; a halted one only answers so.
+   */
   start(): Promise<{ url: string }>;
   stop(): Promise<void>;
   health(): ValidatorStatus;
@@ -148,7 +151,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
   return {
     health,
     async start() {
-      const store = createSigningStore(config.storeFile);
+      const store = openStore(config.storeFile, account.address);
       if (deps.resume) store.resume();
       const { origins, genesis } = createOrigins({ ...deps, store, log });
       const signing = { account, store, log, mark };
@@ -181,6 +184,18 @@ function chainOf(origins: readonly Origin[], { origin }: SigningLane): AgreedCha
   const found = origins.find(({ spelled }) => spelled === origin);
   if (!found) throw new LockstepError("lane-unknown", "this validator does not follow that lane");
   return found.chain;
+}
+
+/** What the key has signed; that of another key is not this one's to contradict, nor to be held against it. */
+function openStore(file: string, signer: Hex): SigningStore {
+  const store = createSigningStore(file);
+  try {
+    store.assertSameSigner(signer);
+    return store;
+  } catch (error) {
+    store.close();
+    throw error;
+  }
 }
 
 /** The library's error would quote the key, so it is not passed on. */

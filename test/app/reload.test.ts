@@ -55,11 +55,13 @@ describe("a validator's configuration", () => {
   });
 
   const start = () => {
-    const env = { ...process.env, RELOAD_KEY: localKey(11) };
+    const env = { ...process.env, RELOAD_KEY: localKey(11), OTHER_KEY: localKey(12) };
     return spawn(process.execPath, [main, "validator", "--config", join(folder, "validator.json")], { env });
   };
 
-  function write(chainIds: readonly number[], tls?: object, store = "one"): void {
+  type Changes = { tls?: object; store?: string; key?: string };
+
+  function write(chainIds: readonly number[], { tls, store = "one", key = "RELOAD_KEY" }: Changes = {}): void {
     const base = `http://127.0.0.1:${(node.address() as AddressInfo).port}`;
     const chains = Object.fromEntries(
       chainIds.map((chainId) => [
@@ -73,7 +75,7 @@ describe("a validator's configuration", () => {
     const config = {
       ...{
         name: "one",
-        key: { variable: "RELOAD_KEY" },
+        key: { variable: key },
         listen: { port, ...(tls && { tls }) },
         relayerUrl: base,
         chains,
@@ -102,15 +104,27 @@ describe("a validator's configuration", () => {
     child.kill("SIGHUP");
     await until(() => output.includes("going on with the one before"), "the third is refused");
     output = "";
-    write([1, 2], { certificate: join(folder, "nothing.pem"), key: join(folder, "nothing.key") });
+    write([1, 2], { tls: { certificate: join(folder, "nothing.pem"), key: join(folder, "nothing.key") } });
     child.kill("SIGHUP");
     await until(() => output.includes("going on with the one before"), "a certificate that is not there is refused");
     assert.equal((await chains())?.length, 3);
+    output = "";
+    write([1, 2], { key: "OTHER_KEY" });
+    child.kill("SIGHUP");
+    await until(
+      () => output.includes("a new key needs a storeFile of its own"),
+      "what one key signed is not another's",
+    );
+    await follows(3);
+    output = "";
+    write([1, 2], { key: "OTHER_KEY", store: "other" });
+    child.kill("SIGHUP");
+    await follows(2);
     assert.equal(child.exitCode, null);
   });
 
   it("ends a second validator with the words that its port is taken", async () => {
-    write([1, 2], undefined, "two");
+    write([1, 2], { store: "two" });
     const second = start();
     let said = "";
     second.stderr?.on("data", (chunk) => {

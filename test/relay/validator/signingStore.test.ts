@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { createSigningStore } from "#relay/validator/signingStore.ts";
-import { hashOf } from "../samples.ts";
+import { addressOf, hashOf } from "../samples.ts";
 
 const lane = { origin: "1-0xaa", destination: "2-0xbb" };
 const link = (nonce: bigint, seed = Number(nonce)) => ({ nonce, accumulator: hashOf(seed) });
@@ -33,6 +33,21 @@ describe("a validator's memory", () => {
     // Another generation is another history.
     assert.equal(again.claim(lane, 1, link(5n, 99)), hashOf(99));
     assert.deepEqual([again.newestGeneration(lane), again.newestSigned(lane, 1)], [1, link(5n, 99)]);
+    again.close();
+  });
+
+  it("belongs to the key that signed first", () => {
+    const file = newFile();
+    const [own, other] = [addressOf(1), addressOf(2)];
+    const first = createSigningStore(file);
+    first.assertSameSigner(own);
+    first.close();
+    const again = createSigningStore(file);
+    again.assertSameSigner(own);
+    assert.throws(
+      () => again.assertSameSigner(other),
+      (error) => isLockstepError(error, "config-invalid") && error.details.field === "key",
+    );
     again.close();
   });
 
