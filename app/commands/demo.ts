@@ -89,7 +89,7 @@ function describe({ ok, messages, swaps, failures }: DemoReport): void {
       i === 0 ? status : "",
       step.name,
       step.gasUsed.toLocaleString("en"),
-      `${step.latencyMs} ms`,
+      step.latencyMs === undefined ? "" : `${step.latencyMs} ms`,
     ]),
   );
   print(table(["swap", "status", "step", "gas", "latency"], rows));

@@ -4,7 +4,7 @@ import type { Network } from "../network/network.ts";
 import type { ApiClient, SwapAnswer, TimelineEntry } from "./api.ts";
 import type { Ledger } from "./ledger.ts";
 
-type StepResult = { name: string; gasUsed: number; latencyMs: number };
+type StepResult = { name: string; gasUsed: number; latencyMs?: number };
 export type SwapResult = { name: string; id: string; status: string; expected: string; steps: StepResult[] };
 
 /** One coin of alpha for 2,500 tokens of beta: what each swap of the demo is about. */
@@ -79,20 +79,31 @@ export async function freeze(network: Network, account: string): Promise<void> {
   );
 }
 
-const verbs: Readonly<Record<string, string>> = { LegDetected: "lock", LegClaimed: "claim", LegRefunded: "refund" };
+/** The steps that can have had an effect. */
+const verbs: Readonly<Record<string, readonly string[]>> = {
+  ...{ LegDetected: ["lock"], LegClaimed: ["claim"] },
+  LegRefunded: ["refund", "refund-early"],
+};
 
-/** Each step that had its effect: from the decision to take it until the service saw it on the chain. */
+/**
+ * Each step that had its effect: from the decision to take it until the service saw it on the chain; without that time
+ * where the service did not decide it.
+ */
 async function stepsOf(timeline: readonly TimelineEntry[], ledger: Ledger): Promise<StepResult[]> {
   const steps: StepResult[] = [];
   for (const [i, effect] of timeline.entries()) {
-    const verb = verbs[effect.what];
-    if (!verb || !effect.transactionHash) continue;
-    const name = `${verb}-${effect.leg}`;
+    const names = verbs[effect.what]?.map((verb) => `${verb}-${effect.leg}`);
+    if (!names || !effect.transactionHash) continue;
     const decided = timeline
       .slice(0, i)
-      .findLast(({ what, detail }) => what === "StepStarted" && detail?.startsWith(`${name},`));
+      .findLast(({ what, detail }) => what === "StepStarted" && names.includes(stepOf(detail)));
     const gasUsed = Number(await ledger.gasUsed(effect.leg === "source" ? "alpha" : "beta", effect.transactionHash));
-    steps.push({ name, gasUsed, latencyMs: Date.parse(effect.at) - Date.parse(decided?.at ?? effect.at) });
+    const latencyMs = decided && Date.parse(effect.at) - Date.parse(decided.at);
+    const name = decided ? stepOf(decided.detail) : String(names[0]);
+    steps.push({ name, gasUsed, ...(latencyMs !== undefined && { latencyMs }) });
   }
   return steps;
 }
+
+/** The step that was started, as the timeline has it: "lock-source, attempt 1". */
+const stepOf = (detail = ""): string => detail.replace(/,.*/, "");
