@@ -25,12 +25,14 @@ const webhookSchema = z
 
 export type WebhookView = z.output<typeof webhookSchema>;
 
+const receiver = z.string().min(1).max(2_000).meta({ description: "Where events are sent to, over https" });
+
 export const addWebhook = defineRoute({
   everyAccount: true,
   name: "addWebhook",
   ...{ method: "POST", url: "/v1/webhooks", access: "operator" },
   ...{ tag: "events", summary: "Send events to a URL" },
-  body: z.strictObject({ url: z.string().min(1).max(2_000), filter: filterSchema.default({}), after }),
+  body: z.strictObject({ url: receiver, filter: filterSchema.default({}), after }),
   status: 201,
   answer: z.object({
     webhook: webhookSchema,
