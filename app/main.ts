@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { toJson } from "#core/kernel/json.ts";
@@ -7,6 +6,7 @@ import { commandHelp, groupHelp, nearest, programHelp } from "./commands/help.ts
 import type { CommandSpec } from "./commands/options.ts";
 import { exitOf, exitUsage } from "./exitCodes.ts";
 import { endWithReader, print, printError, showStatus } from "./terminal.ts";
+import { version } from "./version.ts";
 
 const specs = commands.map(({ spec }) => spec);
 
@@ -17,22 +17,23 @@ process.exitCode = await run(process.argv.slice(2));
 
 async function run(words: readonly string[]): Promise<number> {
   const [first = ""] = words;
-  if (first === "--version") return show(version());
-  const asksHelp = ["help", "--help", "-h"].includes(first);
-  const wanted = asksHelp ? words.slice(1) : words;
-  if (asksHelp && wanted.length === 0) return show(programHelp(specs));
+  const asJson = words.includes("--json");
+  if (first === "--version") return show(asJson ? toJson({ version: version() }) : version());
+  const asksHelp = first === "help" || words.includes("--help") || words.includes("-h");
+  const besides = ["--help", "-h", "--json"];
+  const wanted = asksHelp ? words.slice(first === "help" ? 1 : 0).filter((word) => !besides.includes(word)) : words;
   const found = find(wanted);
-  if (found === undefined) return runGroup(wanted, asksHelp);
+  if (found === undefined) return runGroup(wanted, asksHelp, asJson);
   const { spec, load } = found.command;
-  if (asksHelp || found.args.includes("--help") || found.args.includes("-h")) return show(commandHelp(spec));
+  if (asksHelp) return show(asJson ? toJson(spec) : commandHelp(spec));
   try {
     return await (await load())(found.args, specs);
   } catch (thrown) {
     showStatus("");
     const error = portTaken(thrown) ?? thrown;
-    if (isUsage(error)) return refuse(`${spec.name}: ${usageWords(error, spec, found.args)}`);
+    if (isUsage(error)) return refuse(`${spec.name}: ${usageWords(error, spec, found.args)}`, asJson);
     if (!isLockstepError(error)) throw error;
-    tell(error, found.args.includes("--json"));
+    tell(error, asJson);
     return exitOf(error);
   }
 }
@@ -55,16 +56,16 @@ function find(words: readonly string[]) {
   return undefined;
 }
 
-/** What is said of a group such as `swap`, or of a word that names nothing. */
-function runGroup([first = "", second = ""]: readonly string[], asksHelp: boolean): number {
-  if (first === "") return refuse(programHelp(specs));
-  const group = specs.filter(({ name }) => name.startsWith(`${first} `));
-  const asks = asksHelp || ["--help", "-h"].includes(second);
-  if (group.length === 0) return refuse(unknownCommand(first, firstWords()));
-  if (asks && (second === "" || second.startsWith("-"))) return show(groupHelp(first, group));
-  if (second === "" || second.startsWith("-")) return refuse(groupHelp(first, group));
-  const actions = group.map(({ name }) => name.slice(first.length + 1));
-  return refuse(unknownCommand(second, actions, `${first} `));
+/** What is said of all commands, of a group such as `swap`, or of a word that names nothing. */
+function runGroup(words: readonly string[], asksHelp: boolean, asJson: boolean): number {
+  const [first = "", second = ""] = words;
+  const group = first === "" ? specs : specs.filter(({ name }) => name.startsWith(`${first} `));
+  if (group.length === 0) return refuse(unknownCommand(first, firstWords()), asJson);
+  const actions = first === "" ? firstWords() : group.map(({ name }) => name.slice(first.length + 1));
+  if (second !== "" && !second.startsWith("-")) return refuse(unknownCommand(second, actions, `${first} `), asJson);
+  const help = first === "" ? programHelp(specs) : groupHelp(first, group);
+  if (asksHelp) return show(asJson ? toJson({ commands: group }) : help);
+  return refuse(asJson ? `expected a command; there are ${actions.join(", ")}` : help, asJson);
 }
 
 function firstWords(): string[] {
@@ -76,8 +77,9 @@ function show(text: string): number {
   return 0;
 }
 
-function refuse(text: string): number {
-  printError(text);
+function refuse(text: string, asJson: boolean): number {
+  if (asJson) tell(new LockstepError("usage-invalid", text), asJson);
+  else printError(text);
   return exitUsage;
 }
 
@@ -102,11 +104,6 @@ function usageWords(error: Error & { code: string }, { name, options }: CommandS
   const near = nearest(unknown, known);
   const hint = near === undefined ? `see: lockstep help ${name}` : `did you mean --${near}?`;
   return `there is no option --${unknown}; ${hint}`;
-}
-
-function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function isUsage(error: unknown): error is Error & { code: string } {

@@ -1,5 +1,6 @@
 import { command } from "./options.ts";
 import { defaultDataDir, json } from "./specs.ts";
+import { eventKinds, lockSteps, messageStatuses, swapStatuses } from "./words.ts";
 
 /** How commands find the service that they ask. */
 const service = {
@@ -16,6 +17,11 @@ const follow = {
 
 const page = {
   limit: { what: "how many at most", value: "COUNT", fallback: "20" },
+} as const;
+
+const decision = {
+  step: { what: "one lock; all that are still to be made when left out", value: "STEP", words: lockSteps },
+  reason: { what: "why, for the record", value: "TEXT" },
 } as const;
 
 const messageId = { id: { what: "the message's id, here or on its chains", value: "ID" } } as const;
@@ -60,7 +66,7 @@ export const messageListCommand = command({
   options: {
     origin: { what: "only from this chain", value: "CHAIN" },
     destination: { what: "only to this chain", value: "CHAIN" },
-    status: { what: "only of this status", value: "STATUS" },
+    status: { what: "only of this status", value: "STATUS", words: messageStatuses },
     ...page,
     ...service,
   },
@@ -108,8 +114,14 @@ export const swapGetCommand = command({
 export const swapListCommand = command({
   name: "swap list",
   summary: "list swaps, newest first",
-  options: { ...page, ...service },
-  examples: ["swap list", "swap list --limit 100 --json"],
+  options: {
+    status: { what: "only of this status", value: "STATUS", words: swapStatuses },
+    chain: { what: "only with a leg on this chain", value: "CHAIN" },
+    account: { what: "only those that this managed account sends for", value: "NAME" },
+    ...page,
+    ...service,
+  },
+  examples: ["swap list", "swap list --status refunding --limit 100 --json"],
 });
 
 export const swapClaimCommand = command({
@@ -136,15 +148,15 @@ export const swapApproveCommand = command({
   name: "swap approve",
   summary: "let the locks of a swap be made that wait for it",
   arguments: swapId,
-  options: { reason: { what: "why, for the record", value: "TEXT" }, ...follow, ...service },
-  examples: ["swap approve ID"],
+  options: { ...decision, ...follow, ...service },
+  examples: ["swap approve ID", "swap approve ID --step lock-source"],
 });
 
 export const swapRejectCommand = command({
   name: "swap reject",
   summary: "give a swap up before it is locked further; what is locked is refunded",
   arguments: swapId,
-  options: { reason: { what: "why, for the record", value: "TEXT" }, ...follow, ...service },
+  options: { ...decision, ...follow, ...service },
   examples: ['swap reject ID --reason "limit of the day"'],
 });
 
@@ -182,7 +194,7 @@ export const eventsCommand = command({
   summary: "print what happens as it happens, each event once, until interrupted",
   options: {
     after: { what: "id of the last event that is known, 0 for all; from now on when left out", value: "ID" },
-    kind: { what: "only of these kinds, with commas in between", value: "KINDS" },
+    kind: { what: "only of these kinds, with commas in between", value: "KINDS", words: eventKinds, many: true },
     type: { what: "only of these types, with commas in between", value: "TYPES" },
     subject: { what: "only what happens to it, such as the id of a swap", value: "ID" },
     chain: { what: "only what concerns this chain", value: "CHAIN" },

@@ -8,6 +8,8 @@ export type CommandOption = {
   readonly fallback?: string;
   /** The values that there are, where they are known. */
   readonly words?: readonly string[];
+  /** Takes several of its words, with commas in between. */
+  readonly many?: true;
 };
 export type CommandOptions = Readonly<Record<string, CommandOption>>;
 
@@ -76,15 +78,17 @@ export function readOptions<O extends CommandOptions, A extends CommandArguments
   if (extra !== undefined) throw usageError(`nothing is known to do with '${extra}'`);
   const named = Object.fromEntries(declared.map(([name], i) => [name, positionals[i]]));
   const all = { ...values, ...named };
-  for (const [name, { words }] of [...declared, ...Object.entries<CommandOption>(spec.options)]) {
-    const given: unknown = all[name];
-    if (words && typeof given === "string") for (const each of given.split(",")) assertWord(name, each, words);
+  for (const [name, { words }] of declared) assertWords(name, [all[name]], words);
+  for (const [name, { words, many }] of Object.entries<CommandOption>(spec.options)) {
+    const given = all[name];
+    assertWords(`--${name}`, many && typeof given === "string" ? given.split(",") : [given], words);
   }
   return all as CommandValues<CommandSpec<O, A>>;
 }
 
-function assertWord(name: string, given: string, words: readonly string[]): void {
-  if (!words.includes(given)) throw usageError(`${name}: there is no '${given}'; there are ${words.join(", ")}`);
+function assertWords(name: string, given: readonly unknown[], words: readonly string[] | undefined): void {
+  const other = given.find((each) => typeof each === "string" && words?.includes(each) === false);
+  if (other !== undefined) throw usageError(`${name}: there is no '${other}'; there are ${words?.join(", ")}`);
 }
 
 /** An error of whoever typed the command. */

@@ -1,3 +1,4 @@
+import { accessRoles, apiKeyKinds } from "#core/kernel/accessRoles.ts";
 import { command } from "./options.ts";
 
 /** Where `npm start` keeps its network. */
@@ -61,8 +62,11 @@ export const apiKeyCreateCommand = command({
   options: {
     ...serviceFile,
     name: { what: "who has it", value: "NAME" },
-    role: { what: "viewer, trader, operator or admin", value: "ROLE" },
-    kind: { what: "bearer, which is sent, or hmac, which requests are signed with", value: "KIND", fallback: "bearer" },
+    role: { what: "viewer, trader, operator or admin", value: "ROLE", words: accessRoles },
+    kind: {
+      what: "bearer, which is sent, or hmac, which requests are signed with",
+      ...{ value: "KIND", fallback: "bearer", words: apiKeyKinds },
+    },
     accounts: { what: "managed accounts that it may act for, with commas; all when left out", value: "NAMES" },
     expires: { what: "when it stops to count, such as 2026-01-31T12:00:00Z", value: "TIME" },
     ...json,
@@ -84,7 +88,7 @@ export const auditVerifyCommand = command({
 
 export const auditExportCommand = command({
   name: "audit export",
-  summary: "print who asked the API for what, oldest first, a line of JSON each",
+  summary: "print who asked the API for what, oldest first, a line of JSON each, and a last one with the head",
   options: { ...serviceFile, ...json },
   examples: ["audit export --config lockstep.json > audit.jsonl"],
 });
@@ -179,7 +183,7 @@ export const completionCommand = command({
   name: "completion",
   summary: "print the completion script of a shell",
   arguments: { shell: { what: `one of ${shells.join(", ")}`, value: "SHELL", words: shells } },
-  options: { ...json },
+  options: {},
   examples: [
     'completion bash > ~/.local/share/bash-completion/completions/lockstep   # or: eval "$(lockstep completion bash)"',
     'completion zsh > "$HOME/.zfunc/_lockstep"   # a folder of $fpath',

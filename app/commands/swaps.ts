@@ -12,6 +12,7 @@ import { type Outcome, paintStatus, showOne, stepLine } from "./follow.ts";
 import { firstOf } from "./messages.ts";
 import { type CommandValues, countOption, readOptions, usageError } from "./options.ts";
 import { secretOf } from "./secretFile.ts";
+import type { lockSteps } from "./words.ts";
 
 export async function runSwapRequest(args: readonly string[]): Promise<number> {
   const values = readOptions(specs.swapRequestCommand, args);
@@ -47,28 +48,37 @@ export async function runSwapRefund(args: readonly string[]): Promise<number> {
 export async function runSwapApprove(args: readonly string[]): Promise<number> {
   const values = readOptions(specs.swapApproveCommand, args);
   return act(values, ({ client }) => {
-    return (options) => client.swaps.approve(values.id, reasonOf(values), options);
+    return (options) => client.swaps.approve(values.id, decisionOf(values), options);
   });
 }
 
 export async function runSwapReject(args: readonly string[]): Promise<number> {
   const values = readOptions(specs.swapRejectCommand, args);
   return act(values, ({ client }) => {
-    return (options) => client.swaps.reject(values.id, reasonOf(values), options);
+    return (options) => client.swaps.reject(values.id, decisionOf(values), options);
   });
 }
 
-const reasonOf = ({ reason }: { readonly reason: string | undefined }) => (reason === undefined ? {} : { reason });
+/** The words of an option that names a lock are checked as it is read. */
+const decisionOf = ({ step, reason }: Pick<CommandValues<typeof specs.swapApproveCommand>, "step" | "reason">) => ({
+  ...(step !== undefined && { step: step as (typeof lockSteps)[number] }),
+  ...(reason !== undefined && { reason }),
+});
 
 export async function runSwapList(args: readonly string[]): Promise<number> {
-  const { limit, json, ...where } = readOptions(specs.swapListCommand, args);
+  const { status, chain, account, limit, json, ...where } = readOptions(specs.swapListCommand, args);
   const { client, url } = connect(where);
   const most = countOption("--limit", limit);
   return interruptible(async (signal) => {
-    const all = client.swaps.each({ limit: Math.min(most, 100) }, { signal });
-    const swaps: Swap[] = await during(`asking ${url}`, firstOf(all, most));
+    const query = {
+      ...(status !== undefined && { status: status as Swap["status"] }),
+      ...(chain !== undefined && { chain }),
+      ...(account !== undefined && { account }),
+      limit: Math.min(most, 100),
+    };
+    const swaps: Swap[] = await during(`asking ${url}`, firstOf(client.swaps.each(query, { signal }), most));
     if (json) print(toJson({ swaps }));
-    else if (swaps.length === 0) print("there are no swaps yet");
+    else if (swaps.length === 0) print("there are no swaps that fit");
     else {
       const rows = swaps.map(({ id, status, source, target, createdAt, reason }) => {
         return [id, status, legWords(source), legWords(target), createdAt, reason.message];

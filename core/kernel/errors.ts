@@ -243,6 +243,7 @@ export const errorTable = {
     retryable: false,
     title: "The service gave an answer that does not fit its own description",
   },
+  "usage-invalid": { status: 400, retryable: false, title: "The command was not used as its help tells" },
   "wait-timeout": { status: 504, retryable: true, title: "What was waited for has not come in time" },
   "lock-unverified": {
     status: 422,

@@ -4,8 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { shownKinds } from "#app/api/eventRoutes.ts";
+import { swapListCommand } from "#app/commands/clientSpecs.ts";
 import { commands } from "#app/commands/commands.ts";
 import { nearest } from "#app/commands/help.ts";
+import * as words from "#app/commands/words.ts";
+import { listMessages } from "#relay/routes.ts";
+import { approveSwap, listSwaps } from "#swap/routes.ts";
 
 const run = (...args: string[]) => runWith({}, ...args);
 
@@ -39,7 +44,7 @@ describe("the command line", () => {
     for (const { spec } of commands) {
       const help = commandHelp(spec);
       for (const option of Object.keys(spec.options)) assert.ok(help.includes(`--${option}`), `${spec.name} ${option}`);
-      assert.ok("json" in spec.options, `${spec.name} has --json`);
+      assert.equal("json" in spec.options, spec.name !== "completion", `${spec.name} has --json`);
       assert.ok(spec.examples.length > 0, `${spec.name} has examples`);
       for (const example of spec.examples) {
         assert.ok(help.includes(`lockstep ${example}`));
@@ -55,6 +60,16 @@ describe("the command line", () => {
     const { status, stdout } = run("recover", "--help");
     assert.equal(status, 0);
     for (const option of ["--config FILE", "--dry-run", "--once", "--json"]) assert.ok(stdout.includes(option), option);
+  });
+
+  it("knows the words that the API takes", () => {
+    assert.deepEqual(words.messageStatuses, listMessages.query.shape.status.unwrap().options);
+    assert.deepEqual(words.swapStatuses, listSwaps.query.shape.status.unwrap().options);
+    assert.deepEqual(words.lockSteps, approveSwap.body.unwrap().unwrap().shape.step.unwrap().options);
+    assert.deepEqual(
+      words.eventKinds,
+      shownKinds.map(({ kind }) => kind),
+    );
   });
 
   it("refuses what it does not know with status 2, naming what is nearest", () => {
@@ -77,11 +92,47 @@ describe("the command line", () => {
     }
   });
 
+  it("tells programs the same: help on standard output, refusals as the last line of standard error", () => {
+    const helps: [string[], string[]][] = [
+      [["--help", "--json"], names],
+      [["help", "swap", "--json"], names.filter((name) => name.startsWith("swap "))],
+      [["swap", "--json", "-h"], names.filter((name) => name.startsWith("swap "))],
+    ];
+    for (const [args, wanted] of helps) {
+      const { status, stdout } = run(...args);
+      const { commands: told } = JSON.parse(stdout) as { commands: { name: string }[] };
+      assert.deepEqual([status, told.map(({ name }) => name)], [0, wanted], args.join(" "));
+    }
+    const one = run("swap", "list", "--help", "--json");
+    assert.deepEqual([one.status, JSON.parse(one.stdout)], [0, swapListCommand]);
+    assert.match(JSON.parse(run("--version", "--json").stdout).version, /^\d+\.\d+\.\d+$/);
+    const refusals: [string[], RegExp][] = [
+      [["swap", "request", "--surce", "x", "--json"], /did you mean --source\?/],
+      [["swap", "get", "--json"], /expected ID/],
+      [["recvoer", "--json"], /did you mean recover\?/],
+      [["swap", "reqest", "--json"], /did you mean swap request\?/],
+      [["swap", "--json"], /expected a command; there are request, get/],
+      [["completion", "bash", "--json"], /there is no option --json/],
+    ];
+    for (const [args, words] of refusals) {
+      const { status, stdout, stderr } = run(...args);
+      assert.deepEqual([status, stdout], [2, ""], args.join(" "));
+      const { error } = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "");
+      assert.deepEqual([error.code, error.retryable, error.details], ["usage-invalid", false, {}]);
+      assert.match(error.message, words);
+    }
+  });
+
   it("refuses what does not fit a command before it asks or starts anything", async () => {
     const refusals: [string[], RegExp][] = [
       [["swap", "get"], /expected ID: the swap's id/],
       [["swap", "get", "one", "two"], /'two'/],
       [["completion", "tcsh"], /there are bash, zsh, fish/],
+      [["completion", "bash,zsh"], /there is no 'bash,zsh'/],
+      [["swap", "list", "--status", "lost"], /--status: there is no 'lost'; there are requested, /],
+      [["message", "list", "--status", "sent,final"], /--status: there is no 'sent,final'/],
+      [["swap", "approve", "ID", "--step", "claim"], /--step: .*there are lock-source, lock-target/],
+      [["events", "--kind", "swap,swop"], /--kind: there is no 'swop'/],
       [["swap", "request", "--initiator", "alice"], /expected --source, --target and --counterparty, or --quote/],
       [["quote", "--source", "alpha:native", "--target", "beta:native"], /an amount on one of the two sides/],
       [["quote", "--source", "alpha:gold:1", "--target", "beta:native"], /--source: there is no asset/],
@@ -212,12 +263,21 @@ describe("completion in bash", () => {
     assert.deepEqual(offers("s"), ["start", "swap", "service"]);
     assert.deepEqual(offers("swap", "re"), ["request", "refund", "reject"]);
     assert.deepEqual(offers("swap", "request", "--so"), ["--source", "--source-seconds"]);
-    assert.deepEqual(offers("completion", ""), ["bash", "zsh", "fish", "--json", "--help"]);
+    assert.deepEqual(offers("completion", ""), ["bash", "zsh", "fish", "--help"]);
     assert.deepEqual(offers("doctor", "--config", "package.j"), ["package.json"]);
     assert.deepEqual(offers("config", "check", "tsconf"), ["tsconfig.json"]);
     assert.deepEqual(offers("swap", "request", "--source", ""), []);
     assert.deepEqual(offers("help", "sw"), ["swap"]);
+    assert.deepEqual(offers("help", "swap", "re"), ["request", "refund", "reject"]);
+    assert.deepEqual(offers("help", "swap", "request", ""), []);
     assert.deepEqual(offers("demo", "--j"), ["--json"]);
+  });
+
+  it("offers the values of options that have no others", () => {
+    assert.deepEqual(offers("api-key", "create", "--role", ""), ["viewer", "trader", "operator", "admin"]);
+    assert.deepEqual(offers("message", "list", "--status", "fi"), ["final"]);
+    assert.deepEqual(offers("swap", "approve", "ID", "--step", "lock-s"), ["lock-source"]);
+    assert.deepEqual(offers("events", "--kind", "swap,l"), ["swap,lane", "swap,lock"]);
   });
 
   it("has the same words for the other shells", () => {
@@ -227,6 +287,8 @@ describe("completion in bash", () => {
       for (const { spec } of commands)
         for (const option of Object.keys(spec.options))
           assert.ok(stdout.includes(shell === "zsh" ? `--${option}[` : `-l ${option} `), `${shell} ${option}`);
+      assert.ok(stdout.includes(shell === "zsh" ? "ROLE:(viewer trader" : "-l role -x -a 'viewer trader"), shell);
+      assert.equal(stdout.includes('"help swap")'), shell === "zsh");
     }
   });
 });
