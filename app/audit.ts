@@ -1,9 +1,16 @@
 import { createReadStream, existsSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { type AuditFinding, type AuditHead, type AuditRow, verifyAudit } from "#core/http/audit/chain.ts";
+import { z } from "zod";
+import { type AuditFinding, type AuditHead, type AuditRow, auditStart, verifyAudit } from "#core/http/audit/chain.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { parseJson } from "#core/kernel/json.ts";
 import { auditLineSchema } from "./api/auditRoutes.ts";
+
+/** The last line of an export. */
+const endSchema = z.strictObject({ end: z.string() });
+
+/** A head as it is printed and noted: `SEQ:HASH`. */
+export const headWords = ({ seq, hash }: AuditHead): string => `${seq}:${hash}`;
 
 /** A head as it is printed and noted: `SEQ:HASH`. Throws `config-invalid`. */
 export function parseHead(text: string): AuditHead {
@@ -20,21 +27,44 @@ export function parseHead(text: string): AuditHead {
   return { seq: Number(seq), hash };
 }
 
-/** Checks an export, one line of JSON for each of the audit, oldest first. */
-export function verifyExport(file: string, known: readonly AuditHead[]): Promise<AuditFinding> {
-  return verifyAudit(readExport(file), known);
+/** A line of JSON for each of the audit, the oldest first, and a last one with the head, which a file that was cut lacks. */
+export async function* exportLines(rows: AsyncIterable<AuditRow> | Iterable<AuditRow>): AsyncGenerator<string> {
+  let head = auditStart;
+  for await (const row of rows) {
+    yield JSON.stringify(row);
+    head = row;
+  }
+  yield JSON.stringify({ end: headWords(head) } satisfies z.input<typeof endSchema>);
 }
 
-async function* readExport(file: string): AsyncGenerator<AuditRow> {
+/** Checks what `exportLines` made, and that nothing of its end is missing. */
+export async function verifyExport(file: string, known: readonly AuditHead[]): Promise<AuditFinding> {
+  const read: Read = { end: undefined };
+  const found = await verifyAudit(readExport(file, read), known);
+  if (found.broken || read.end === headWords(found)) return found;
+  const cut = "from here on the file is cut or cannot be read";
+  const why = read.end === undefined ? cut : `the head should be ${read.end}, as the file's last line says`;
+  return { ...found, broken: { seq: found.seq + 1, why } };
+}
+
+/** What was read besides the lines of the audit. */
+type Read = { end: string | undefined };
+
+async function* readExport(file: string, read: Read): AsyncGenerator<AuditRow> {
   if (!existsSync(file)) {
     const message = `--export: there is no file ${file}`;
     throw new LockstepError("config-invalid", message, { details: { field: "--export" } });
   }
   for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (line === "") continue;
-    const parsed = auditLineSchema.safeParse(parseJson(line));
+    const json = parseJson(line);
+    // Half a line is the last one of a file that was cut.
+    if (json === undefined) return;
+    const end = endSchema.safeParse(json).data?.end;
+    const parsed = auditLineSchema.safeParse(json);
+    if (end !== undefined) read.end = end;
     // What is no line at all is one that was changed.
-    yield parsed.success ? parsed.data : { ...emptyRow, seq: Number.NaN };
+    else yield parsed.success ? parsed.data : { ...emptyRow, seq: Number.NaN };
   }
 }
 

@@ -6,7 +6,7 @@ import { type AuditLog, createAuditLog } from "#core/http/audit/log.ts";
 import { auditMigrations } from "#core/http/audit/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { createLog } from "#core/observe/log.ts";
-import { parseHead, verifyExport } from "../audit.ts";
+import { exportLines, headWords, parseHead, verifyExport } from "../audit.ts";
 import { layFoundation } from "../foundation.ts";
 import { print, printError } from "../terminal.ts";
 import { readOptions } from "./options.ts";
@@ -14,6 +14,8 @@ import { auditExportCommand, auditVerifyCommand } from "./specs.ts";
 
 /** The audit is not what was written. */
 const exitBroken = 1;
+/** An export has no seal: who can write it can make a shorter one of it, with an end of its own. */
+const headHint = "keep the head elsewhere: --head tells later whether all lines up to it are there as they were";
 
 /** Says whether the audit is as it was written, of the database or of an export, and its head for a later check. */
 export async function runAuditVerify(args: readonly string[]): Promise<number> {
@@ -22,13 +24,14 @@ export async function runAuditVerify(args: readonly string[]): Promise<number> {
   const finding =
     file === undefined ? await withAudit(config, (audit) => audit.verify(known)) : await verifyExport(file, known);
   tell(finding, json);
+  if (file !== undefined && head === undefined && !finding.broken && !json) print(headHint);
   return finding.broken ? exitBroken : 0;
 }
 
-/** Prints all lines as JSON, the oldest first. */
+/** Prints all lines as JSON, the oldest first, and the head. */
 export async function runAuditExport(args: readonly string[]): Promise<number> {
   return withAudit(readOptions(auditExportCommand, args).config, async (audit) => {
-    for await (const line of audit.read()) print(JSON.stringify(line));
+    for await (const line of exportLines(audit.read())) print(line);
     return 0;
   });
 }
@@ -48,8 +51,9 @@ async function withAudit<T>(file: string, work: (audit: AuditLog) => Promise<T>)
   }
 }
 
-function tell({ seq, hash, broken }: AuditFinding, json: boolean): void {
-  const head = `${seq}:${hash}`;
+function tell(finding: AuditFinding, json: boolean): void {
+  const { seq, broken } = finding;
+  const head = headWords(finding);
   print(
     json
       ? JSON.stringify({ lines: seq, head, ...(broken && { broken }) })
