@@ -1,6 +1,6 @@
 import { toJson } from "#core/kernel/json.ts";
 import { exitUnlike } from "../exitCodes.ts";
-import { hasStatusLine, paint, print, printError, showStatus } from "../terminal.ts";
+import { paint, print, printError, showStatus } from "../terminal.ts";
 import { countOption } from "./options.ts";
 
 /** Something that goes through steps and tells them. */
@@ -38,29 +38,35 @@ export async function showOne<T extends Timelined>(
     print(json ? toJson(first) : how.describe(first, true));
     return 0;
   }
-  const last = await follow<T>(json, (done) =>
+  const last = await follow<T>(json, (tell) =>
     how.until((thing) => {
-      done(thing);
-      return how.outcomeOf(thing) !== undefined;
+      const isOver = how.outcomeOf(thing) !== undefined;
+      tell(thing, isOver);
+      return isOver;
     }, 1_000 * countOption("--timeout", values.timeout)),
   );
   print(json ? toJson(last) : how.describe(last, false));
   return how.outcomeOf(last) === "good" ? 0 : exitUnlike;
 }
 
-/** Tells each step once as it comes, and in the status line what is waited for. */
-async function follow<T extends Timelined>(json: boolean, run: (look: (thing: T) => void) => Promise<T>): Promise<T> {
-  const say = json ? printError : print;
-  let told = 0;
+type Tell = (thing: Timelined, isOver: boolean) => void;
+
+async function follow<T extends Timelined>(json: boolean, run: (tell: Tell) => Promise<T>): Promise<T> {
   try {
-    return await run(({ status, reason, timeline }) => {
-      for (const entry of timeline.slice(told)) say(stepLine(entry));
-      told = Math.max(told, timeline.length);
-      if (hasStatusLine()) showStatus(`${status}: ${reason.message}`);
-    });
+    return await run(createTeller(json ? printError : print));
   } finally {
     showStatus("");
   }
+}
+
+/** Tells each step once as it comes, and on standard error what is waited for. */
+export function createTeller(say: (line: string) => void): Tell {
+  let told = 0;
+  return ({ status, reason, timeline }, isOver) => {
+    for (const entry of timeline.slice(told)) say(stepLine(entry));
+    told = Math.max(told, timeline.length);
+    if (!isOver) showStatus(`${status}, ${reason.code}: ${reason.message}`);
+  };
 }
 
 export function stepLine({ at, what, chain, leg, transactionHash, detail }: Timelined["timeline"][number]): string {

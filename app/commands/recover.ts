@@ -1,7 +1,8 @@
+import type { Env } from "#core/config/env.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { createLog } from "#core/observe/log.ts";
+import { createLog, type Level } from "#core/observe/log.ts";
 import { composeService } from "../compose.ts";
 import type { Service } from "../lifecycle.ts";
 import { createRecoveryRun, type RecoveryRun } from "../recovery.ts";
@@ -23,7 +24,7 @@ export async function runRecover(args: readonly string[]): Promise<number> {
   const dryRun = values["dry-run"];
   const config = withoutApi(loadConfig(values.config, serviceConfigSchema), dryRun);
   const env = parseEnv();
-  const log = createLog({ level: env.LOCKSTEP_LOG_LEVEL, name: "recover" });
+  const log = createLog({ level: levelOf(env, dryRun), name: "recover" });
   const ending = new AbortController();
   void askedToStop().then(() => ending.abort());
   const service = await composeService(config, env, { log });
@@ -40,10 +41,18 @@ export async function runRecover(args: readonly string[]): Promise<number> {
   return dryRun || run.left() === 0 ? 0 : exitLeft;
 }
 
-/** Reads the chains and sends; a dry run only reads. The port of a service that may be running is left to it. */
+/**
+ * Reads the chains and sends; a dry run only reads. The port of a service that may be running is left to it: health is
+ * told at any other, to this machine alone.
+ */
 function withoutApi(config: ServiceConfig, dryRun: boolean): ServiceConfig {
-  return { ...config, roles: dryRun ? ["indexer"] : ["indexer", "swapper"], http: { ...config.http, port: 0 } };
+  const http = { ...config.http, host: "127.0.0.1", port: 0 };
+  return { ...config, roles: dryRun ? ["indexer"] : ["indexer", "swapper"], http };
 }
+
+/** What a dry run finds is all that it has to say, unless somebody wants to know more or less than is usual. */
+const levelOf = ({ LOCKSTEP_LOG_LEVEL: level }: Env, dryRun: boolean): Level =>
+  dryRun && level === "info" ? "warn" : level;
 
 type Until = { readonly dryRun: boolean; readonly once: boolean; readonly signal: AbortSignal };
 

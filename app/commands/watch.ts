@@ -3,10 +3,10 @@ import type { Lock } from "../client/index.ts";
 import { exitUnlike } from "../exitCodes.ts";
 import { during } from "../progress.ts";
 import { interruptible } from "../signals.ts";
-import { hasStatusLine, paint, print, printError, showStatus } from "../terminal.ts";
+import { paint, print, printError, showStatus } from "../terminal.ts";
 import { watchCommand } from "./clientSpecs.ts";
 import { connect } from "./connect.ts";
-import { stepLine } from "./follow.ts";
+import { createTeller, stepLine } from "./follow.ts";
 import { countOption, readOptions } from "./options.ts";
 import { legWords, timeOf } from "./swaps.ts";
 
@@ -23,7 +23,7 @@ export async function runWatch(args: readonly string[]): Promise<number> {
     }
     const tell = createTeller(json ? printError : print);
     const look = (now: Lock) => {
-      tell(now);
+      if (now.watch) tell({ ...now.watch, status: now.watch.state }, isOver(now));
       return isOver(now);
     };
     const last = await client.locks.until(chain, lockId, look, { timeoutMs, signal });
@@ -34,16 +34,6 @@ export async function runWatch(args: readonly string[]): Promise<number> {
 }
 
 const isOver = ({ watch, state }: Lock): boolean => (watch ? watch.state !== "watching" : state !== "open");
-
-function createTeller(say: (line: string) => void): (lock: Lock) => void {
-  let told = 0;
-  return ({ watch }) => {
-    if (!watch) return;
-    for (const entry of watch.timeline.slice(told)) say(stepLine(entry));
-    told = Math.max(told, watch.timeline.length);
-    if (hasStatusLine()) showStatus(`${watch.state}: ${watch.reason.message}`);
-  };
-}
 
 function describe({ chain, lockId, state, asset, amount, sender, recipient, timelock, watch }: Lock): string {
   return [
