@@ -7,7 +7,7 @@ import { checkAccounts } from "./accounts.ts";
 import { type Connect, checkChain } from "./chains.ts";
 import type { Finding } from "./finding.ts";
 import { checkLanes, checkValidators } from "./lanes.ts";
-import { checkDataFolder, checkKeyFiles, checkNode, checkPort } from "./machine.ts";
+import { checkDataFolder, checkKeyFiles, checkNode, checkPort, lookForService } from "./machine.ts";
 import { checkDatabase, checkQueue } from "./stores.ts";
 
 type Deps = {
@@ -20,9 +20,10 @@ type Deps = {
 
 /** Looks at everything that a service of this configuration needs, from the machine up. Changes nothing. */
 export async function examine(config: ServiceConfig, env: Env, deps: Deps): Promise<Finding[]> {
-  const machine = [checkNode(deps.nodeVersion), checkDataFolder(config, env), ...checkKeyFiles(config)];
+  const running = await lookForService(config, env);
+  const machine = [checkNode(deps.nodeVersion), checkDataFolder(config, running), ...checkKeyFiles(config)];
   const [port, database, queue, validators, checkups] = await Promise.all([
-    checkPort(config),
+    checkPort(config, running),
     checkDatabase(env, deps.migrations, deps.log),
     checkQueue(env),
     checkValidators(config),

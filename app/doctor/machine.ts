@@ -1,10 +1,14 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { get as getPlain } from "node:http";
+import { get as getByTls } from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
+import { json } from "node:stream/consumers";
 import type { AccountSource } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import { isFolderHeld } from "#core/db/embedded/lock.ts";
+import { apiDescription } from "../api/document.ts";
 import { type Finding, fault, ok, skipped, warning, wordsOf } from "./finding.ts";
 
 const leastNode = 24;
@@ -15,8 +19,8 @@ export function checkNode(version: string): Finding {
   return fault("node", `${version} runs this`, `use Node ${leastNode} or later: node_modules/.bin/node has it`);
 }
 
-/** Whether the data folder can be written to, and whether some process works on it. */
-export function checkDataFolder({ dataDir }: Pick<ServiceConfig, "dataDir">, env: Env): Finding {
+/** Whether the data folder can be written to, and whether some process other than the service itself works on it. */
+export function checkDataFolder({ dataDir }: Pick<ServiceConfig, "dataDir">, running: Running): Finding {
   const folder = resolve(dataDir);
   const there = existing(folder);
   try {
@@ -26,17 +30,15 @@ export function checkDataFolder({ dataDir }: Pick<ServiceConfig, "dataDir">, env
   }
   if (there === folder && !statSync(folder).isDirectory())
     return fault("data folder", `${folder} is a file`, "name another `dataDir`");
-  if (env.DATABASE_URL !== undefined) return ok("data folder", folder);
-  try {
-    if (!isFolderHeld(join(folder, "db")))
-      return ok("data folder", there === folder ? folder : `${folder}, still to be made`);
-  } catch (error) {
+  const { holdsFolder, answers } = running;
+  if (holdsFolder instanceof Error)
     return warning(
       "data folder",
-      `its lock cannot be read: ${wordsOf(error)}`,
+      `its lock cannot be read: ${wordsOf(holdsFolder)}`,
       `look at ${join(folder, "db", "lock")}`,
     );
-  }
+  if (!holdsFolder) return ok("data folder", there === folder ? folder : `${folder}, still to be made`);
+  if (answers) return ok("data folder", `${folder}, which the service works on`);
   return warning(
     "data folder",
     `another process works on ${folder}`,
@@ -70,9 +72,37 @@ function checkKeyFile(name: string, file: string): Finding {
   return fault(name, found, `chmod 600 ${file}`);
 }
 
-/** Whether the API can listen. A service that runs there already is no fault. */
-export async function checkPort({ http, roles }: Pick<ServiceConfig, "http" | "roles">): Promise<Finding> {
-  const { host, port } = http;
+/** What there is to see of the service itself, where it runs. */
+type Running = {
+  /** A Lockstep answers where the service is to listen. */
+  readonly answers: boolean;
+  /** Some process works on the data folder; undefined where the database is elsewhere, which has no such lock. */
+  readonly holdsFolder: boolean | Error | undefined;
+};
+
+/** Looks for the service where its configuration has it. */
+export async function lookForService(
+  { http, dataDir }: Pick<ServiceConfig, "http" | "dataDir">,
+  env: Env,
+): Promise<Running> {
+  return { answers: await isLockstep(http), holdsFolder: holdsFolder(dataDir, env) };
+}
+
+function holdsFolder(dataDir: string, env: Env): Running["holdsFolder"] {
+  if (env.DATABASE_URL !== undefined) return undefined;
+  try {
+    return isFolderHeld(join(resolve(dataDir), "db"));
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Whether the API can listen. The service itself is no fault, which runs there already. */
+export async function checkPort(
+  { http, roles }: Pick<ServiceConfig, "http" | "roles">,
+  { answers, holdsFolder }: Running,
+): Promise<Finding> {
+  const { host, port, tls } = http;
   const place = `${host}:${port}`;
   if (!roles.includes("api")) return skipped("port", "this process does not play the role `api`");
   if (port === 0) return ok("port", "any that is free");
@@ -80,8 +110,15 @@ export async function checkPort({ http, roles }: Pick<ServiceConfig, "http" | "r
   if (refused === undefined) return ok("port", `${place} is free`);
   if (refused !== "EADDRINUSE")
     return fault("port", `${place} cannot be listened on (${refused})`, "name another `http.host` or `http.port`");
-  if (await isOurs(host, port))
-    return warning("port", `a service answers at ${place} already`, "stop that one before another is started there");
+  if (answers && holdsFolder !== false) return ok("port", `the service answers at ${place}`);
+  if (answers)
+    return warning(
+      "port",
+      `a service with another data folder answers at ${place}`,
+      "stop that one before another is started there, or name another `http.port`",
+    );
+  if (tls?.requireClientCertificate)
+    return skipped("port", `what listens at ${place} answers only who has a client certificate`);
   return fault("port", `${place} is taken by another program`, "name another `http.port`, or end that program");
 }
 
@@ -93,11 +130,18 @@ function probe(host: string, port: number): Promise<string | undefined> {
   });
 }
 
-async function isOurs(host: string, port: number): Promise<boolean> {
-  const name = host.includes(":") ? `[${host}]` : host;
+/** By the title of its document, which validators and other programs do not have. */
+async function isLockstep({ host, port, tls }: ServiceConfig["http"]): Promise<boolean> {
+  // It is only asked for its name, which whoever has the port may see: its certificate is that of another host name.
+  const get = tls ? getByTls : getPlain;
+  const options = { host, port, path: "/openapi.json", timeout: 2_000, rejectUnauthorized: false };
   try {
-    const answer = await fetch(`http://${name}:${port}/health/live`, { signal: AbortSignal.timeout(2_000) });
-    return ((await answer.json()) as { status?: unknown }).status === "live";
+    const document = await new Promise((resolve, reject) => {
+      const request = get(options, (answer) => json(answer).then(resolve, reject));
+      request.once("error", reject);
+      request.once("timeout", () => request.destroy(new Error("no answer in time")));
+    });
+    return (document as { info?: { title?: unknown } } | null)?.info?.title === apiDescription.title;
   } catch {
     return false;
   }

@@ -340,6 +340,29 @@ describe("doctor and deploy, against two chains", () => {
     assert.deepEqual([of("database")?.result, of("queue")?.result, status], ["error", "error", 78]);
   });
 
+  it("takes the service itself for no fault where it runs, and another one for a warning", async () => {
+    let title = "Lockstep";
+    const service = createServer((_, response) => response.end(JSON.stringify({ info: { title } })));
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    const here = (c: Config) => {
+      c.http.port = (service.address() as AddressInfo).port;
+    };
+    try {
+      const lock = await lockFolder(join(file("data"), "db"), { patienceMs: 0, clock: systemClock });
+      const running = await examine(here);
+      assert.deepEqual([running.of("port")?.result, running.of("data folder")?.result], ["ok", "ok"]);
+      assert.deepEqual([running.status, running.worst], [0, "ok"]);
+      lock.release();
+      const other = await examine(here);
+      assert.deepEqual([other.of("port")?.result, other.status], ["warning", 1]);
+      assert.match(other.of("port")?.found ?? "", /a service with another data folder/);
+      title = "Lockstep validator";
+      assert.equal((await examine(here)).of("port")?.result, "error");
+    } finally {
+      service.close();
+    }
+  });
+
   it("deploys what the rehearsal says, and refuses what nobody agreed to", async () => {
     const base = ["--rpc", chains.beta.url, "--key-file", file("deployer.key"), "--name", "gamma"];
     const unasked = await run({}, "deploy", ...base);

@@ -23,7 +23,7 @@ describe("the command line beside a network", () => {
   /** The real command; `look` sees the process and what it has printed so far. */
   function run(args: string[], look: (stdout: string, kill: () => void) => void = () => undefined): Promise<Ran> {
     const { FORCE_COLOR: _force, ...inherited } = process.env;
-    const env = { ...inherited, LOCKSTEP_URL: "", LOCKSTEP_TOKEN: "" };
+    const env = { ...inherited, ...test.env, LOCKSTEP_URL: "", LOCKSTEP_TOKEN: "" };
     const child = spawn(process.execPath, ["app/main.ts", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     const ran = { stdout: "", stderr: "" };
     child.stdout.on("data", (text) => {
@@ -50,6 +50,7 @@ describe("the command line beside a network", () => {
     assert.equal(message.status, "delivered");
     assert.equal(message.payload, "0x68656c6c6f");
     assert.match(ran.stderr, /MessageSubmitted|MessageSent/);
+    assert.match(ran.stderr, /^[a-z]+, [a-z-]+: \w/m, "why it waits");
     const shown = await run(["message", "get", message.id, ...here()]);
     assert.match(shown.stdout, new RegExp(`^${message.id} {2}delivered\\n {2}alpha→beta #\\d+`));
     const list = onlyJson(await run(["message", "list", "--status", "delivered", "--json", ...here()]), 0);
@@ -69,6 +70,20 @@ describe("the command line beside a network", () => {
     const swaps = onlyJson(await run(["swap", "list", "--limit", "1", "--json", ...here()]), 0);
     const [swap] = swaps.swaps as { id: string; status: string }[];
     assert.equal(swap?.status, "completed");
+    for (const [status, isThere] of [
+      ["completed", true],
+      ["refunded", false],
+    ] as const) {
+      const query = ["--status", status, "--chain", "beta", "--account", "alice"];
+      const found = onlyJson(await run(["swap", "list", ...query, "--json", ...here()]), 0);
+      assert.equal(
+        (found.swaps as { id: string }[]).some(({ id }) => id === swap?.id),
+        isThere,
+        status,
+      );
+    }
+    const approved = await run(["swap", "approve", swap?.id ?? "", "--step", "lock-source", ...here()]);
+    assert.deepEqual([approved.status, codeOf(approved)], [65, "swap-not-waiting"]);
     const refunded = await run(["swap", "refund", swap?.id ?? "", ...here()]);
     assert.deepEqual([refunded.status, refunded.stdout], [65, ""]);
     assert.match(refunded.stderr, /^swap-over: /m);
@@ -107,12 +122,12 @@ describe("the command line beside a network", () => {
 
   it("finds the network well", async () => {
     const { status, stdout } = await run(["doctor", "--config", test.network.layout.service, "--json"]);
-    const { checks } = JSON.parse(stdout) as { checks: { name: string; result: string }[] };
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; result: string; found: string }[] };
     assert.deepEqual(
-      checks.filter(({ result }) => result === "error"),
+      checks.filter(({ result }) => result !== "ok"),
       [],
     );
-    assert.equal(checks.find(({ name }) => name === "port")?.result, "warning", "the service itself is there");
-    assert.equal(status, 1);
+    assert.match(checks.find(({ name }) => name === "port")?.found ?? "", /the service answers/);
+    assert.equal(status, 0);
   });
 });
