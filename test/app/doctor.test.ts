@@ -2,18 +2,22 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { numberToHex } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
+import { checkPort, lookForService } from "#app/doctor/machine.ts";
 import { type CoreDeployment, connectGateway, deployCore } from "#app/network/deploy.ts";
 import { createDeployer } from "#app/network/deployer.ts";
+import { httpConfigSchema } from "#core/config/http.ts";
 import { lockFolder } from "#core/db/embedded/lock.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { redact } from "#core/kernel/redacted.ts";
+import { testCertificates } from "#test/support/certificates.ts";
 import { type LocalChain, localKey, startLocalChain } from "#test/support/localChain.ts";
 import { failing, type RpcProxy, type RpcRule, startRpcProxy } from "#test/support/rpcProxy.ts";
 
@@ -360,6 +364,24 @@ describe("doctor and deploy, against two chains", () => {
       assert.equal((await examine(here)).of("port")?.result, "error");
     } finally {
       service.close();
+    }
+  });
+
+  it("knows the service by its name behind TLS too, unless it answers only who has a certificate", async () => {
+    const { authority: ca, serverCertificate: cert, serverKey: key } = testCertificates;
+    for (const requireClientCertificate of [false, true]) {
+      const options = { ca, cert, key, requestCert: requireClientCertificate };
+      const service = createTlsServer(options, (_, response) => response.end('{"info":{"title":"Lockstep"}}'));
+      await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+      const tls = { certFile: "c", keyFile: "k", clientCaFile: "a", requireClientCertificate };
+      const http = httpConfigSchema.parse({ port: (service.address() as AddressInfo).port, access: {}, tls });
+      try {
+        const running = await lookForService({ http, dataDir: file("data") }, { LOCKSTEP_LOG_LEVEL: "info" });
+        const { result } = await checkPort({ http, roles: ["api"] }, { ...running, holdsFolder: undefined });
+        assert.equal(result, requireClientCertificate ? "skipped" : "ok");
+      } finally {
+        service.close();
+      }
     }
   });
 
