@@ -20,6 +20,8 @@ import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { fixed, mapLive } from "#core/kernel/live.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
 import { createRoster } from "#core/kernel/roster.ts";
+import { instanceMigrations } from "#core/lease/instances.ts";
+import { leaseMigrations } from "#core/lease/tables.ts";
 import type { Log } from "#core/observe/log.ts";
 import { createMetrics, type Metrics } from "#core/observe/metrics.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
@@ -34,6 +36,9 @@ import { shownKinds } from "./api/eventRoutes.ts";
 import { createGate } from "./api/gate.ts";
 import { createServiceHttp } from "./api/serviceHttp.ts";
 import { chainConnector, viewChains } from "./chains.ts";
+import { createFleet } from "./fleet/fleet.ts";
+import { leasedIndexer } from "./fleet/leasedIndexer.ts";
+import { gaugeLeases } from "./fleet/metrics.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
 import { createLifecycle, type Part, type Service } from "./lifecycle.ts";
 import { admitAny, admitNew } from "./registry/admission.ts";
@@ -60,6 +65,8 @@ export const migrations = [
   ...webhookMigrations,
   ...idempotencyMigrations,
   ...auditMigrations,
+  ...instanceMigrations,
+  ...leaseMigrations,
 ];
 
 /** The one place where the graph of the service is built. */
@@ -113,8 +120,14 @@ function createService(
   const remembers = (stream: string) => stream.startsWith(swapStreams);
   const store = createEventStore({ db, schemas, projections, log, clock, remembers });
   const chains = viewChains(registry.chains, config.relay, observations);
+  const fleet = createFleet({
+    ...{ config, db, clock, log, alone: env.DATABASE_URL === undefined },
+    indexers: () => indexers.all().map((indexer) => indexer.status()),
+    accounts: () => sender.status(),
+  });
+  const { leases } = fleet;
   const swapDeps = {
-    ...{ db, store, keyStore, sealer, clock, log, mark },
+    ...{ db, store, keyStore, sealer, leases, clock, log, mark },
     ...{ chains: chains.swap, admit: admitNew },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
@@ -125,7 +138,7 @@ function createService(
     watchtower: config.swap.watchtower,
   };
   const sender = createSender({
-    ...{ db, store, keyStore, sealer, sameChain, clock, log, mark },
+    ...{ db, store, keyStore, sealer, sameChain, leases, clock, log, mark },
     ...{ chains: chains.sender, admit: admitAny },
     ...createSwapSending(swapDeps),
     pools: sendPools(config),
@@ -133,7 +146,7 @@ function createService(
     onInclusion: observations.included,
   });
   const relay = createRelay({
-    ...{ db, store, sender, keyStore, clock, log },
+    ...{ db, store, sender, keyStore, leases, clock, log },
     ...{ chains: chains.relay, lanes: registry.lanes, admit: admitNew },
     config: config.relay,
     validatorTls: readTls(config.relay.validatorTls, "relay.validatorTls"),
@@ -145,8 +158,10 @@ function createService(
   const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
   const indexers = createRoster<ChainEntry, Indexer>({
     live: plays("indexer") ? chains.present : fixed({}),
-    create: ({ access: chain, settings }) =>
-      createIndexer({ chain, config: settings, db, observers, sameChain, log, clock, mark, onHalt }),
+    create: ({ access: chain, settings }, name) =>
+      leasedIndexer(leases.of(`indexer/${name}`), (db) =>
+        createIndexer({ chain, config: settings, db, observers, sameChain, log, clock, mark, onHalt }),
+      ),
     keeps: (indexer, before, after) => indexer.status().state !== "halted" && readsAlike(before, after),
     onError: (error, chain) => log.error({ err: error, chain }, "an indexer did not start or stop"),
   });
@@ -156,13 +171,17 @@ function createService(
     for (const chain of ends) indexers.get(chain)?.readAgain();
   });
   const home = env.REDIS_URL === undefined ? { connectionString: base.connectionString } : { redisUrl: env.REDIS_URL };
-  const queue = createQueue({ log, prefix: config.queuePrefix, ...home });
+  // A job that a silent process has is another's as soon as its leases are.
+  const stalledMs = 1_000 * config.fleet.leaseSeconds;
+  const queue = createQueue({ log, prefix: config.queuePrefix, stalledMs, ...home });
   const outbox = createOutbox({
     ...{ name: "jobs", store, db, log, clock, except: routeless },
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],
     enqueue: queue.enqueue,
     alike: ({ name, data }) => `${name} ${JSON.stringify(data)}`,
+    onFatal: () => halt.resolve(outboxEnded()),
   });
+  const outboxLease = leases.of("outbox");
   const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
   gaugeEndpoints(metrics, () => chains.present.entries().map(([, { access }]) => access));
@@ -173,6 +192,7 @@ function createService(
   );
   gaugeIndexers(metrics, indexers.all);
   gaugeSender(metrics, sender);
+  gaugeLeases(metrics, leases);
   const http = createServiceHttp({
     defences: createDefences({ ...base, config, env, clock, mark, log: log.child({ module: "http" }) }),
     ...{
@@ -190,29 +210,32 @@ function createService(
       observations,
       contexts: [relay, swaps],
       concerns: relay.concerns,
+      fleet,
       clock,
       gate: createGate({ config, redisUrl: env.REDIS_URL, db, sealer, clock, log }),
     },
     chains: mapLive(chains.present, ({ access }) => access),
   });
-  const parts: Part[] = [
+  const ground: Part[] = [
     { start: async () => undefined, stop: base.close },
     registry,
     ...(env.DATABASE_URL === undefined ? [createResealing({ db, sealer, log })] : []),
+    fleet,
+  ];
+  const work: Part[] = [
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },
-    ...(plays("relayer") || plays("swapper") ? [sender, outbox] : []),
+    ...(plays("relayer") || plays("swapper")
+      ? [sender, { start: () => outboxLease.contend(outbox), stop: outboxLease.leave }]
+      : []),
     ...(plays("relayer") ? [relay] : []),
     ...(plays("swapper") ? [swaps] : []),
     indexers,
-    http,
   ];
-  const { start, stop } = createLifecycle(parts, log);
   return {
-    async start() {
-      await start();
-      void outbox.ended().then((how) => how === "fatal" && halt.resolve(outboxEnded()));
-    },
-    stop,
+    ...createLifecycle(
+      { ground, work, front: [http] },
+      { fleet, drainMs: config.fleet.drainSeconds * 1_000, clock, log },
+    ),
     halted: halt.promise,
     recovery: swaps.recovery,
     http: http.http,

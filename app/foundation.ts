@@ -32,6 +32,9 @@ export type Foundation = {
   close(): Promise<void>;
 };
 
+/** Milliseconds that a busy machine may let a transaction wait for its next statement. */
+const leastIdleMs = 4_000;
+
 /**
  * Opens the database (embedded without DATABASE_URL) and reads the keys. Throws `config-invalid`, `data-folder-in-use` or
  * `database-unreachable`.
@@ -57,7 +60,9 @@ export async function layFoundation(
       ? await startEmbeddedDatabase({ log, clock, dataDir: join(config.dataDir, "db") })
       : undefined;
   const connectionString = env.DATABASE_URL ?? embedded?.connectionString ?? "";
-  const db = createDb({ connectionString, log, clock });
+  // What a process locked that hangs is free again before others have waited for two leases.
+  const idleInTransactionMs = Math.max(leastIdleMs, 1_500 * config.fleet.leaseSeconds);
+  const db = createDb({ connectionString, log, clock, idleInTransactionMs });
   return {
     ...{ db, connectionString, keyStore, sealer, quoteKey, previousQuoteKeys, approvalSecret, auditKeys },
     async close() {

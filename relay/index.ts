@@ -10,6 +10,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import { type Live, mapLive } from "#core/kernel/live.ts";
 import type { ClientCertificates } from "#core/kernel/postJson.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
+import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender, Waiting } from "#core/sender/sender.ts";
@@ -47,6 +48,7 @@ import { laneMigrations } from "./laneState.ts";
 import { createMisbehaviourBook, misbehaviourMigrations } from "./misbehaviour.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
+import { createLaneOwnership } from "./ownership.ts";
 import { createPolicy } from "./policy.ts";
 import { createHeaderCollector } from "./proof/collectHeader.ts";
 import { headerMigrations } from "./proof/headerStore.ts";
@@ -110,6 +112,8 @@ export type RelayDeps = {
   config: RelayConfig;
   /** Account or pool of accounts that delivers; the configured account when left out. */
   payer?: string;
+  /** One process delivers a lane; this one all where it is left out. */
+  leases?: Leases;
   clock: Clock;
   log: Log;
   random?: () => number;
@@ -133,15 +137,17 @@ export type RelayContext = {
   stop(): Promise<void>;
 };
 
-/** Relayers of other processes hear here that validators have said something about a lane. */
+/** Relayers of other processes hear here that validators have said something about a lane, */
 const attestedChannel = "lockstep_attested";
+/** and that there is something to do for one. */
+const wokenChannel = "lockstep_lane_woken";
 
 const deliverData = z.strictObject({ lane: jobId });
 const settleData = z.strictObject({ message: jobId, intent: jobId });
 
 /** Throws `config-invalid` when the configured accounts or validators cannot work. */
 export function createRelay(deps: RelayDeps): RelayContext {
-  const { db, clock, config } = deps;
+  const { db, clock, config, leases = alwaysHeld(deps.db) } = deps;
   const log = deps.log.child({ module: "relay" });
   const chains = mapLive(deps.chains, (chain): RelayChain => ({ ...chain, gateway: getAddress(chain.gateway) }));
   const lanes = createLanes({ chains, lanes: deps.lanes ?? configuredLanes(config.lanes) });
@@ -182,19 +188,25 @@ export function createRelay(deps: RelayDeps): RelayContext {
     : undefined;
   const bridges = createBridgeWatch({ ...deps, chains, bridges: config.bridges, lookMs: config.bridgeLookMs, log });
   const sweep = createSettleSweep({ db, actions });
-  const scheduler = createLaneScheduler({ db, lanes, runner, retries, sweep, clock, log });
+  const ownership = createLaneOwnership({
+    ...{ lanes, leases, onWon: runner.wake },
+    onLost: async (lane) => void (await Promise.all([runner.idle(lane), retries?.idle(lane)])),
+  });
+  const scheduler = createLaneScheduler({ db, lanes, owns: ownership.owns, runner, retries, sweep, clock, log });
+  const alone = [leases.of("watch/bridges"), leases.of("watch/misbehaviour")] as const;
   let delivering = false;
-  let unlisten: Promise<() => Promise<void>> | undefined;
+  let unlisten: Promise<(() => Promise<void>)[]> | undefined;
   let forget: () => void = () => undefined;
 
   const find = (lane: Lane | undefined) => lane && lanes.find(lane);
   const wake = (lane: Lane | undefined) => {
     const known = find(lane);
-    if (known && delivering) runner.wake(known);
+    if (known && ownership.owns(known)) runner.wake(known);
   };
   const heard = (lane: LaneEnds | undefined) => {
-    if (lane && delivering && driver.heard(lane)) runner.wake(lane);
+    if (lane && ownership.owns(lane) && driver.heard(lane)) runner.wake(lane);
   };
+  const tellOwner = (channel: string, lane: Lane) => db.query("SELECT pg_notify($1, $2)", [channel, laneName(lane)]);
 
   const messageRoutes = createRelayRoutes({
     requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
@@ -202,7 +214,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
     queries: createRelayQueries({ ...deps, lanes, book, asking, retryFailed }),
     async receive(attestation) {
       const lane = await attestations.receive(attestation);
-      if (!delivering) await db.query("SELECT pg_notify($1, $2)", [attestedChannel, laneName(lane)]);
+      if (!ownership.owns(lane)) await tellOwner(attestedChannel, lane);
     },
   });
   const bridgeRoutes = createBridgeRoutes({ db, bridges: config.bridges });
@@ -222,7 +234,9 @@ export function createRelay(deps: RelayDeps): RelayContext {
     handlers: {
       async [deliverJob](data) {
         // Only a wake-up: a job that waited for a look would be one fewer for other lanes while a chain hangs.
-        wake(parseLaneName(parseJob(deliverData, data).lane));
+        const lane = find(parseLaneName(parseJob(deliverData, data).lane));
+        if (lane && ownership.owns(lane)) runner.wake(lane);
+        else if (lane) await tellOwner(wokenChannel, lane);
       },
       async [settleJob](data) {
         const { message, intent } = parseJob(settleData, data);
@@ -247,20 +261,28 @@ export function createRelay(deps: RelayDeps): RelayContext {
       if (delivering) return;
       delivering = true;
       scheduler.start();
-      bridges.start();
+      ownership.start();
+      const [ofBridges, ofMisbehaviour] = alone;
+      ofBridges.contend(bridges);
       forget = lanes.onChange(() => {
-        for (const lane of lanes.all) if (!lane.hold) runner.wake(lane);
+        for (const lane of lanes.all) if (!lane.hold) wake(lane);
       });
-      if (config.reportEquivocation) reporter.start();
-      unlisten = db.listen(attestedChannel, (name) => heard(find(parseLaneName(name))));
-      unlisten.catch((error: unknown) => log.warn({ err: error }, "cannot listen for attestations, polling instead"));
+      if (config.reportEquivocation) ofMisbehaviour.contend(reporter);
+      unlisten = Promise.all([
+        db.listen(attestedChannel, (name) => heard(find(parseLaneName(name)))),
+        db.listen(wokenChannel, (name) => wake(parseLaneName(name))),
+      ]);
+      unlisten.catch((error: unknown) =>
+        log.warn({ err: error }, "cannot listen for other processes, polling instead"),
+      );
     },
     async stop() {
       delivering = false;
       forget();
       await scheduler.stop();
-      await Promise.all([reporter.stop(), bridges.stop(), runner.stop(), retries?.stop()]);
-      await (await unlisten?.catch(() => undefined))?.();
+      await Promise.all([ownership.stop(), ...alone.map((lease) => lease.leave())]);
+      await Promise.all([runner.stop(), retries?.stop()]);
+      for (const end of (await unlisten?.catch(() => undefined)) ?? []) await end();
     },
   };
 }

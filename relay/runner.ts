@@ -9,6 +9,8 @@ export type LaneRunner = {
   run(lane: LaneEnds): Promise<void>;
   /** As `run`, for who does not wait: a failure is logged, and the scheduler looks again. */
   wake(lane: LaneEnds): void;
+  /** Resolves when no look at the lane is under way or wished for. */
+  idle(lane: LaneEnds): Promise<void>;
   /** Refuses further looks and waits for those under way. */
   stop(): Promise<void>;
 };
@@ -56,6 +58,11 @@ export function createLaneRunner(deps: { driver: Pick<LaneDriver, "step">; log: 
     run,
     wake(lane) {
       run(lane).catch((error: unknown) => deps.log.warn({ err: error, lane: laneName(lane) }, "look at lane failed"));
+    },
+    async idle(lane) {
+      for (let entry = running.get(laneName(lane)); entry; entry = running.get(laneName(lane))) {
+        await Promise.allSettled([entry.next ?? entry.current]);
+      }
     },
     async stop() {
       stopped = true;

@@ -12,6 +12,7 @@ import type { Live } from "#core/kernel/live.ts";
 import type { Mark } from "#core/kernel/mark.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
+import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
@@ -91,6 +92,8 @@ export type SwapDeps = {
   approval?: ApprovalConfig | undefined;
   /** What an approval hook knows the service by. */
   approvalSecret?: Redacted<Hex> | undefined;
+  /** One process looks for what is due; this one where it is left out. */
+  leases?: Leases;
   clock: Clock;
   log: Log;
   mark?: Mark;
@@ -164,6 +167,11 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, lockHolds, ...braking });
   const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
   const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
+  const { leases = alwaysHeld(deps.db) } = deps;
+  const timed = [
+    { lease: leases.of("due/swaps"), work: scheduler },
+    { lease: leases.of("due/watches"), work: watchtower },
+  ];
   return {
     observer: combineObservers([
       { ...createSwapObserver({ ...deps, chains, index }), check: createLegCheck({ ...deps, chains }) },
@@ -189,11 +197,10 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
     unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
     recovery: watchtower.recovery,
     start() {
-      scheduler.start();
-      watchtower.start();
+      for (const { lease, work } of timed) lease.contend(work);
     },
     async stop() {
-      await Promise.all([scheduler.stop(), watchtower.stop(), braking.stop()]);
+      await Promise.all([...timed.map(({ lease }) => lease.leave()), braking.stop()]);
     },
   };
 }

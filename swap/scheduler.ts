@@ -71,6 +71,7 @@ export function createScheduler(deps: Scheduled & { clock: Clock; log: Log }): {
     },
     async stop() {
       await loop?.stop();
+      loop = undefined;
       await Promise.all([...running.values()].map(({ ended }) => ended));
     },
   };

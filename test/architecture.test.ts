@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** A folder of core imports only folders of a lower rank, and itself. */
 const coreRank: Readonly<Record<string, number>> = {
-  ...{ kernel: 0, abi: 0, config: 1, observe: 2, db: 3, events: 4, chain: 4 },
+  ...{ kernel: 0, abi: 0, config: 1, observe: 2, db: 3, events: 4, chain: 4, lease: 4 },
   ...{ indexer: 5, queue: 5, sender: 5, http: 5 },
 };
 

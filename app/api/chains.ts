@@ -8,6 +8,7 @@ import { type Hex, hash } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Roster } from "#core/kernel/roster.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { ChainEntry, Registry } from "../registry/registry.ts";
 import { readAccounts } from "./accounts.ts";
@@ -30,17 +31,18 @@ type Deps = {
   registry: Pick<Registry, "chains">;
   changes: RegistryChanges;
   indexers: Pick<Roster<Indexer>, "get">;
+  fleet: Pick<Fleet, "chains">;
   sender: Pick<RunningSender, "status" | "stuck">;
   observations: Pick<Observations, "of">;
 };
 
 /** Serves `/v1/chains`: the chains, how far each has been read, and what can be changed about them at run time. */
 export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
-  const { registry, changes, indexers, sender, observations } = deps;
+  const { registry, changes, indexers, fleet, sender, observations } = deps;
   async function views(entries: readonly ChainEntry[]): Promise<ChainView[]> {
-    const accounts = await readAccounts(sender);
+    const [accounts, statuses] = await Promise.all([readAccounts(sender), fleet.chains()]);
     return entries.map((entry) => ({
-      ...viewOf(entry, indexers.get(entry.name)?.status()),
+      ...viewOf(entry, statuses.get(entry.name)),
       observed: observedView(entry, observations.of(entry.name)),
       accounts: accounts.get(entry.name) ?? [],
     }));
@@ -85,7 +87,8 @@ export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void
         throw new LockstepError("not-found", `there is no chain ${name}`, { details: { field: "name" } });
       }
       const indexer = indexers.get(name);
-      if (!indexer) throw new LockstepError("reindex-refused", `this process does not index ${name}`);
+      if (!indexer || indexer.status().state === "stopped")
+        throw new LockstepError("reindex-refused", `this process does not index ${name}`);
       await unlessDone(once, ["reindex-refused"], () => indexer.reindex(fork));
       return view(name);
     });

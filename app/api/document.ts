@@ -27,6 +27,7 @@ export const apiDescription = {
     { name: "halts", description: "What operators have stopped from being locked" },
     { name: "chains", description: "The chains, how far each has been read, and what their state holds" },
     { name: "network", description: "Lanes between chains, their validators, and the bridges over them" },
+    { name: "fleet", description: "The processes of the service, and what each does" },
     { name: "events", description: "What happens, as it happens: streams, WebSockets and webhooks" },
     { name: "access", description: "Keys that callers of the API prove themselves with" },
     { name: "audit", description: "Who asked for what, and what came of it" },

@@ -21,6 +21,7 @@ import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { Part, Service } from "../lifecycle.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -33,6 +34,7 @@ import type { Defences } from "./defences.ts";
 import { apiDescription } from "./document.ts";
 import { createEventRoutes, takeSockets } from "./events.ts";
 import type { Gate } from "./gate.ts";
+import { createInstanceRoutes } from "./instances.ts";
 import { createLaneRoutes } from "./lanes.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
@@ -56,6 +58,7 @@ type Deps = {
   show: Show;
   sealer: Sealer;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
+  fleet: Pick<Fleet, "roll" | "check" | "chains">;
   /** What is wrong with lanes. */
   concerns(): Promise<readonly string[]>;
 };
@@ -97,7 +100,7 @@ export function createServiceHttp(deps: Deps): Part & Pick<Service, "http"> {
 }
 
 async function buildServer(deps: Deps): Promise<HttpServer> {
-  const { config, db, chains, indexers, registry, sender, log, contexts, defences } = deps;
+  const { config, db, chains, registry, sender, log, contexts, defences } = deps;
   const app = await createHttpServer({
     ...apiDescription,
     log: log.child({ module: "http" }),
@@ -116,16 +119,18 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
     databaseCheck(db),
     ...chainChecks(
       registry.chains.entries().map(([, chain]) => chain),
-      indexers,
+      deps,
     ),
     senderCheck(sender),
     lanesCheck(deps),
+    deps.fleet.check,
   ])(app);
   serveMetrics(app, deps.metrics);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
   await createChainRoutes(deps)(app);
   await createLaneRoutes(deps)(app);
+  await createInstanceRoutes({ db, roll: deps.fleet.roll })(app);
   await createStateRoutes({ chains })(app);
   await createApiKeyRoutes({ keys: deps.gate.keys, clock: deps.clock })(app);
   await createEventRoutes({ ...deps, feed, origins: config.http.cors?.origins })(app);

@@ -8,6 +8,7 @@ import * as swap from "#swap/routes.ts";
 import * as apiKeys from "../api/apiKeyRoutes.ts";
 import * as audit from "../api/auditRoutes.ts";
 import * as chains from "../api/chainRoutes.ts";
+import * as fleet from "../api/instanceRoutes.ts";
 import * as lanes from "../api/laneRoutes.ts";
 import * as state from "../api/stateRoutes.ts";
 import * as webhooks from "../api/webhookRoutes.ts";
@@ -39,6 +40,7 @@ export type Message = RouteAnswer<typeof relay.getMessage>;
 export type MessageOrder = Given<z.input<(typeof relay.sendMessage)["body"]>>;
 export type Quote = RouteAnswer<typeof swap.requestQuote>;
 export type Lock = RouteAnswer<typeof swap.getLock>;
+export type Instance = RouteAnswer<typeof fleet.drainInstance>;
 
 type UntilOptions = { readonly timeoutMs?: number; readonly signal?: AbortSignal };
 
@@ -155,6 +157,9 @@ export function createClient(options: ClientOptions) {
       remove: (lane: Lane, query?: QueryOf<typeof lanes.removeLane>, options?: CallOptions) =>
         call(lanes.removeLane, { params: lane, query: query ?? {} }, options),
     },
+    /** The processes of the service, and what is done by one of them at a time. */
+    instances: { list: ask(fleet.listInstances), drain: byId(fleet.drainInstance) },
+    leases: { list: ask(fleet.listLeases) },
     /** Accounts and slots of a chain with their proofs. */
     state: {
       account: (

@@ -5,6 +5,7 @@ export {
   type Client,
   type ClientOptions,
   createClient,
+  type Instance,
   type Lock,
   type Message,
   type MessageOrder,

@@ -189,6 +189,21 @@ export const watchCommand = command({
   examples: [`watch alpha 0x${"ab".repeat(32)} --wait`],
 });
 
+export const instanceListCommand = command({
+  name: "instance list",
+  summary: "list the processes of the service, and what each does",
+  options: { all: { what: "those that have ended as well" }, ...service },
+  examples: ["instance list", "instance list --all --json"],
+});
+
+export const instanceDrainCommand = command({
+  name: "instance drain",
+  summary: "ask a process to give its work to the others, before it is stopped",
+  arguments: { id: { what: "the instance's id", value: "ID" } },
+  options: { ...service },
+  examples: ["instance drain 0b6f4f0e-6c39-4f0e-9f5e-3a8f3f6f1c52"],
+});
+
 export const eventsCommand = command({
   name: "events",
   summary: "print what happens as it happens, each event once, until interrupted",

@@ -7,6 +7,7 @@ type Command = (args: readonly string[], all: readonly CommandSpec[]) => Promise
 
 const messages = () => import("./messages.ts");
 const swaps = () => import("./swaps.ts");
+const instances = () => import("./instances.ts");
 const config = () => import("./config.ts");
 const keys = () => import("./keys.ts");
 const audit = () => import("./audit.ts");
@@ -29,6 +30,8 @@ export const commands: readonly { readonly spec: CommandSpec; load(): Promise<Co
   { spec: client.swapRejectCommand, load: async () => (await swaps()).runSwapReject },
   { spec: client.quoteCommand, load: async () => (await import("./quote.ts")).runQuote },
   { spec: client.watchCommand, load: async () => (await import("./watch.ts")).runWatch },
+  { spec: client.instanceListCommand, load: async () => (await instances()).runInstanceList },
+  { spec: client.instanceDrainCommand, load: async () => (await instances()).runInstanceDrain },
   { spec: client.eventsCommand, load: async () => (await import("./events.ts")).runEvents },
   { spec: specs.recoverCommand, load: async () => (await import("./recover.ts")).runRecover },
   { spec: specs.doctorCommand, load: async () => (await import("./doctor.ts")).runDoctor },

@@ -9,6 +9,8 @@ import type { LocalChain } from "./localChain.ts";
 const timing = { blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 1, idles: true };
 /** Seconds within which a killed service is at work again; longer on a machine that is busy with other things. */
 const reactionSeconds = 4;
+/** Twice that is within the reaction: a service that was killed finds its leases free again when it is back. */
+const leaseSeconds = 1;
 
 export type DeployedChain = LocalChain & { readonly deployment: Deployment };
 export type ValidatorSeat = { readonly name: string; readonly key: KeyFile; readonly port: number };
@@ -75,6 +77,7 @@ function serviceSettings(settings: Settings) {
     accounts: Object.fromEntries(Object.entries(settings.accounts).map(([name, { file }]) => [name, { file }])),
     sealingKey: { file: settings.sealingKey.file },
     queuePrefix: settings.queuePrefix,
+    fleet: { leaseSeconds },
     relay: {
       account: settings.relayerAccount,
       ...(settings.lanes && { lanes: settings.lanes }),

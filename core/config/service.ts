@@ -23,6 +23,21 @@ const watchtowerSchema = z.strictObject({
   maxWatched: z.number().int().positive().default(1_000),
 });
 
+/** Several processes on one database. */
+const fleetSchema = z
+  .strictObject({
+    /** What this process is called where all are listed; the host's name where this is left out. */
+    instance: name.optional(),
+    /**
+     * How long what one process alone may do stays with one that is not heard of. Another goes on with it after twice
+     * that at the latest; what the service takes to react has to allow for it.
+     */
+    leaseSeconds: z.number().min(0.5).max(300).default(5),
+    /** Seconds between saying that it is not ready and closing its port when it is asked to end. */
+    drainSeconds: z.number().min(0).max(600).default(0),
+  })
+  .prefault({});
+
 export type WatchtowerConfig = z.output<typeof watchtowerSchema>;
 
 /** The configuration file of the service. Unknown keys are refused. */
@@ -44,6 +59,7 @@ export const serviceConfigSchema = z
     previousSealingKeys: z.array(keySourceSchema).max(8).default([]),
     /** Keeps services that share one Redis apart. */
     queuePrefix: name.default("lockstep"),
+    fleet: fleetSchema,
     relay: relayConfigSchema,
     swap: z.strictObject({
       /** Seconds the service takes to react, a restart included. */

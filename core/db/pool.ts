@@ -11,10 +11,10 @@ export type PoolOptions = {
   readonly max?: number;
   /** Name shown in pg_stat_activity. */
   readonly name?: string;
+  /** After so many milliseconds a holder of locks that stops talking loses its transaction. */
+  readonly idleInTransactionMs?: number;
 };
 
-/** A holder of locks that stops talking loses its transaction after this long. */
-const idleInTransactionMs = 60_000;
 const connectTimeoutMs = 30_000;
 
 /** How this project connects: the same for PostgreSQL and for the embedded database. */
@@ -27,7 +27,7 @@ export function clientConfig(options: PoolOptions): pg.ClientConfig {
     options: [
       ...serverOptions,
       `-c search_path=${options.schema}`,
-      `-c idle_in_transaction_session_timeout=${idleInTransactionMs}`,
+      `-c idle_in_transaction_session_timeout=${options.idleInTransactionMs ?? 60_000}`,
     ].join(" "),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

@@ -19,6 +19,8 @@ export type DbOptions = {
   /** Where this project's tables live; the search path of every connection. */
   readonly schema?: string;
   readonly poolSize?: number;
+  /** After so many milliseconds a process that hangs inside a transaction loses it, and what it had locked. */
+  readonly idleInTransactionMs?: number;
   readonly clock?: Clock;
 };
 
@@ -36,6 +38,7 @@ export function createDb(options: DbOptions): PostgresDb {
     schema,
     log,
     max: options.poolSize ?? 10,
+    ...(options.idleInTransactionMs !== undefined && { idleInTransactionMs: options.idleInTransactionMs }),
   };
   const pool = createPool(poolOptions);
   const listener = createListener({ options: { ...poolOptions, name: "lockstep listener" }, log, clock });

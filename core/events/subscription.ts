@@ -19,19 +19,19 @@ export type SubscriptionOptions = {
   /** Longest time until a new event is seen when no wake-up arrives, in milliseconds. */
   readonly idleMs?: number;
   readonly clock?: Clock;
+  /** Called when it ends for an error that is not retryable. */
+  readonly onFatal?: () => void;
 };
 
 /** A durable reader of all events. */
 export type Subscription = {
   start(): void;
-  /** Waits for the running batch. */
+  /** Waits for the running batch; it may be started again. */
   stop(): Promise<void>;
   /** The last position whose event was handled. */
   position(): Promise<bigint>;
   /** Handles everything after this position again, 0 for all. */
   rewind(position: bigint): Promise<void>;
-  /** Resolves when it has ended: stopped, or `fatal` after an error that is not retryable. */
-  ended(): Promise<"stopped" | "fatal">;
 };
 
 /**
@@ -87,10 +87,13 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         step,
         clock,
         idleMs,
-        onError: (error, { failures, fatal, retryInMs }) =>
-          fatal
-            ? log.error({ err: error }, "subscription ended")
-            : log.warn({ err: error, failures, retry_in_ms: retryInMs }, "subscription failed, trying again"),
+        onError(error, { failures, fatal, retryInMs }) {
+          if (!fatal) log.warn({ err: error, failures, retry_in_ms: retryInMs }, "subscription failed, trying again");
+          else {
+            log.error({ err: error }, "subscription ended");
+            options.onFatal?.();
+          }
+        },
       });
       loop = started;
       unsubscribe = store.onAppended(started.wake);
@@ -98,6 +101,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     async stop() {
       unsubscribe();
       await loop?.stop();
+      loop = undefined;
+      seen = undefined;
     },
     position,
     async rewind(to) {
@@ -109,6 +114,5 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       seen = undefined;
       loop?.wake();
     },
-    ended: async () => (await loop?.ended) ?? "stopped",
   };
 }

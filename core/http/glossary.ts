@@ -32,6 +32,12 @@ export const glossary: Readonly<Record<string, string>> = {
   bridge: "The bridge's contract",
   home: "Where tokens are locked",
   remote: "Where tokens are minted for those",
+  host: "Name of the machine that it runs on",
+  pid: "Its process id there",
+  version: "Of the program",
+  memoryBytes: "Memory that it has",
+  instances: "The processes, the newest first",
+  leases: "By name",
   // people
   account: "Name of a managed account: one whose key the service has",
   sender: "Address that gives",

@@ -40,6 +40,7 @@ export const errorTable = {
   "headers-too-large": { status: 431, retryable: false, title: "The headers are more or longer than the limits" },
   "url-too-long": { status: 414, retryable: false, title: "Path and query are longer than the limit" },
   "request-too-slow": { status: 408, retryable: true, title: "The request did not arrive in time" },
+  "lease-lost": { status: 503, retryable: true, title: "Another process does this by now" },
   overloaded: { status: 503, retryable: true, title: "The service has too much to do and turned the request away" },
   "answer-overdue": {
     status: 503,

@@ -10,6 +10,7 @@ import type { Live } from "../kernel/live.ts";
 import { type Mark, noMark } from "../kernel/mark.ts";
 import { createRoster } from "../kernel/roster.ts";
 import type { Sealer } from "../kernel/seal.ts";
+import { alwaysHeld, type Leases } from "../lease/lease.ts";
 import type { Log } from "../observe/log.ts";
 import { createAttemptSigner } from "./attempts.ts";
 import type { SenderChain, SendSettings } from "./context.ts";
@@ -63,6 +64,8 @@ export type SenderDeps = {
   /** Shared by all who work on the chains; one of its own when left out. */
   readonly sameChain?: SameChain;
   readonly log: Log;
+  /** One process sends with an account on a chain; this one with all where it is left out. */
+  readonly leases?: Leases;
   /** Called with `signed/{kind}` and `broadcast/{kind}`, after the write and after the bytes left. */
   readonly mark?: Mark;
   /** Called when something of ours reached a chain or a block: a good moment to look at that chain. */
@@ -98,7 +101,7 @@ const mostFound = 50;
 /** Throws `config-invalid` for a pool that is empty, has an account's name, or names an account that is not there. */
 export function createSender(deps: SenderDeps): RunningSender {
   const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark } = deps;
-  const { sameChain = createSameChain(deps) } = deps;
+  const { sameChain = createSameChain(deps), leases = alwaysHeld(db) } = deps;
   const { onActivity = () => undefined, onInclusion = () => undefined } = deps;
   const pools = checkedPools(deps.pools ?? {}, keyStore);
   const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...chains.get(chain)?.settings });
@@ -116,26 +119,26 @@ export function createSender(deps: SenderDeps): RunningSender {
   function lanesOf({ chain, settings: given }: SendTarget, name: string): ChainLanes {
     const { store, sealer, clock } = deps;
     const settings = { ...defaults, ...given };
-    const byAccount = new Map(
-      keyStore.names().map((account): [string, Lane] => {
-        const signer = createAttemptSigner({
-          ...{ chainId: chain.chainId, account, keyStore, sealer, builders },
-          admit: () => sameChain.refuseDoubted(name),
-        });
-        const log = deps.log.child({ module: "sender", chain: name, account });
-        const address = keyStore.address(account);
-        const relieve = () => placement.relieve(name, account);
-        const waits = createWaits({ chain: name, account });
-        const shared = { db, store, guards, sameChain, clock, log, mark, onActivity, onInclusion, relieve, waits };
-        return [account, createLane({ ...shared, chain, account, address, signer, settings })];
-      }),
-    );
+    const owned = keyStore.names().map((account) => {
+      const lease = leases.of(`sender/${name}/${account}`);
+      const signer = createAttemptSigner({
+        ...{ chainId: chain.chainId, account, keyStore, sealer, builders },
+        admit: () => sameChain.refuseDoubted(name),
+      });
+      const log = deps.log.child({ module: "sender", chain: name, account });
+      const address = keyStore.address(account);
+      const relieve = () => placement.relieve(name, account);
+      const waits = createWaits({ chain: name, account });
+      const shared = { store, guards, sameChain, clock, log, mark, onActivity, onInclusion, relieve, waits };
+      const lane = createLane({ ...shared, db: lease.db, chain, account, address, signer, settings });
+      return { account, lane, lease };
+    });
     return {
-      byAccount,
+      byAccount: new Map(owned.map(({ account, lane }) => [account, lane])),
       start() {
-        for (const lane of byAccount.values()) lane.start();
+        for (const { lane, lease } of owned) lease.contend(lane);
       },
-      stop: async () => void (await Promise.all([...byAccount.values()].map((lane) => lane.stop()))),
+      stop: async () => void (await Promise.all(owned.map(({ lease }) => lease.leave()))),
     };
   }
 

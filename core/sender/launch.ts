@@ -29,7 +29,7 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     const made = await signAll(current, admitted);
     if (made.length === 0) return more;
     const flights = made.map(({ flight }) => flight);
-    await saveSigned(db, flights);
+    await db.tx((tx) => saveSigned(tx, flights));
     for (const flight of flights) {
       current.taken.add(flight.nonce);
       current.flights.set(flight.nonce, flight);

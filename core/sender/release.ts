@@ -31,7 +31,7 @@ const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !
 export function createRelease({ db, guards, clock, log, waits }: LaneContext): Release {
   const note = async (flights: readonly Flight[], released: boolean): Promise<void> => {
     const ids = flights.filter(({ intent }) => isNoted(guards, intent)).map(({ intent }) => intent.id);
-    if (ids.length > 0) await saveReleased(db, ids, released);
+    if (ids.length > 0) await db.tx((tx) => saveReleased(tx, ids, released));
   };
 
   async function ask(flight: Flight): Promise<Verdict> {

@@ -1,4 +1,4 @@
-import type { Queryable } from "../db/db.ts";
+import type { Db, Queryable } from "../db/db.ts";
 import type { Waiting } from "./sender.ts";
 
 /** Why intents of one lane wait, kept where everybody can read it and written only when it changes. */
@@ -9,7 +9,7 @@ export type Waits = {
   /** It moved on, which its row shows already. */
   forget(intentId: string): void;
   /** Writes what changed since the last time, in one statement at most. */
-  flush(to: Queryable): Promise<void>;
+  flush(to: Db): Promise<void>;
   /** Reads what is kept, instead of what is remembered. */
   reload(from: Queryable): Promise<void>;
 };
@@ -33,12 +33,14 @@ export function createWaits(lane: { chain: string; account: string }): Waits {
     async flush(to) {
       if (changed.size === 0) return;
       const rows = [...changed];
-      await to.query(
-        `UPDATE sender_intent i SET waiting_code = w.code, waiting_detail = w.detail
+      const statement = (tx: Queryable) =>
+        tx.query(
+          `UPDATE sender_intent i SET waiting_code = w.code, waiting_detail = w.detail
          FROM unnest($1::text[], $2::text[], $3::text[]) AS w (id, code, detail)
          WHERE i.id = w.id AND i.state IN ('queued', 'signed')`,
-        [rows.map(([id]) => id), rows.map(([, w]) => w?.code ?? null), rows.map(([, w]) => w?.detail ?? null)],
-      );
+          [rows.map(([id]) => id), rows.map(([, w]) => w?.code ?? null), rows.map(([, w]) => w?.detail ?? null)],
+        );
+      await to.tx(statement);
       for (const [id, waiting] of rows) {
         if (waiting === undefined) kept.delete(id);
         else kept.set(id, waiting.code);

@@ -115,6 +115,9 @@ export function createBridgeWatch(deps: {
         onError: (error) => log.warn({ err: error }, "looking at bridges failed"),
       });
     },
-    stop: async () => loop?.stop(),
+    async stop() {
+      await loop?.stop();
+      loop = undefined;
+    },
   };
 }

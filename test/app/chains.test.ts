@@ -50,7 +50,9 @@ describe("routes of chains", () => {
     const observations = {
       of: (chain: string) => (chain === "alpha" ? { inclusionSeconds: 7.5, skewSeconds: 3 } : {}),
     };
-    await createChainRoutes({ registry, changes, indexers: new Map([["alpha", indexer]]), sender, observations })(app);
+    const fleet = { chains: async () => new Map([["alpha", status]]) };
+    const indexers = new Map([["alpha", indexer]]);
+    await createChainRoutes({ registry, changes, indexers, fleet, sender, observations })(app);
   });
   after(() => app?.close());
   const reindex = async (name: string, body: object) => {

@@ -62,12 +62,18 @@ describe("endpoints as operators see them", () => {
     const entry: ChainEntry = { name: "alpha", settings: alpha, source: "file", state: "active", revision: 0n, access };
     paused = false;
     indexers = new Map();
-    await createHealthRoutes(() => chainChecks([{ ...entry, state: paused ? "paused" : "active" }], indexers))(app);
+    const fleet = {
+      chains: async () => new Map([...indexers].map(([name, indexer]) => [name, indexer.status()] as const)),
+    };
+    await createHealthRoutes(() =>
+      chainChecks([{ ...entry, state: paused ? "paused" : "active" }], { indexers, fleet }),
+    )(app);
     const registry = { chains: fixed({ alpha: entry }) };
     await createChainRoutes({
       registry,
       changes: {} as RegistryChanges,
       indexers: indexers as Map<string, Indexer>,
+      fleet,
       sender,
       observations: { of: () => ({}) },
     })(app);

@@ -19,7 +19,10 @@ await forEachDatabase("subscription", (backend) => {
     work: (
       world: OpenDatabase & {
         write(count: number): Promise<void>;
-        subscribe(handle: SubscriptionOptions["handle"], name?: string): ReturnType<typeof createSubscription>;
+        subscribe(
+          handle: SubscriptionOptions["handle"],
+          options?: Partial<SubscriptionOptions>,
+        ): ReturnType<typeof createSubscription>;
         store: Awaited<ReturnType<typeof itemStore>>;
       },
     ) => Promise<void>,
@@ -33,8 +36,8 @@ await forEachDatabase("subscription", (backend) => {
           await db.tx((tx) => store.append(tx, [{ stream, expected: 0, events: [deposit(1n)] }]));
         }
       };
-      const subscribe = (handle: SubscriptionOptions["handle"], name = "reader") =>
-        createSubscription({ name, store, db, log, handle, batch: 3, idleMs: 60_000 });
+      const subscribe = (handle: SubscriptionOptions["handle"], options: Partial<SubscriptionOptions> = {}) =>
+        createSubscription({ name: "reader", store, db, log, handle, batch: 3, idleMs: 60_000, ...options });
       await work({ ...database, store, write, subscribe });
     });
 
@@ -50,30 +53,35 @@ await forEachDatabase("subscription", (backend) => {
       await write(3);
       await until(() => seen.length === 7);
       await first.stop();
-      assert.equal(await first.ended(), "stopped");
       assert.equal(await first.position(), 7n);
       await write(2);
       const second = subscribe(handle);
       second.start();
       await until(() => seen.length === 9);
       await second.stop();
+      await write(1);
+      first.start();
+      await until(() => seen.length === 10);
+      await first.stop();
       assert.deepEqual(
         seen,
-        Array.from({ length: 9 }, (_, index) => BigInt(index + 1)),
+        Array.from({ length: 10 }, (_, index) => BigInt(index + 1)),
       );
     }));
 
   it("gives a batch again that failed, and gives up on an error that is not retryable", () =>
     withItems(async ({ write, subscribe }) => {
       const batches: number[] = [];
-      const subscription = subscribe(async (events) => {
+      const ended = Promise.withResolvers<void>();
+      const handle = async (events: readonly StoredEvent[]) => {
         batches.push(events.length);
         if (batches.length === 1) throw new Error("not yet");
         if (batches.length === 3) throw new LockstepError("event-invalid", "never");
-      });
+      };
+      const subscription = subscribe(handle, { onFatal: ended.resolve });
       await write(5);
       subscription.start();
-      assert.equal(await subscription.ended(), "fatal");
+      await ended.promise;
       assert.deepEqual(batches, [3, 3, 2]);
       assert.equal(await subscription.position(), 3n);
       await subscription.stop();

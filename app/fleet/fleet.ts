@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { performance } from "node:perf_hooks";
+import type { ServiceConfig } from "#core/config/service.ts";
+import type { Db } from "#core/db/db.ts";
+import type { HealthCheck } from "#core/http/health.ts";
+import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import { createInstanceRoll, type InstanceReport, type InstanceRoll } from "#core/lease/instances.ts";
+import { createLeases, type LeaseKeeper } from "#core/lease/keeper.ts";
+import { freeLeasesOfOthers } from "#core/lease/tables.ts";
+import type { Log } from "#core/observe/log.ts";
+import type { LaneStatus } from "#core/sender/lane.ts";
+import type { Part } from "../lifecycle.ts";
+import { version } from "../version.ts";
+import { reportOf, statusFrom } from "./chainStatus.ts";
+
+/** This process among those that work on the same database. */
+export type Fleet = Part & {
+  /** Of this process, until it ends. */
+  readonly id: string;
+  readonly leases: LeaseKeeper;
+  readonly roll: Pick<InstanceRoll, "list" | "askToDrain">;
+  /** How far chains are read, whichever process reads them; one that nobody reads is not in it. */
+  chains(): Promise<ReadonlyMap<string, IndexerStatus>>;
+  /** Resolves, with who asked for it, once this process is to give its work up and only go on answering requests. */
+  readonly drainAsked: Promise<string>;
+  /** From now on it says that it is not ready, and takes no more leases. */
+  drain(by: string): Promise<void>;
+  /** Fails once it gives its work up, so that nobody sends it new requests. */
+  readonly check: HealthCheck;
+};
+
+type Deps = {
+  readonly config: Pick<ServiceConfig, "fleet" | "roles" | "swap">;
+  readonly db: Db;
+  /** Whether no other process can be on this database. */
+  readonly alone: boolean;
+  /** What this process does, as it tells the others. */
+  indexers(): readonly IndexerStatus[];
+  accounts(): readonly LaneStatus[];
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+export function createFleet(deps: Deps): Fleet {
+  const { db, clock } = deps;
+  const { leaseSeconds, instance } = deps.config.fleet;
+  const { reactionSeconds } = deps.config.swap;
+  const log = deps.log.child({ module: "fleet" });
+  const id = randomUUID();
+  const ms = leaseSeconds * 1_000;
+  const host = hostname();
+  const asked = Promise.withResolvers<string>();
+  let drainedBy: string | undefined;
+  const roll = createInstanceRoll({
+    ...{ db, ms, report: createReport(deps), onDrain: asked.resolve },
+    facts: { id, name: instance ?? host, host, pid: process.pid, version: version(), roles: deps.config.roles },
+  });
+  const leases = createLeases({ db, instance: id, ms, rollCall: roll.call, clock, log });
+  return {
+    ...{ id, leases, roll, drainAsked: asked.promise },
+    check: {
+      name: "drain",
+      check: async () => (drainedBy === undefined ? undefined : `draining, as ${drainedBy} asked`),
+    },
+    async chains() {
+      const own = deps.indexers().filter(({ state }) => state !== "stopped");
+      // Only somebody else can read what is not read here.
+      const all = own.length === deps.indexers().length && own.length > 0 ? [] : await roll.list();
+      const told = all.filter((each) => each.isThere && each.id !== id).flatMap(({ report }) => report.chains);
+      return new Map([...told.map(statusFrom), ...own].map((status) => [status.chain, status]));
+    },
+    async start() {
+      if (deps.alone) await freeLeasesOfOthers(db, id);
+      else if (reactionSeconds < 2 * leaseSeconds)
+        log.warn(
+          { reaction_seconds: reactionSeconds, lease_seconds: leaseSeconds },
+          "swap.reactionSeconds is less than two times fleet.leaseSeconds",
+        );
+      await roll.call([]);
+      await leases.start();
+    },
+    async drain(by) {
+      if (drainedBy !== undefined) return;
+      drainedBy = by;
+      log.info({ by }, "draining");
+      await leases.drain();
+    },
+    async stop() {
+      await leases.stop();
+      await roll.leave();
+    },
+  };
+}
+
+/** How busy this process was since the last report, and what it reads and sends. */
+function createReport({ indexers, accounts }: Pick<Deps, "indexers" | "accounts">): () => InstanceReport {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const busy = performance.eventLoopUtilization(now, before).utilization;
+    before = now;
+    const chains = indexers().filter(({ state }) => state !== "stopped");
+    const halted = [
+      ...chains.flatMap(({ chain, state, error }) =>
+        state === "halted" ? [`indexer ${chain}: ${error?.code ?? "halted"}`] : [],
+      ),
+      ...accounts().flatMap(({ chain, account, state, error }) =>
+        state === "halted" ? [`sender ${account} on ${chain}: ${error?.code ?? "halted"}`] : [],
+      ),
+    ];
+    return {
+      busy: Math.round(busy * 1_000) / 1_000,
+      memoryBytes: process.memoryUsage.rss(),
+      halted,
+      chains: chains.map(reportOf),
+    };
+  };
+}

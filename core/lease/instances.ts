@@ -1,0 +1,161 @@
+import { z } from "zod";
+import type { Db, Migration } from "../db/db.ts";
+import { toJson } from "../kernel/json.ts";
+import { leasesChannel } from "./tables.ts";
+
+export const instanceMigrations: readonly Migration[] = [
+  {
+    id: "instances/001-create",
+    sql: `
+      CREATE TABLE instances (
+        id text PRIMARY KEY,
+        name text NOT NULL,
+        host text NOT NULL,
+        pid integer NOT NULL,
+        version text NOT NULL,
+        roles text[] NOT NULL,
+        -- Of leases that it wants.
+        groups text[] NOT NULL,
+        started_at timestamptz NOT NULL,
+        seen_at timestamptz NOT NULL,
+        stopped_at timestamptz,
+        drain_asked_by text,
+        report jsonb NOT NULL
+      );
+      CREATE INDEX instances_seen ON instances (seen_at);`,
+  },
+];
+
+/** A process that is at work, and the groups of leases that it wants. */
+export type Peer = { readonly id: string; readonly groups: readonly string[] };
+
+/** What a process is, for as long as it runs. */
+export type InstanceFacts = {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly roles: readonly string[];
+};
+
+/** What it says of itself at every roll-call. */
+export type InstanceReport = {
+  /** Share of the time since the last one that it was busy, from 0 to 1. */
+  readonly busy: number;
+  readonly memoryBytes: number;
+  /** What it has given up until somebody mends something, in words. */
+  readonly halted: readonly string[];
+  /** How far it has read the chains that it reads. */
+  readonly chains: readonly Readonly<Record<string, string>>[];
+};
+
+export type InstanceRow = InstanceFacts & {
+  readonly startedAt: Date;
+  readonly seenAt: Date;
+  /** Undefined unless it has ended in order. */
+  readonly stoppedAt: Date | undefined;
+  readonly drainAskedBy: string | undefined;
+  /** Whether it has been heard of within two of the times that leases last. */
+  readonly isThere: boolean;
+  readonly report: InstanceReport;
+};
+
+/** The list of processes, from the view of one of them. */
+export type InstanceRoll = {
+  /** Says that this one is there, and answers who is, itself first. */
+  call(groups: readonly string[]): Promise<readonly Peer[]>;
+  /** Says that this one has ended in order. */
+  leave(): Promise<void>;
+  /** The newest first; those that were last seen more than a week ago are forgotten. */
+  list(): Promise<InstanceRow[]>;
+  /** Asks one to give up its work; false when there is none of this id at work. */
+  askToDrain(id: string, by: string): Promise<boolean>;
+};
+
+const reportSchema = z.object({
+  busy: z.number(),
+  memoryBytes: z.number(),
+  halted: z.array(z.string()),
+  chains: z.array(z.record(z.string(), z.string())),
+});
+
+const keptDays = 7;
+
+export function createInstanceRoll(deps: {
+  db: Db;
+  facts: InstanceFacts;
+  /** How long a lease lasts, in milliseconds: after two of them a silent process counts as gone. */
+  ms: number;
+  report(): InstanceReport;
+  /** Called once, with who asked for it. */
+  onDrain(by: string): void;
+}): InstanceRoll {
+  const { db, facts, ms } = deps;
+  let draining = false;
+
+  return {
+    async call(groups) {
+      const rows = await db.query<Peer & { drain_asked_by: string | null }>(
+        `WITH me AS (
+           INSERT INTO instances (id, name, host, pid, version, roles, groups, started_at, seen_at, report)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp(), $8)
+           ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), groups = $7, report = $8
+           RETURNING id, groups, drain_asked_by)
+         SELECT * FROM me UNION ALL
+         (SELECT id, groups, NULL FROM instances
+          WHERE id <> $1 AND stopped_at IS NULL AND drain_asked_by IS NULL
+            AND seen_at > clock_timestamp() - 2 * $9 * interval '1 millisecond' ORDER BY id)`,
+        [
+          ...[facts.id, facts.name, facts.host, facts.pid, facts.version, facts.roles, groups],
+          ...[toJson(deps.report()), ms],
+        ],
+      );
+      const [me] = rows;
+      if (!draining && me?.drain_asked_by != null) {
+        draining = true;
+        deps.onDrain(me.drain_asked_by);
+      }
+      return rows;
+    },
+    async leave() {
+      await db.query("UPDATE instances SET stopped_at = clock_timestamp(), groups = '{}' WHERE id = $1", [facts.id]);
+      await db.query("DELETE FROM instances WHERE seen_at < clock_timestamp() - $1 * interval '1 day'", [keptDays]);
+    },
+    async list() {
+      const rows = await db.query<Row>(
+        `SELECT *, stopped_at IS NULL AND seen_at > clock_timestamp() - 2 * $1 * interval '1 millisecond' AS there
+         FROM instances WHERE seen_at > clock_timestamp() - $2 * interval '1 day' ORDER BY started_at DESC, id`,
+        [ms, keptDays],
+      );
+      return rows.map(toInstance);
+    },
+    async askToDrain(id, by) {
+      const rows = await db.query(
+        `WITH asked AS (
+           UPDATE instances SET drain_asked_by = coalesce(drain_asked_by, $2)
+           WHERE id = $1 AND stopped_at IS NULL RETURNING id)
+         SELECT pg_notify($3, id) FROM asked`,
+        [id, by, leasesChannel],
+      );
+      return rows.length > 0;
+    },
+  };
+}
+
+type Row = InstanceFacts & {
+  started_at: Date;
+  seen_at: Date;
+  stopped_at: Date | null;
+  drain_asked_by: string | null;
+  there: boolean;
+  report: unknown;
+};
+
+const toInstance = (row: Row): InstanceRow => ({
+  ...{ id: row.id, name: row.name, host: row.host, pid: row.pid, version: row.version, roles: row.roles },
+  ...{ startedAt: row.started_at, seenAt: row.seen_at, isThere: row.there },
+  stoppedAt: row.stopped_at ?? undefined,
+  drainAskedBy: row.drain_asked_by ?? undefined,
+  report: reportSchema.parse(row.report),
+});

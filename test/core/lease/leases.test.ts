@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { Db } from "#core/db/db.ts";
+import { migrate } from "#core/db/migrate.ts";
+import { systemClock } from "#core/kernel/clock.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { createInstanceRoll, instanceMigrations } from "#core/lease/instances.ts";
+import { createLeases, type LeaseKeeper } from "#core/lease/keeper.ts";
+import type { Lease } from "#core/lease/lease.ts";
+import { leaseMigrations, listTerms } from "#core/lease/tables.ts";
+import { type OpenDatabase, onDatabase, quietLog } from "#test/support/databases.ts";
+import { until } from "#test/support/until.ts";
+
+const ms = 200;
+const noReport = { busy: 0, memoryBytes: 0, halted: [], chains: [] };
+
+/** A process as the database knows it, which can be paused as SIGSTOP does: nothing of it happens until it goes on. */
+function createProcess(opened: OpenDatabase, id: string) {
+  const db = opened.another();
+  let running = Promise.withResolvers<void>();
+  running.resolve();
+  const pausable: Db = {
+    ...db,
+    query: async (text, params) => {
+      await running.promise;
+      return db.query(text, params);
+    },
+    async tx(work) {
+      await running.promise;
+      return db.tx(work);
+    },
+  };
+  const facts = { id, name: id, host: "here", pid: 1, version: "0", roles: [] };
+  const roll = createInstanceRoll({ db: pausable, facts, ms, report: () => noReport, onDrain: () => undefined });
+  const keeper = createLeases({
+    ...{ db: pausable, instance: id, ms, rollCall: roll.call, clock: systemClock, log: quietLog },
+  });
+  const works = new Map<string, { lease: Lease; active: boolean }>();
+  return {
+    id,
+    keeper,
+    roll,
+    works,
+    pause() {
+      running = Promise.withResolvers();
+    },
+    goOn: () => running.resolve(),
+    contend(name: string) {
+      const lease = keeper.of(name);
+      const work = { lease, active: false };
+      works.set(name, work);
+      lease.contend({
+        start: () => {
+          assert.ok(!work.active, "begun twice");
+          work.active = true;
+        },
+        stop: async () => {
+          await systemClock.sleep(1);
+          work.active = false;
+        },
+      });
+      return work;
+    },
+  };
+}
+
+type Process = ReturnType<typeof createProcess>;
+const activeAt = (processes: readonly Process[], name: string) =>
+  processes.filter(({ works }) => works.get(name)?.active).map(({ id }) => id);
+const countOf = ({ keeper }: { keeper: LeaseKeeper }) => keeper.held().length;
+
+await onDatabase("leases", (backend) => {
+  const withProcesses = async (count: number, work: (all: Process[], opened: OpenDatabase) => Promise<void>) => {
+    const opened = await backend.open();
+    await migrate(opened.db, [...instanceMigrations, ...leaseMigrations]);
+    const all = Array.from({ length: count }, (_, at) => createProcess(opened, `p${at}`));
+    try {
+      await work(all, opened);
+    } finally {
+      for (const each of all) each.goOn();
+      await Promise.all(all.map(({ keeper }) => keeper.stop()));
+      await opened.close();
+    }
+  };
+  const lost = (error: unknown) => isLockstepError(error, "lease-lost");
+
+  it("give work to one process, and to another once it is silent", () =>
+    withProcesses(3, async (all, { db }) => {
+      for (const each of all) {
+        each.contend("job/a");
+        await each.keeper.start();
+      }
+      await until(() => activeAt(all, "job/a").length === 1);
+      const [first] = all.filter(({ works }) => works.get("job/a")?.active);
+      assert.ok(first);
+      first.pause();
+      await until(() => activeAt(all, "job/a").length === 2);
+      const [second] = all.filter((each) => each !== first && each.works.get("job/a")?.active);
+      assert.ok(second);
+      first.goOn();
+      await until(() => activeAt(all, "job/a").length === 1);
+      assert.deepEqual(activeAt(all, "job/a"), [second.id]);
+      const terms = await listTerms(db, "job/a", 10);
+      assert.deepEqual(
+        terms.map(({ term, holder }) => [term, holder]),
+        [
+          [2n, second.id],
+          [1n, first.id],
+        ],
+      );
+    }));
+
+  it("let nobody write who has lost one, whatever it believes", () =>
+    withProcesses(2, async ([one, two], { db }) => {
+      await db.query("CREATE TABLE written (by text)");
+      const mine = one!.contend("job/a");
+      await one!.keeper.start();
+      await until(() => mine.active);
+      two!.contend("job/a");
+      await two!.keeper.start();
+      one!.pause();
+      await until(() => two!.works.get("job/a")!.active);
+      assert.ok(mine.lease.isHeld(), "it has not heard of it");
+      const late = mine.lease.db.tx((tx) => tx.query("INSERT INTO written VALUES ('one')"));
+      one!.goOn();
+      await assert.rejects(late, lost);
+      await two!.works.get("job/a")!.lease.db.tx((tx) => tx.query("INSERT INTO written VALUES ('two')"));
+      assert.deepEqual(await db.query("SELECT * FROM written"), [{ by: "two" }]);
+    }));
+
+  it("are shared evenly, also when a process comes, leaves, or gives its work up", () =>
+    withProcesses(3, async (all) => {
+      const [one, two, three] = all as [Process, Process, Process];
+      const names = Array.from({ length: 6 }, (_, at) => `job/${at}`);
+      for (const name of names) one.contend(name);
+      await one.keeper.start();
+      await until(() => countOf(one) === 6);
+      for (const each of [two, three]) {
+        for (const name of names) each.contend(name);
+        await each.keeper.start();
+      }
+      await until(() => all.every((each) => countOf(each) === 2));
+      for (const name of names) await until(() => activeAt(all, name).length === 1);
+      await two.keeper.drain();
+      assert.equal(countOf(two), 0);
+      assert.ok([...two.works.values()].every(({ active }) => !active));
+      await two.roll.leave();
+      await until(() => countOf(one) === 3 && countOf(three) === 3);
+    }));
+
+  it("stay with who has them while the database is away for longer than they last", () =>
+    withProcesses(1, async ([one], { db }) => {
+      const work = one!.contend("job/a");
+      await one!.keeper.start();
+      await until(() => work.active);
+      one!.pause();
+      await systemClock.sleep(2 * ms);
+      one!.goOn();
+      await work.lease.db.tx((tx) => tx.query("SELECT 1"));
+      assert.ok(work.active);
+      assert.equal((await listTerms(db, "job/a", 10)).length, 1);
+    }));
+
+  it("begin nothing anew before what went on in the term before has ended", () =>
+    withProcesses(2, async ([one, two]) => {
+      const lease = one!.keeper.of("job/a");
+      const ending = Promise.withResolvers<void>();
+      let starts = 0;
+      lease.contend({
+        start: () => {
+          starts++;
+        },
+        stop: () => ending.promise,
+      });
+      await one!.keeper.start();
+      await until(() => starts === 1);
+      one!.pause();
+      two!.contend("job/a");
+      await two!.keeper.start();
+      await until(() => two!.works.get("job/a")!.active);
+      one!.goOn();
+      await until(() => !lease.isHeld());
+      await two!.works.get("job/a")!.lease.leave();
+      await systemClock.sleep(2 * ms);
+      assert.deepEqual([starts, lease.isHeld()], [1, false]);
+      await assert.rejects(
+        lease.db.tx(async () => undefined),
+        lost,
+      );
+      ending.resolve();
+      await until(() => starts === 2);
+    }));
+});

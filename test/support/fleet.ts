@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createApiClient } from "#app/demo/api.ts";
+import { type Child, startChild, untilReady } from "#app/network/children.ts";
+import type { Role } from "#core/config/service.ts";
+import type { TestNetwork } from "./network.ts";
+import { networkPorts } from "./ports.ts";
+
+/** One more process of a network's service, on the same database. */
+export type Member = {
+  readonly name: string;
+  readonly url: string;
+  readonly api: ReturnType<typeof createApiClient>;
+  readonly child: Child;
+  /** Stopped as a whole, as a machine that hangs. */
+  pause(): void;
+  goOn(): void;
+  kill(): Promise<void>;
+  /** Asks it to end, and answers its exit code. */
+  stop(): Promise<number | null>;
+};
+
+const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
+
+/** Starts a process with the network's configuration, but for what is its own. Resolves when it is ready. */
+export async function startMember(
+  test: TestNetwork,
+  name: string,
+  options: { roles?: readonly Role[]; env?: Readonly<Record<string, string>>; drainSeconds?: number } = {},
+): Promise<Member> {
+  const { layout } = test.network;
+  const dataDir = join(layout.dataDir, name);
+  const file = join(dataDir, "service.json");
+  const port = networkPorts().api;
+  const shared = JSON.parse(readFileSync(layout.service, "utf8"));
+  const fleet = { ...shared.fleet, instance: name, drainSeconds: options.drainSeconds ?? 0 };
+  mkdirSync(dataDir, { recursive: true });
+  writeFileSync(
+    file,
+    JSON.stringify({
+      ...{ ...shared, dataDir, fleet, http: { ...shared.http, port } },
+      ...(options.roles && { roles: options.roles }),
+    }),
+  );
+  const url = `http://127.0.0.1:${port}`;
+  const logFile = layout.log(name);
+  const env = { LOCKSTEP_LOG_LEVEL: "debug", ...test.env, ...options.env };
+  const child = startChild({ name, script: main, args: ["service", "--config", file], logFile, env });
+  const ready = async () => (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok;
+  await untilReady(child, { ready, logFile, timeoutMs: 60_000 });
+  return {
+    ...{ name, url, child },
+    api: createApiClient({ url, token: readFileSync(join(dataDir, "token"), "utf8").trim() }),
+    pause: () => void child.process.kill("SIGSTOP"),
+    goOn: () => void child.process.kill("SIGCONT"),
+    async kill() {
+      child.process.kill("SIGKILL");
+      await child.ended;
+    },
+    async stop() {
+      await child.stop(30_000);
+      return (await child.ended).code;
+    },
+  };
+}
