@@ -82,6 +82,27 @@ export function limitConnections(
   });
 }
 
+/**
+ * Ends connections while the server closes: each with its answer, and those without one after as long as a request may
+ * take, for Node does not look at them any more.
+ */
+export function endConnections(app: FastifyInstance, limits: HttpLimits): void {
+  let timer: NodeJS.Timeout | undefined;
+  app.addHook("preClose", (done) => {
+    timer = setTimeout(() => app.server.closeAllConnections(), 1_000 * limits.answerSeconds);
+    timer.unref();
+    done();
+  });
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    if (timer) reply.header("connection", "close");
+    done();
+  });
+  app.addHook("onClose", (_app, done) => {
+    clearTimeout(timer);
+    done();
+  });
+}
+
 function refusalOf({ raw }: FastifyRequest, limits: HttpLimits): Error | undefined {
   if (raw.headers.host === undefined && raw.httpVersion === "1.1") {
     return new LockstepError("request-invalid", "host: HTTP/1.1 asks for this header", { details: { field: "host" } });

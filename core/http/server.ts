@@ -17,7 +17,7 @@ import type { HttpServer } from "./httpServer.ts";
 import type { Idempotency } from "./idempotency/answerOnce.ts";
 import { parseJsonBodies } from "./jsonBody.ts";
 import type { Problem } from "./problem.ts";
-import { limitConnections, limitRequests, serverLimits } from "./requestLimits.ts";
+import { endConnections, limitConnections, limitRequests, serverLimits } from "./requestLimits.ts";
 import type { TlsOptions } from "./tls.ts";
 import { toProblem } from "./toProblem.ts";
 import { refuseUndeclared } from "./undeclared.ts";
@@ -67,7 +67,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     ...serverLimits(limits),
     ...(options.trustProxy?.length && { trustProxy: isTrusted }),
     routerOptions: { ignoreTrailingSlash: true },
-    forceCloseConnections: true,
+    // What is under way is answered, and so is what comes over connections that are open.
+    forceCloseConnections: "idle" as const,
+    return503OnClosing: false,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
       void sendProblem(reply, toProblem(error)),
   };
@@ -110,6 +112,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     throw new LockstepError("not-found", `there is no ${request.method} ${request.url.split("?")[0]}`);
   });
   limitConnections(app, limits, isTrusted);
+  endConnections(app, limits);
   await limitRequests(app, limits);
   addHeaders(app, { docs, tls: options.tls !== undefined });
   refuseUndeclared(app);

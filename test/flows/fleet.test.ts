@@ -129,6 +129,47 @@ await forEachHome("a fleet", (home) => {
     await until(async () => (await named("second"))?.leases.length === 0, "it has given all up");
     await carriesOn(async () => undefined);
     assert.equal(await second.stop(), 0);
-    second = await startMember(test, "second");
+    second = await startMember(test, "second", { drainSeconds: 1 });
+  });
+
+  it("is restarted one by one without a failed request", async () => {
+    const failures: unknown[] = [];
+    let requests = 0;
+    let over = false;
+    // As a load balancer does it: who is ready is asked now and then, and gets the requests.
+    let ready: string[] = [];
+    const urls = [test.network.api, second.url];
+    const look = async () => {
+      const fits = async (url: string) =>
+        (await fetch(`${url}/health/ready`).catch(() => undefined))?.ok ? [url] : [];
+      ready = (await Promise.all(urls.map(fits))).flat();
+    };
+    await look();
+    const looking = (async () => {
+      while (!over) {
+        await look();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    const asking = Array.from({ length: 4 }, async (_, at) => {
+      while (!over) {
+        const url = ready[(requests++ + at) % ready.length] ?? test.network.api;
+        try {
+          const answer = await fetch(`${url}/v1/swaps?limit=5`);
+          if (!answer.ok) failures.push(`${url}: ${answer.status}`);
+          await answer.text();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    });
+    const { port } = new URL(second.url);
+    assert.equal(await second.stop(), 0);
+    second = await startMember(test, "second", { port: Number(port) });
+    await until(() => ready.length === 2, "both are ready again");
+    over = true;
+    await Promise.all([looking, ...asking]);
+    assert.deepEqual(failures, []);
+    assert.ok(requests > 100, `${requests} requests`);
   });
 });

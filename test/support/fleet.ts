@@ -27,12 +27,17 @@ const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
 export async function startMember(
   test: TestNetwork,
   name: string,
-  options: { roles?: readonly Role[]; env?: Readonly<Record<string, string>>; drainSeconds?: number } = {},
+  options: {
+    roles?: readonly Role[];
+    env?: Readonly<Record<string, string>>;
+    drainSeconds?: number;
+    port?: number;
+  } = {},
 ): Promise<Member> {
   const { layout } = test.network;
   const dataDir = join(layout.dataDir, name);
   const file = join(dataDir, "service.json");
-  const port = networkPorts().api;
+  const port = options.port ?? networkPorts().api;
   const shared = JSON.parse(readFileSync(layout.service, "utf8"));
   const fleet = { ...shared.fleet, instance: name, drainSeconds: options.drainSeconds ?? 0 };
   mkdirSync(dataDir, { recursive: true });

@@ -190,4 +190,31 @@ await onDatabase("leases", (backend) => {
       ending.resolve();
       await until(() => starts === 2);
     }));
+
+  it("are not taken while their holder has a transaction open, which may still commit", () =>
+    withProcesses(2, async ([one, two], { db }) => {
+      // In the embedded database all share one session, so nobody can do anything meanwhile anyway.
+      if (backend.name === "pglite") return;
+      await db.query("CREATE TABLE written (by text)");
+      const mine = one!.contend("job/a");
+      await one!.keeper.start();
+      await until(() => mine.active);
+      two!.contend("job/a");
+      await two!.keeper.start();
+      const inside = Promise.withResolvers<void>();
+      const commit = Promise.withResolvers<void>();
+      const writing = mine.lease.db.tx(async (tx) => {
+        await tx.query("INSERT INTO written VALUES ('one')");
+        inside.resolve();
+        await commit.promise;
+      });
+      await inside.promise;
+      one!.pause();
+      await systemClock.sleep(3 * ms);
+      assert.ok(!two!.works.get("job/a")!.active);
+      commit.resolve();
+      await writing;
+      await until(() => two!.works.get("job/a")!.active);
+      assert.deepEqual(await db.query("SELECT * FROM written"), [{ by: "one" }]);
+    }));
 });
