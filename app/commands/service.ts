@@ -2,7 +2,7 @@ import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { serviceConfigSchema } from "#core/config/service.ts";
 import { createLog } from "#core/observe/log.ts";
 import { composeService } from "../compose.ts";
-import { crashAt } from "../crash.ts";
+import { faultsAt } from "../faults.ts";
 import { askedToStop } from "../signals.ts";
 import { readOptions } from "./options.ts";
 import { serviceCommand } from "./specs.ts";
@@ -14,7 +14,7 @@ export async function runService(args: readonly string[]): Promise<number> {
   const env = parseEnv();
   const log = createLog({ level: env.LOCKSTEP_LOG_LEVEL, name: "service" });
   const stopping = askedToStop();
-  const service = await composeService(config, env, { log, mark: crashAt(env.LOCKSTEP_CRASH_AT) });
+  const service = await composeService(config, env, { log, mark: faultsAt(env) });
   await service.start();
   const failure = await Promise.race([stopping.then(() => undefined), service.halted]);
   await service.stop();

@@ -8,7 +8,7 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { createLog, type Log } from "#core/observe/log.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator } from "#relay";
-import { crashAt } from "../crash.ts";
+import { faultsAt } from "../faults.ts";
 import { askedToStop } from "../signals.ts";
 import { readOptions } from "./options.ts";
 import { validatorCommand } from "./specs.ts";
@@ -91,6 +91,6 @@ async function create(config: ValidatorConfig, log: Log, resume: boolean) {
     serverTls: readServerTls(config.listen.tls, "listen.tls"),
     clientTls: readTls(config.relayerTls, "relayerTls"),
     ...{ config, key, chains, clock: systemClock, log, metrics, resume },
-    mark: crashAt(parseEnv().LOCKSTEP_CRASH_AT),
+    mark: faultsAt(parseEnv()),
   });
 }

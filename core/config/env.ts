@@ -16,6 +16,8 @@ const envSchema = z.object({
     .optional(),
   /** For fault drills: the process kills itself (SIGKILL) when it passes this mark, e.g. `broadcast/swap.lock-source`. */
   LOCKSTEP_CRASH_AT: z.string().optional(),
+  /** The same with SIGSTOP, once. */
+  LOCKSTEP_PAUSE_AT: z.string().optional(),
 });
 
 export type Env = Readonly<z.output<typeof envSchema>>;

@@ -16,6 +16,8 @@ export type Member = {
   /** Stopped as a whole, as a machine that hangs. */
   pause(): void;
   goOn(): void;
+  /** Whether it takes no connection any more, or takes it and says nothing. */
+  isSilent(): Promise<boolean>;
   kill(): Promise<void>;
   /** Asks it to end, and answers its exit code. */
   stop(): Promise<number | null>;
@@ -59,6 +61,11 @@ export async function startMember(
     api: createApiClient({ url, token: readFileSync(join(dataDir, "token"), "utf8").trim() }),
     pause: () => void child.process.kill("SIGSTOP"),
     goOn: () => void child.process.kill("SIGCONT"),
+    isSilent: () =>
+      fetch(`${url}/health/live`, { signal: AbortSignal.timeout(1_000) }).then(
+        () => false,
+        () => true,
+      ),
     async kill() {
       child.process.kill("SIGKILL");
       await child.ended;
