@@ -27,7 +27,7 @@ const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
 
 /** Starts a process with the network's configuration, but for what is its own. Resolves when it is ready. */
 export async function startMember(
-  test: TestNetwork,
+  test: Pick<TestNetwork, "network" | "env">,
   name: string,
   options: {
     roles?: readonly Role[];
