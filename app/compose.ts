@@ -6,6 +6,7 @@ import type { Env } from "#core/config/env.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
+import { gaugeOutbox } from "#core/events/metrics.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
 import { createShow } from "#core/events/shown.ts";
@@ -25,6 +26,7 @@ import { leaseMigrations } from "#core/lease/tables.ts";
 import type { Log } from "#core/observe/log.ts";
 import { createMetrics, type Metrics } from "#core/observe/metrics.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
+import { gaugeQueue } from "#core/queue/metrics.ts";
 import { createSender } from "#core/sender/createSender.ts";
 import { gaugeSender } from "#core/sender/metrics.ts";
 import { intentEvents } from "#core/sender/sender.ts";
@@ -38,7 +40,7 @@ import { createServiceHttp } from "./api/serviceHttp.ts";
 import { chainConnector, viewChains } from "./chains.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { leasedIndexer } from "./fleet/leasedIndexer.ts";
-import { gaugeLeases } from "./fleet/metrics.ts";
+import { gaugeFleet, gaugeLeases } from "./fleet/metrics.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
 import { createLifecycle, type Part, type Service } from "./lifecycle.ts";
 import { admitAny, admitNew } from "./registry/admission.ts";
@@ -52,6 +54,9 @@ import { webhookMigrations } from "./webhooks/tables.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
+
+/** Of the outbox' checkpoint; for ever. */
+const outboxName = "jobs";
 
 /** Every table of the service. */
 export const migrations = [
@@ -175,7 +180,7 @@ function createService(
   const stalledMs = 1_000 * config.fleet.leaseSeconds;
   const queue = createQueue({ log, prefix: config.queuePrefix, stalledMs, ...home });
   const outbox = createOutbox({
-    ...{ name: "jobs", store, db, log, clock, except: routeless },
+    ...{ name: outboxName, store, db, log, clock, except: routeless },
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],
     enqueue: queue.enqueue,
     alike: ({ name, data }) => `${name} ${JSON.stringify(data)}`,
@@ -193,6 +198,10 @@ function createService(
   gaugeIndexers(metrics, indexers.all);
   gaugeSender(metrics, sender);
   gaugeLeases(metrics, leases);
+  gaugeFleet(metrics, { db, roll: fleet.roll, clock });
+  gaugeOutbox(metrics, { db, name: outboxName, except: routeless, clock });
+  gaugeQueue(metrics, queue, Object.keys(handlers));
+  for (const context of [relay, swaps]) context.gauge(metrics);
   const http = createServiceHttp({
     defences: createDefences({ ...base, config, env, clock, mark, log: log.child({ module: "http" }) }),
     ...{

@@ -12,6 +12,7 @@ import type { ClientCertificates } from "#core/kernel/postJson.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender, Waiting } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
@@ -45,6 +46,7 @@ import {
   type RelayChain,
 } from "./lane.ts";
 import { laneMigrations } from "./laneState.ts";
+import { gaugeRelay } from "./metrics.ts";
 import { createMisbehaviourBook, misbehaviourMigrations } from "./misbehaviour.ts";
 import { createRelayObserver } from "./observer.ts";
 import { orphanMigrations } from "./orphans.ts";
@@ -126,6 +128,8 @@ export type RelayContext = {
   routes(event: StoredEvent): Job[];
   handlers: Readonly<Record<string, JobHandler>>;
   plugin(app: HttpServer): Promise<void>;
+  /** To be called once. */
+  gauge(metrics: Metrics): void;
   /** How many messages from or to a chain, or of a lane, have no final outcome. */
   unfinished(from: Queryable, scope: { chain: string } | Lane): Promise<number>;
   /** What is wrong with lanes that are served, until somebody mends it, in words. */
@@ -247,6 +251,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       await messageRoutes(app);
       await bridgeRoutes(app);
     },
+    gauge: (metrics) => gaugeRelay(metrics, { db, lanes, book, clock }),
     unfinished: countUnfinished,
     async concerns() {
       const found = await laneFindings(db);

@@ -14,6 +14,7 @@ import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Metrics } from "#core/observe/metrics.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapRoutes } from "./api.ts";
@@ -31,6 +32,7 @@ import { advanceBatchJob, advanceJob, advanceJobs } from "./jobs.ts";
 import { claimCall } from "./legCalls.ts";
 import { createLockLedger } from "./locks/ledger.ts";
 import { ledgerMigrations } from "./locks/tables.ts";
+import { gaugeSwaps } from "./metrics.ts";
 import { createSwapObserver } from "./observer.ts";
 import { combineObservers } from "./observers.ts";
 import { deskMigrations } from "./quotes/exposure.ts";
@@ -141,6 +143,8 @@ export type SwapContext = {
   routes(event: StoredEvent): Job[];
   handlers: Readonly<Record<string, JobHandler>>;
   plugin(app: HttpServer): Promise<void>;
+  /** To be called once. */
+  gauge(metrics: Metrics): void;
   /** Finds and finishes locks of managed accounts that no swap here drives. */
   readonly recovery: Recovery;
   /** How many swaps with a leg on the chain, and watched locks there, have not ended. */
@@ -194,6 +198,7 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
       await watchtower.plugin(app);
       await braking.plugin(app);
     },
+    gauge: (metrics) => gaugeSwaps(metrics, deps),
     unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
     recovery: watchtower.recovery,
     start() {

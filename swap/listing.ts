@@ -1,5 +1,5 @@
 import type { Queryable } from "#core/db/db.ts";
-import type { SwapStatus } from "./status.ts";
+import { type SwapStatus, swapStatuses } from "./status.ts";
 
 /** Which swaps a list has; all where nothing is named. */
 export type SwapFilter = {
@@ -45,6 +45,38 @@ export async function listSwapIds(
     params,
   );
   return rows.map((row) => ({ id: row.id, cursor: row.requested_at_position }));
+}
+
+/** Swaps that are still looked at, by status. */
+export type OpenSwaps = {
+  readonly status: SwapStatus;
+  readonly count: number;
+  /**
+   * The nearest timelock, in Unix seconds, of a lock that a managed account may still claim, or that one may refund by now;
+   * undefined where there is none.
+   */
+  readonly deadline: bigint | undefined;
+};
+
+/** How many swaps there are in each status that is not an end. `now`: Unix seconds. */
+export async function readOpenSwaps(db: Queryable, now: bigint): Promise<OpenSwaps[]> {
+  const rows = await db.query<{ status: SwapStatus; count: number; deadline: bigint | null }>(
+    `select status, count(*)::integer as count, min(deadline) as deadline from (
+       select ${statusSql("$1::bigint")} as status, (
+         select min(l.timelock) from swap_legs l
+          where l.swap_id = w.id and ${isOpen("l")}
+            and case when $1 < l.timelock then l.claimer else l.refunder end is not null) as deadline
+       from swaps w where w.due_at is not null) as open group by status`,
+    [now],
+  );
+  const found = new Map(rows.map((row) => [row.status, row]));
+  return swapStatuses
+    .filter((status) => !ends.has(status))
+    .map((status) => ({
+      status,
+      count: found.get(status)?.count ?? 0,
+      deadline: found.get(status)?.deadline ?? undefined,
+    }));
 }
 
 const eitherOf = (one: string, other: string, value: string) => `l.${one} = ${value} or l.${other} = ${value}`;

@@ -31,7 +31,8 @@ export function createInstanceRoutes(deps: {
   };
 }
 
-function stateOf({ stoppedAt, isThere, drainAskedBy }: InstanceRow): InstanceView["state"] {
+/** What has become of a process, as far as the others can tell. */
+export function stateOf({ stoppedAt, isThere, drainAskedBy }: InstanceRow): InstanceView["state"] {
   if (stoppedAt !== undefined) return "stopped";
   if (!isThere) return "silent";
   return drainAskedBy === undefined ? "working" : "draining";

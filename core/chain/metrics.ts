@@ -26,6 +26,11 @@ export function gaugeEndpoints(metrics: Metrics, chains: () => Iterable<Watched>
   metrics.gauge("endpoint_state", "1 for the state that an endpoint is in", ["chain", "endpoint", "state"], (set) => {
     for (const { chain, endpoint, state } of each()) set({ chain, endpoint, state }, 1);
   });
+  metrics.gauge("chain_endpoints_usable", "Endpoints that a chain can be read through", ["chain"], (set) => {
+    const usable = new Map<string, number>();
+    for (const { chain, usable: counts } of each()) usable.set(chain, (usable.get(chain) ?? 0) + (counts ? 1 : 0));
+    for (const [chain, count] of usable) set({ chain }, count);
+  });
   metrics.gauge("endpoint_head", "Newest block that an endpoint has named", ["chain", "endpoint"], (set) => {
     for (const { chain, endpoint, head } of each()) if (head !== undefined) set({ chain, endpoint }, Number(head));
   });

@@ -1,8 +1,12 @@
 import type { Metrics } from "../observe/metrics.ts";
 import type { Indexer } from "./createIndexer.ts";
 
-/** How far the indexers are, whenever somebody looks. */
-export function gaugeIndexers(metrics: Metrics, indexers: () => Iterable<Pick<Indexer, "status">>): void {
+/** How far the indexers are, whenever somebody looks. `now`: milliseconds since 1970. */
+export function gaugeIndexers(
+  metrics: Metrics,
+  indexers: () => Iterable<Pick<Indexer, "status">>,
+  now: () => number = Date.now,
+): void {
   const all = () => [...indexers()].map((indexer) => indexer.status());
   metrics.gauge("indexer_lag_blocks", "Blocks of the chain that are not indexed yet", ["chain"], (set) => {
     for (const { chain, head, indexed } of all()) {
@@ -17,5 +21,11 @@ export function gaugeIndexers(metrics: Metrics, indexers: () => Iterable<Pick<In
   });
   metrics.gauge("indexer_state", "1 for the state that an indexer is in", ["chain", "state"], (set) => {
     for (const { chain, state } of all()) set({ chain, state }, 1);
+  });
+  metrics.gauge("indexer_healthy_seconds", "Since a look at the chain last went well", ["chain"], (set) => {
+    for (const { chain, state, healthyAt } of all()) {
+      // One that is stopped looks no more: another process has the chain.
+      if (state !== "stopped" && healthyAt !== undefined) set({ chain }, Math.max(0, now() - healthyAt) / 1_000);
+    }
   });
 }

@@ -19,6 +19,9 @@ export type Metrics = {
 
 type GaugeReader = (set: (labels: Labels, value: number) => void) => void | Promise<void>;
 
+/** A database that hangs must not keep Prometheus from the rest, which waits ten seconds by default. */
+const readMs = 3_000;
+
 /** `process` adds what Node tells of itself: memory, CPU time, delay of the event loop. */
 export function createMetrics(options: { readonly process?: boolean } = {}): Metrics {
   const registry = new Registry();
@@ -46,18 +49,42 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
       new Gauge({
         ...{ ...base(name, help), registers, labelNames: [...labelNames] },
         async collect() {
+          const told = await tellInTime(read);
           // What is not there any more is not told of.
           this.reset();
-          try {
-            await read((labels, value) => this.set(labels, value));
-          } catch {
-            // What cannot be read now (the database is away) is left out: the others matter most just then.
-            this.reset();
-          }
+          // Without labels a reset leaves a zero, which nobody has told.
+          if (labelNames.length === 0) this.remove({});
+          for (const [labels, value] of told) this.set(labels, value);
         },
       });
     },
     text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  };
+}
+
+/** What cannot be read now (the database is away) or in time is left out: the others matter most just then. */
+async function tellInTime(read: GaugeReader): Promise<readonly (readonly [Labels, number])[]> {
+  const told: (readonly [Labels, number])[] = [];
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error("too late")), readMs);
+  try {
+    await Promise.race([read((labels, value) => told.push([labels, value])), late.promise]);
+    return told;
+  } catch {
+    return [];
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Gauges that are told from one answer read it once a scrape: who asks while it is on its way gets the same. */
+export function sharing<T>(read: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= read().finally(() => {
+      running = undefined;
+    });
+    return running;
   };
 }
 

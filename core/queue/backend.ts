@@ -1,11 +1,13 @@
 import type { Processor, QueueOptions, WorkerOptions } from "bullmq";
+import type { JobCounts } from "./queue.ts";
 
 type JobOptions = { jobId: string; attempts: number; backoff: { type: string } };
 
-/** The part of BullMQ's queue that adds jobs. */
+/** The part of BullMQ's queue that adds jobs and counts them. */
 export type Producer = {
   add(name: string, data: JobEnvelope, opts: JobOptions): Promise<unknown>;
   addBulk(jobs: { name: string; data: JobEnvelope; opts: JobOptions }[]): Promise<unknown>;
+  getJobCounts(...types: (keyof JobCounts)[]): Promise<Record<string, number>>;
   on(event: "error", listener: (error: Error) => void): unknown;
   close(): Promise<void>;
 };

@@ -4,7 +4,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Log } from "../observe/log.ts";
 import type { Consumer, JobEnvelope, Producer, QueueBackend } from "./backend.ts";
 import { createPostgresBackend } from "./postgres.ts";
-import type { Job, JobHandler, Queue } from "./queue.ts";
+import type { Job, JobCounts, JobHandler, Queue } from "./queue.ts";
 import { createRedisBackend } from "./redis.ts";
 
 export type QueueDeps = {
@@ -27,7 +27,7 @@ const endless = 2 ** 31 - 1;
 
 /**
  * The work queue on BullMQ, with one queue per job name, so that one kind of work never waits behind another and every
- * process works on just what it knows. Both `enqueue` and `work` throw `queue-unreachable`; `enqueue` may then have added
+ * process works on just what it knows. All but `close` throw `queue-unreachable`; `enqueue` may then have added
  * some of the jobs.
  */
 export function createQueue(deps: QueueDeps): Queue {
@@ -94,6 +94,16 @@ export function createQueue(deps: QueueDeps): Queue {
       consumers.push(...made);
       await Promise.all(made.map((consumer) => consumer.waitUntilReady()));
     },
+    async counts(names) {
+      assertOpen();
+      try {
+        await backend.ready();
+        const all = names.map(async (name) => [name, await countJobs(producer(name))] as const);
+        return new Map(await Promise.all(all));
+      } catch (error) {
+        throw unreachable(error);
+      }
+    },
     close() {
       closing ??= closeAll();
       return closing;
@@ -113,6 +123,11 @@ async function add(producer: Producer, jobs: readonly Job[]): Promise<void> {
   for (let at = 0; at < jobs.length; at += addedAtOnce) {
     await producer.addBulk(jobs.slice(at, at + addedAtOnce).map(toBull));
   }
+}
+
+async function countJobs(producer: Producer): Promise<JobCounts> {
+  const { waiting = 0, active = 0, delayed = 0 } = await producer.getJobCounts("waiting", "active", "delayed");
+  return { waiting, active, delayed };
 }
 
 /** Ids may not look like a number nor contain a colon; encoding keeps different ids different. */

@@ -16,8 +16,13 @@ export type Queue = {
   enqueue(jobs: readonly Job[]): Promise<void>;
   /** Starts to work on jobs by name. A handler that throws is retried with growing delays if the error is retryable. */
   work(handlers: Readonly<Record<string, JobHandler>>, options: { concurrency: number }): Promise<void>;
+  /** Jobs that are not done, by name. Throws `queue-unreachable`. */
+  counts(names: readonly string[]): Promise<ReadonlyMap<string, JobCounts>>;
   close(): Promise<void>;
 };
+
+/** `delayed`: have failed and are tried again later. */
+export type JobCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
 /** A name or id in a job: bounded, and nothing that a database would not take. */
 export const jobId = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,300}$/u);

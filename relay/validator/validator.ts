@@ -10,6 +10,7 @@ import type { ClientCertificates } from "#core/kernel/postJson.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
+import { gaugeValidator } from "../metrics.ts";
 import { createRequestCheck } from "../requestSignature.ts";
 import type { AgreedChain } from "./agreement.ts";
 import { type Answers, createAnswers } from "./answering.ts";
@@ -69,6 +70,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
   const account = toAccount(deps.key);
   const { relayers, relayerUrl, listen } = config;
   const pusher = createPusher({ relayerUrl, tls: deps.clientTls, clock, log, mark });
+  if (deps.metrics) gaugeValidator(deps.metrics, health);
   const server = createValidatorServer({
     tls: deps.serverTls,
     check: relayers && createRequestCheck({ validator: account.address, relayers, clock }),
