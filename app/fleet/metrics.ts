@@ -37,13 +37,14 @@ export function gaugeFleet(metrics: Metrics, { db, roll, clock }: Deps): void {
   metrics.gauge(
     "instance_seen_seconds",
     "Since a process was heard of that has not ended",
-    ["instance"],
+    // Not `instance`: that is what Prometheus calls whom it asked.
+    ["process"],
     async (set) => {
       // The newest of a name comes first: one that was started again is not missed.
       const newest = Map.groupBy(await read(), ({ name }) => name);
-      for (const [instance, [row]] of newest) {
+      for (const [process, [row]] of newest) {
         if (row && row.stoppedAt === undefined) {
-          set({ instance }, Math.max(0, clock.now() - row.seenAt.getTime()) / 1_000);
+          set({ process }, Math.max(0, clock.now() - row.seenAt.getTime()) / 1_000);
         }
       }
     },

@@ -49,8 +49,8 @@ describe("what a fleet tells of itself", () => {
       'lane_oldest_seconds{origin="alpha",destination="beta"}',
       'lane_failed{origin="alpha",destination="beta",state="dead"}',
       'swaps_open{status="revealed"}',
-      'queue_jobs{job="relay.deliver",state="waiting"}',
-      'queue_jobs{job="swap.advance",state="delayed"}',
+      'queue_jobs{queue="relay.deliver",state="waiting"}',
+      'queue_jobs{queue="swap.advance",state="delayed"}',
       "outbox_waiting",
       "outbox_oldest_seconds",
       'event_position{which="newest"}',
@@ -161,9 +161,9 @@ describe("what a fleet tells of itself", () => {
     assert.equal(value('instances{state="working"}'), 1);
     assert.equal(value('instances{state="silent"}'), 2);
     assert.equal(value('instances{state="stopped"}'), 1);
-    isAbout('instance_seen_seconds{instance="a"}', 0);
-    isAbout('instance_seen_seconds{instance="b"}', 400);
-    assert.ok(!body.includes('instance_seen_seconds{instance="c"}'));
+    isAbout('instance_seen_seconds{process="a"}', 0);
+    isAbout('instance_seen_seconds{process="b"}', 400);
+    assert.ok(!body.includes('instance_seen_seconds{process="c"}'));
     isAbout('lease_free_seconds{lease="outbox"}', 150);
     assert.ok(!body.includes('lease_free_seconds{lease="due/swaps"}'));
   });
