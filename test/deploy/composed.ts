@@ -1,13 +1,15 @@
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { composeService } from "#app/compose.ts";
 import { serviceConfigSchema } from "#core/config/service.ts";
+import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
 import { gaugeValidator } from "#relay/metrics.ts";
 import { startBareChain } from "#test/support/bareChain.ts";
-import { openBackend, quietLog } from "#test/support/databases.ts";
+import { onServer, postgresAnswers, postgresServer, quietLog } from "#test/support/databases.ts";
 
 export const validator = { name: "v", address: `0x${"33".repeat(20)}` } as const;
 
@@ -21,7 +23,7 @@ export type Composed = {
 
 export async function compose(): Promise<Composed> {
   const folder = mkdtempSync(join(tmpdir(), "lockstep-metrics-"));
-  const database = await (await openBackend()).open();
+  const database = await openOwnDatabase();
   const chains = await Promise.all([startBareChain(1), startBareChain(2)]);
   const key = (name: string, digit: string) => {
     const file = join(folder, name);
@@ -59,6 +61,17 @@ export async function compose(): Promise<Composed> {
       await database.close();
       rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** A service has its tables in one schema by one name, and what it counts is everything there. */
+async function openOwnDatabase(): Promise<{ connectionString: string; close(): Promise<void> }> {
+  if (!(await postgresAnswers())) return startEmbeddedDatabase({ log: quietLog, background: true });
+  const name = `lockstep_test_${randomBytes(6).toString("hex")}`;
+  await onServer(`CREATE DATABASE ${name}`);
+  return {
+    connectionString: new URL(name, postgresServer).href,
+    close: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`),
   };
 }
 
