@@ -129,6 +129,7 @@ function createService(
     ...{ config, db, clock, log, alone: env.DATABASE_URL === undefined },
     indexers: () => indexers.all().map((indexer) => indexer.status()),
     accounts: () => sender.status(),
+    stuckMs: (chain) => sender.stuckMs(chain),
   });
   const { leases } = fleet;
   const swapDeps = {
@@ -149,6 +150,7 @@ function createService(
     pools: sendPools(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
     onInclusion: observations.included,
+    isUnfitElsewhere: fleet.isUnfitElsewhere,
   });
   const relay = createRelay({
     ...{ db, store, sender, keyStore, leases, clock, log },

@@ -34,6 +34,8 @@ export const destinationMigrations: readonly Migration[] = [
 /** Keeps what was read; a lane about which nothing has changed costs nothing. */
 export function createDestinationBook(): {
   save(to: Queryable, lane: Lane, facts: DestinationFacts): Promise<void>;
+  /** Others may have written something else meanwhile. */
+  forget(lane: Lane): void;
 } {
   const saved = new Map<string, string>();
   return {
@@ -48,6 +50,7 @@ export function createDestinationBook(): {
       );
       saved.set(laneName(lane), text);
     },
+    forget: (lane) => void saved.delete(laneName(lane)),
   };
 }
 

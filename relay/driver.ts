@@ -23,6 +23,8 @@ export type LaneDriver = {
   step(lane: LaneEnds): Promise<boolean>;
   /** A validator has said something about the lane. True when the lane waits for that and wants a look. */
   heard(lane: LaneEnds): boolean;
+  /** Another process may have delivered the lane meanwhile: what was remembered of it counts no more. */
+  forget(lane: LaneEnds): void;
 };
 
 /** Deliveries of one lane that may be on their way at once. */
@@ -141,6 +143,12 @@ export function createLaneDriver(deps: DriverDeps): LaneDriver {
         log.debug({ err: error, lane: laneName(lane) }, "look at lane failed");
       }
       return false;
+    },
+    forget(lane) {
+      destinations.forget(lane);
+      setCheck.forget(lane);
+      // Whether it was down when another looked last is not known here: what was noted of it goes with the first answer.
+      down.add(laneName(lane));
     },
     heard(lane) {
       const name = laneName(lane);

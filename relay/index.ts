@@ -193,7 +193,11 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const bridges = createBridgeWatch({ ...deps, chains, bridges: config.bridges, lookMs: config.bridgeLookMs, log });
   const sweep = createSettleSweep({ db, actions });
   const ownership = createLaneOwnership({
-    ...{ lanes, leases, onWon: runner.wake },
+    ...{ lanes, leases },
+    onWon(lane) {
+      driver.forget(lane);
+      runner.wake(lane);
+    },
     onLost: async (lane) => void (await Promise.all([runner.idle(lane), retries?.idle(lane)])),
   });
   const scheduler = createLaneScheduler({ db, lanes, owns: ownership.owns, runner, retries, sweep, clock, log });

@@ -35,7 +35,8 @@ export function createLaneScheduler({ db, lanes, owns, runner, retries, sweep, c
     const [waiting, held] = await Promise.all([lanesWithBacklog(db, lanes.all.filter(owns)), troubles(db)]);
     for (const lane of waiting) {
       const dueAt = held.get(laneName(lane))?.dueAt.getTime() ?? 0;
-      if (dueAt <= clock.now()) runner.wake(lane);
+      // Asked once more: it may have gone to another process meanwhile.
+      if (dueAt <= clock.now() && owns(lane)) runner.wake(lane);
     }
     if (retries) {
       const due = new Set((await lanesWithDueRetries(db, clock.now())).map(laneName));

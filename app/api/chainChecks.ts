@@ -8,7 +8,7 @@ import { indexerCheck } from "./indexerCheck.ts";
 type Deps = {
   /** Those of this process. */
   indexers: { get(name: string): Pick<Indexer, "status"> | undefined };
-  fleet: Pick<Fleet, "chains">;
+  fleet: Pick<Fleet, "chains" | "hasOthers">;
 };
 
 /**
@@ -27,7 +27,11 @@ export function chainChecks(chains: readonly ChainEntry[], deps: Deps): HealthCh
 /** What another process does badly makes this one no less fit. */
 function readingCheck(chain: string, pollMs: number, { indexers, fleet }: Deps): HealthCheck {
   const own = indexers.get(chain)?.status();
-  if (own !== undefined && own.state !== "stopped") return indexerCheck(own, pollMs);
+  if (own !== undefined && own.state !== "stopped") {
+    const check = indexerCheck(own, pollMs);
+    // What it has just taken over was well until now, as far as anybody knows.
+    return own.state === "running" && own.healthyAt === undefined && fleet.hasOthers() ? onlyWarning(check, "") : check;
+  }
   return {
     name: `indexer ${chain}`,
     async check() {

@@ -88,7 +88,7 @@ export function createChainRoutes(deps: Deps): (app: HttpServer) => Promise<void
       }
       const indexer = indexers.get(name);
       if (!indexer || indexer.status().state === "stopped")
-        throw new LockstepError("reindex-refused", `this process does not index ${name}`);
+        throw new LockstepError("reindex-refused", `another process reads ${name}: see GET /v1/leases`);
       await unlessDone(once, ["reindex-refused"], () => indexer.reindex(fork));
       return view(name);
     });

@@ -58,7 +58,7 @@ type Deps = {
   show: Show;
   sealer: Sealer;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
-  fleet: Pick<Fleet, "roll" | "check" | "chains">;
+  fleet: Pick<Fleet, "roll" | "check" | "chains" | "hasOthers">;
   /** What is wrong with lanes. */
   concerns(): Promise<readonly string[]>;
 };

@@ -6,7 +6,7 @@ import type { Db } from "#core/db/db.ts";
 import type { HealthCheck } from "#core/http/health.ts";
 import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
-import { createInstanceRoll, type InstanceReport, type InstanceRoll } from "#core/lease/instances.ts";
+import { createInstanceRoll, type InstanceReport, type InstanceRoll, type Peer } from "#core/lease/instances.ts";
 import { createLeases, type LeaseKeeper } from "#core/lease/keeper.ts";
 import { freeLeasesOfOthers } from "#core/lease/tables.ts";
 import type { Log } from "#core/observe/log.ts";
@@ -27,6 +27,10 @@ export type Fleet = Part & {
   readonly drainAsked: Promise<string>;
   /** From now on it says that it is not ready, and takes no more leases. */
   drain(by: string): Promise<void>;
+  /** Whether others were at work when they were last counted. */
+  hasOthers(): boolean;
+  /** Whether another gets nothing into a block with the account at present. */
+  isUnfitElsewhere(chain: string, account: string): boolean;
   /** Fails once it gives its work up, so that nobody sends it new requests. */
   readonly check: HealthCheck;
 };
@@ -36,6 +40,8 @@ type Deps = {
   readonly db: Db;
   /** Whether no other process can be on this database. */
   readonly alone: boolean;
+  /** Milliseconds after which a chain's oldest waiting transaction counts as stuck. */
+  stuckMs(chain: string): number;
   /** What this process does, as it tells the others. */
   indexers(): readonly IndexerStatus[];
   accounts(): readonly LaneStatus[];
@@ -57,13 +63,21 @@ export function createFleet(deps: Deps): Fleet {
     ...{ db, ms, report: createReport(deps), onDrain: asked.resolve },
     facts: { id, name: instance ?? host, host, pid: process.pid, version: version(), roles: deps.config.roles },
   });
-  const leases = createLeases({ db, instance: id, ms, rollCall: roll.call, clock, log });
+  let others: readonly Peer[] = [];
+  const rollCall = async (groups: readonly string[]) => {
+    const peers = await roll.call(groups);
+    others = peers.filter((peer) => peer.id !== id);
+    return peers;
+  };
+  const leases = createLeases({ db, instance: id, ms, rollCall, clock, log });
   return {
     ...{ id, leases, roll, drainAsked: asked.promise },
     check: {
       name: "drain",
       check: async () => (drainedBy === undefined ? undefined : `draining, as ${drainedBy} asked`),
     },
+    hasOthers: () => others.length > 0,
+    isUnfitElsewhere: (chain, account) => others.some(({ unfit }) => unfit.includes(`${chain}/${account}`)),
     async chains() {
       const own = deps.indexers().filter(({ state }) => state !== "stopped");
       // Only somebody else can read what is not read here.
@@ -95,7 +109,11 @@ export function createFleet(deps: Deps): Fleet {
 }
 
 /** How busy this process was since the last report, and what it reads and sends. */
-function createReport({ indexers, accounts }: Pick<Deps, "indexers" | "accounts">): () => InstanceReport {
+function createReport({
+  indexers,
+  accounts,
+  stuckMs,
+}: Pick<Deps, "indexers" | "accounts" | "stuckMs">): () => InstanceReport {
   let before = performance.eventLoopUtilization();
   return () => {
     const now = performance.eventLoopUtilization();
@@ -113,6 +131,9 @@ function createReport({ indexers, accounts }: Pick<Deps, "indexers" | "accounts"
     return {
       busy: Math.round(busy * 1_000) / 1_000,
       memoryBytes: process.memoryUsage.rss(),
+      unfit: accounts().flatMap(({ chain, account, state, oldestWaitingMs = 0 }) =>
+        state === "halted" || oldestWaitingMs >= stuckMs(chain) ? [`${chain}/${account}`] : [],
+      ),
       halted,
       chains: chains.map(reportOf),
     };

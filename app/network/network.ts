@@ -14,7 +14,7 @@ import { createLayout, type Layout } from "./layout.ts";
 import { startLocalChain } from "./localChain.ts";
 import { claimPorts } from "./ports.ts";
 import { resetNetwork } from "./reset.ts";
-import { type DeployedChain, type LaneSetting, type ValidatorSeat, writeSettings } from "./settings.ts";
+import { type DeployedChain, type LaneSetting, quorumOf, type ValidatorSeat, writeSettings } from "./settings.ts";
 import { createUnit, type Unit } from "./unit.ts";
 
 export type NetworkOptions = {
@@ -27,6 +27,8 @@ export type NetworkOptions = {
   endpointOf?(chain: string, url: string): Promise<string>;
   /** Blocks on top of one before it counts as final. */
   finalityBlocks?: number;
+  /** How many there are, of which two thirds have to sign; 3 when left out. */
+  validators?: number;
   /** Which lanes the service carries and how; every pair by checkpoints when left out. Without any no validator runs. */
   lanes?: readonly LaneSetting[];
   /** Added to the environment of the service. */
@@ -54,7 +56,8 @@ export type Network = {
 };
 
 const accountNames = ["relayer", "alice", "bob", "carol", "dave", deskAccount] as const;
-const validatorNames = ["validator-1", "validator-2", "validator-3"] as const;
+const namesOf = ({ validators = 3 }: Pick<NetworkOptions, "validators">) =>
+  Array.from({ length: validators }, (_, at) => `validator-${at + 1}`);
 const coin = 10n ** 18n;
 /** A chain of this network keeps nothing, so it is not waited for long. */
 const chainPatienceMs = 2_000;
@@ -77,7 +80,8 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   const { say, dataDir } = options;
   const lock = await lockFolder(dataDir, { patienceMs: 0, clock: systemClock });
   stops.push(async () => lock.release());
-  const ports = await choosePorts(options.ports, options.moreChains ?? []);
+  const validatorNames = namesOf(options);
+  const ports = await choosePorts(options.ports, validatorNames, options.moreChains ?? []);
   if (options.reset) await resetNetwork(dataDir, options.serviceEnv?.DATABASE_URL);
   if (existsSync(join(dataDir, "network.json"))) throw stale(dataDir);
   const layout = createLayout(options.dataDir);
@@ -111,7 +115,7 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   });
   writeFileSync(layout.network, `${JSON.stringify(summary(chains, accounts), null, 2)}\n`);
 
-  say("starting three validators and the service …");
+  say(`starting ${seats.length} validators and the service …`);
   const { service, validators } = createUnits(options, layout, seats, ports.api);
   const units = [...validators, service];
   stops.push(...units.map((unit) => () => unit.stop()));
@@ -131,7 +135,11 @@ async function start(options: NetworkOptions, stops: (() => Promise<void>)[]): P
   };
 }
 
-async function choosePorts(ports: NetworkOptions["ports"], moreChains: readonly string[]) {
+async function choosePorts(
+  ports: NetworkOptions["ports"],
+  validatorNames: readonly string[],
+  moreChains: readonly string[],
+) {
   const [api = 0, alpha = 0, beta = 0, ...others] = await claimPorts([
     { what: "API", option: "--port", port: ports.api },
     { what: "chain alpha", option: "--alpha-port", port: ports.alpha },
@@ -179,7 +187,7 @@ async function prepare(
   const { deployer, deployment } = chain;
   const set: QuorumSet = {
     validators: seats.map(({ key }) => ({ account: key.address, weight: 1n })),
-    threshold: { rule: "absoluteWeight", weight: 2n },
+    threshold: { rule: "absoluteWeight", weight: BigInt(quorumOf(seats)) },
   };
   for (const peer of all.filter(({ name }) => name !== chain.name)) {
     await connectGateway(

@@ -15,6 +15,9 @@ const leaseSeconds = 1;
 export type DeployedChain = LocalChain & { readonly deployment: Deployment };
 export type ValidatorSeat = { readonly name: string; readonly key: KeyFile; readonly port: number };
 
+/** Two thirds of them. */
+export const quorumOf = (seats: readonly ValidatorSeat[]): number => Math.ceil((2 * seats.length) / 3);
+
 export type LaneSetting = { readonly origin: string; readonly destination: string; readonly delivery: WayOfDelivery };
 
 export type Settings = {
@@ -81,7 +84,7 @@ function serviceSettings(settings: Settings) {
     relay: {
       account: settings.relayerAccount,
       ...(settings.lanes && { lanes: settings.lanes }),
-      threshold: { rule: "absoluteWeight", weight: 2 },
+      threshold: { rule: "absoluteWeight", weight: quorumOf(settings.validators) },
       validators: settings.validators.map(({ name, key, port }) => ({
         name,
         address: key.address,

@@ -10,6 +10,7 @@ export type Unit = {
   /** However it ends from now on, it is not started again. */
   leave(): void;
   kill(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
   /** Resolves when the process that runs now has ended, with the signal that ended it if one did. */
   ended(): Promise<NodeJS.Signals | undefined>;
 };
@@ -65,6 +66,7 @@ export function createUnit(options: {
       child?.process.kill("SIGKILL");
       await child?.ended;
     },
+    signal: (signal) => void child?.process.kill(signal),
     ended: async () => (await child?.ended)?.signal ?? undefined,
   };
 }

@@ -43,8 +43,9 @@ export async function limitRequests(app: FastifyInstance, limits: HttpLimits): P
   app.addHook("onRequest", (request, _reply, done) => done(refusalOf(request, limits)));
   await app.register(underPressure, {
     maxEventLoopDelay: limits.eventLoopDelayMs,
-    pressureHandler: async (request) => {
-      if (isHealth(request)) return;
+    pressureHandler: async (request, _reply, _type, value) => {
+      // Without a measure, as after the whole process or machine stood still, the delay counts as infinite.
+      if (isHealth(request) || value === Number.POSITIVE_INFINITY) return;
       throw new LockstepError("overloaded", "the service is behind with its work", {
         details: { retryAfterSeconds: overloadedSeconds },
       });

@@ -85,11 +85,10 @@ export function createIndexer(deps: IndexerDeps): Indexer {
   const shared = { chain, reader, observers, log, clock, logWindow: config.logWindow, startBlock };
   const assurance = createAssurance({ ...shared, everyMs: config.recheckMs, commit });
   let loop: Loop | undefined;
-  let halted = false;
+  let trouble: Trouble | undefined;
   let state: IndexState | undefined;
   let head: bigint | undefined;
   let healthyAt: number | undefined;
-  let lastError: LockstepError | undefined;
 
   async function step(): Promise<StepAnswer> {
     const current = state ?? (await openState(db, chain, { startBlock, sameChain }));
@@ -101,7 +100,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     );
     await assurance.look(state ?? current, answer === "idle");
     healthyAt = clock.now();
-    lastError = undefined;
+    trouble = undefined;
     return answer;
   }
 
@@ -176,7 +175,8 @@ export function createIndexer(deps: IndexerDeps): Indexer {
 
   function start(): void {
     if (loop !== undefined) return;
-    halted = false;
+    trouble = undefined;
+    healthyAt = undefined;
     state = undefined;
     gaps.closed();
     loop = startLoop({
@@ -185,8 +185,7 @@ export function createIndexer(deps: IndexerDeps): Indexer {
       idleMs: chain.watchHeads === undefined ? config.pollMs : Math.max(config.pollMs, restMs),
       backoff: { firstMs: config.pollMs, maxMs: longestBackoffMs },
       onError(error, { failures, fatal, retryInMs }) {
-        lastError = asOurs(error);
-        halted = fatal;
+        trouble = { error: asOurs(error), fatal };
         if (fatal) {
           log.error({ err: error }, "indexer halted");
           deps.onHalt?.(error);
@@ -201,31 +200,37 @@ export function createIndexer(deps: IndexerDeps): Indexer {
     async stop() {
       await loop?.stop();
       loop = undefined;
+      trouble = undefined;
     },
     status: () => ({
       chain: chain.name,
-      state: halted ? "halted" : loop === undefined ? "stopped" : "running",
+      state: trouble?.fatal ? "halted" : loop === undefined ? "stopped" : "running",
       indexed: state === undefined ? undefined : tipOf(state).number,
       final: state?.final,
       head,
       healthyAt,
       checked: state?.checked,
       verified: assurance.verified(),
-      error: lastError ?? assurance.trouble(),
+      error: trouble?.error ?? assurance.trouble(),
     }),
     ...{ wake: () => loop?.wake(), readAgain: gaps.open },
     async reindex(fork) {
-      const stored = halted && lastError?.code === "reorg-too-deep" ? await loadState(db, chain.name) : undefined;
+      const stored = isDeepFork(trouble) ? await loadState(db, chain.name) : undefined;
       const next = await stateFrom(chain, stored, fork, sameChain);
       await loop?.stop();
       loop = undefined;
       log.warn({ fork: fork.number, hash: fork.hash, tip: tipOf(next.from).number }, "reindexing from a fork");
       await commit(next.from, next.to, { ancestor: fork.number, deep: true, indexed: [] });
-      lastError = undefined;
       start();
     },
   };
 }
+
+/** What the last step failed with, and whether for good. */
+type Trouble = { readonly error: LockstepError; readonly fatal: boolean };
+
+const isDeepFork = (trouble: Trouble | undefined): boolean =>
+  trouble?.fatal === true && trouble.error.code === "reorg-too-deep";
 
 const asOurs = (error: unknown) =>
   error instanceof LockstepError ? error : new LockstepError("internal", "a step failed", { cause: error });

@@ -27,7 +27,12 @@ export const instanceMigrations: readonly Migration[] = [
 ];
 
 /** A process that is at work, and the groups of leases that it wants. */
-export type Peer = { readonly id: string; readonly groups: readonly string[] };
+export type Peer = {
+  readonly id: string;
+  readonly groups: readonly string[];
+  /** Accounts that it can get nothing into a block with at present, as `CHAIN/ACCOUNT`. */
+  readonly unfit: readonly string[];
+};
 
 /** What a process is, for as long as it runs. */
 export type InstanceFacts = {
@@ -44,6 +49,8 @@ export type InstanceReport = {
   /** Share of the time since the last one that it was busy, from 0 to 1. */
   readonly busy: number;
   readonly memoryBytes: number;
+  /** Accounts that it can get nothing into a block with at present, as `CHAIN/ACCOUNT`. */
+  readonly unfit: readonly string[];
   /** What it has given up until somebody mends something, in words. */
   readonly halted: readonly string[];
   /** How far it has read the chains that it reads. */
@@ -76,11 +83,14 @@ export type InstanceRoll = {
 const reportSchema = z.object({
   busy: z.number(),
   memoryBytes: z.number(),
+  unfit: z.array(z.string()),
   halted: z.array(z.string()),
   chains: z.array(z.record(z.string(), z.string())),
 });
 
 const keptDays = 7;
+/** Of another version it may say something else. */
+const namesOf = (unfit: unknown): string[] => z.array(z.string()).catch([]).parse(unfit);
 
 export function createInstanceRoll(deps: {
   db: Db;
@@ -96,16 +106,16 @@ export function createInstanceRoll(deps: {
 
   return {
     async call(groups) {
-      const rows = await db.query<Peer & { drain_asked_by: string | null }>(
+      const rows = await db.query<Omit<Peer, "unfit"> & { unfit: unknown; drain_asked_by: string | null }>(
         `WITH me AS (
            INSERT INTO instances (id, name, host, pid, version, roles, groups, started_at, seen_at, report)
            VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp(), $8)
            ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), groups = $7, report = $8
-           RETURNING id, groups, drain_asked_by)
+           RETURNING id, groups, report->'unfit' AS unfit, drain_asked_by)
          SELECT * FROM me UNION ALL
-         (SELECT id, groups, NULL FROM instances
+         (SELECT id, groups, report->'unfit', NULL FROM instances
           WHERE id <> $1 AND stopped_at IS NULL AND drain_asked_by IS NULL
-            AND seen_at > clock_timestamp() - 2 * $9 * interval '1 millisecond' ORDER BY id)`,
+            AND seen_at > clock_timestamp() - $9 * interval '1 millisecond' ORDER BY id)`,
         [
           ...[facts.id, facts.name, facts.host, facts.pid, facts.version, facts.roles, groups],
           ...[toJson(deps.report()), ms],
@@ -116,7 +126,7 @@ export function createInstanceRoll(deps: {
         draining = true;
         deps.onDrain(me.drain_asked_by);
       }
-      return rows;
+      return rows.map(({ id, groups: wanted, unfit }) => ({ id, groups: wanted, unfit: namesOf(unfit) }));
     },
     async leave() {
       await db.query("UPDATE instances SET stopped_at = clock_timestamp(), groups = '{}' WHERE id = $1", [facts.id]);
@@ -157,5 +167,5 @@ const toInstance = (row: Row): InstanceRow => ({
   ...{ startedAt: row.started_at, seenAt: row.seen_at, isThere: row.there },
   stoppedAt: row.stopped_at ?? undefined,
   drainAskedBy: row.drain_asked_by ?? undefined,
-  report: reportSchema.parse(row.report),
+  report: reportSchema.catch({ busy: 0, memoryBytes: 0, unfit: [], halted: [], chains: [] }).parse(row.report),
 });

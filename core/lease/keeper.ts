@@ -1,5 +1,6 @@
 import type { Db } from "../db/db.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { LockstepError } from "../kernel/errors.ts";
 import { type Loop, startLoop } from "../kernel/loop.ts";
 import type { Log } from "../observe/log.ts";
 import { type Contender, createContender } from "./contender.ts";
@@ -80,7 +81,9 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
   async function share(): Promise<void> {
     const wanted = draining ? [] : [...contenders.values()].filter((each) => each.wantsSince() !== undefined);
     const groups = Map.groupBy(wanted, ({ name }) => groupOf(name));
-    const peers = await deps.rollCall([...groups.keys()]);
+    // What still ends here cannot be taken here: others are not to leave it to this process.
+    const open = [...groups].filter(([, members]) => members.every((each) => each.isHeld() || !each.isBusy()));
+    const peers = await deps.rollCall(open.map(([group]) => group));
     if (groups.size === 0) return;
     const rows = new Map((await listLeases(db)).map((row) => [row.name, row]));
     for (const [group, members] of groups) {
@@ -109,7 +112,8 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     const left = free.filter((each) => freeFor(each, rows.get(each.name)) > ms);
     const names = [...new Set([...free.slice(0, take), ...left])].map(({ name }) => name);
     if (names.length > 0) await takeAll(names);
-    else if (give) await members.find((each) => each.isHeld())?.giveUp();
+    // Not waited for: work may take its time to end, and the others have to be renewed meanwhile.
+    else if (give && !members.some((each) => each.isBusy())) void members.find((each) => each.isHeld())?.giveUp();
   }
 
   const freeFor = (contender: Contender, row: LeaseRow | undefined): number =>
@@ -126,9 +130,18 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     }
   }
 
+  /** A connection that has gone without a word must not keep a process from renewing on another. */
+  async function inTime(work: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const late = clock.sleep(ms, over.signal).then(() => {
+      if (!over.signal.aborted) throw new LockstepError("database-unreachable", "the database did not answer in time");
+    });
+    await Promise.race([work, late]).finally(() => over.abort());
+  }
+
   async function step(): Promise<"idle"> {
-    await renew();
-    await share();
+    await inTime(renew());
+    await inTime(share());
     if (clock.now() - droppedAt >= dropTermsMs) {
       droppedAt = clock.now();
       await dropOldTerms(db, keptTermDays);

@@ -8,18 +8,18 @@ export type Share = {
 
 /**
  * `held`: leases of the group by contender, everybody who wants some included. All contenders see the same and come to
- * what fits together: nobody takes more than an even share, and of two who have too many only the first gives.
+ * what fits together: what cannot be shared evenly is taken only once everybody has an even share, so that nobody takes
+ * what was given up for another; and of two who have too many only the first gives.
  */
 export function shareOf(me: string, held: ReadonlyMap<string, number>, leases: number): Share {
   const mine = held.get(me) ?? 0;
   const counts = [...held.values()];
-  const most = Math.max(...counts);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const even = Math.floor(leases / Math.max(1, held.size));
   const giver = [...held]
     .filter(([, count]) => count === most)
     .map(([id]) => id)
     .sort()[0];
-  return {
-    take: Math.max(0, Math.ceil(leases / Math.max(1, held.size)) - mine),
-    give: giver === me && most - Math.min(...counts) >= 2,
-  };
+  const isOver = even * held.size < leases && least >= even && mine === even;
+  return { take: isOver ? 1 : Math.max(0, even - mine), give: giver === me && most - least >= 2 };
 }

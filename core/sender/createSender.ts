@@ -66,6 +66,8 @@ export type SenderDeps = {
   readonly log: Log;
   /** One process sends with an account on a chain; this one with all where it is left out. */
   readonly leases?: Leases;
+  /** Whether another process, which sends with the account, gets nothing into a block with it at present. */
+  readonly isUnfitElsewhere?: (chain: string, account: string) => boolean;
   /** Called with `signed/{kind}` and `broadcast/{kind}`, after the write and after the bytes left. */
   readonly mark?: Mark;
   /** Called when something of ours reached a chain or a block: a good moment to look at that chain. */
@@ -82,6 +84,8 @@ export type RunningSender = Sender & {
   start(): Promise<void>;
   stop(): Promise<void>;
   status(): readonly LaneStatus[];
+  /** Milliseconds after which an intent of the chain in no block counts as stuck. */
+  stuckMs(chain: string): number;
   /** Why open intents wait, of those that something is known of. */
   waiting(): Promise<ReadonlyMap<string, Waiting>>;
   /** Counts, ages and fees of all accounts, whichever process sends for them. */
@@ -149,7 +153,8 @@ export function createSender(deps: SenderDeps): RunningSender {
       const status = laneAt(chain, account)?.status();
       if (status === undefined) return { fit: true };
       const { state, oldestWaitingMs = 0, free, maxFeePerGas } = status;
-      const fit = state !== "halted" && oldestWaitingMs < settingsOf(chain).stuckMs;
+      const isStuck = state === "halted" || oldestWaitingMs >= settingsOf(chain).stuckMs;
+      const fit = !isStuck && deps.isUnfitElsewhere?.(chain, account) !== true;
       return { fit, free, ...(maxFeePerGas !== undefined && { maxFee: maxFeePerGas }) };
     },
   });
@@ -204,6 +209,7 @@ export function createSender(deps: SenderDeps): RunningSender {
       await roster.stop();
     },
     status: () => roster.all().flatMap(({ byAccount }) => [...byAccount.values()].map((lane) => lane.status())),
+    stuckMs: (chain) => settingsOf(chain).stuckMs,
     unfinished: countOpenIntents,
     waiting: () => findWaiting(db),
     figures: () => readFigures(db, deps.clock.now()),

@@ -178,6 +178,12 @@ export function createLane(context: LaneContext): Lane {
     async stop() {
       await loop?.stop();
       loop = undefined;
+      // Another process may know better by now.
+      halted = false;
+      memory = undefined;
+      lowest = undefined;
+      funds = undefined;
+      lastError = undefined;
     },
     wake() {
       asked = true;

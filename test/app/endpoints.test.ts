@@ -63,6 +63,7 @@ describe("endpoints as operators see them", () => {
     paused = false;
     indexers = new Map();
     const fleet = {
+      hasOthers: () => false,
       chains: async () => new Map([...indexers].map(([name, indexer]) => [name, indexer.status()] as const)),
     };
     await createHealthRoutes(() =>

@@ -11,6 +11,8 @@ import { networkPorts } from "./ports.ts";
 export type Member = {
   readonly name: string;
   readonly url: string;
+  /** What its API wants for what changes something. */
+  readonly token: string;
   readonly api: ReturnType<typeof createApiClient>;
   readonly child: Child;
   /** Stopped as a whole, as a machine that hangs. */
@@ -56,9 +58,10 @@ export async function startMember(
   const child = startChild({ name, script: main, args: ["service", "--config", file], logFile, env });
   const ready = async () => (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok;
   await untilReady(child, { ready, logFile, timeoutMs: 60_000 });
+  const token = readFileSync(join(dataDir, "token"), "utf8").trim();
   return {
-    ...{ name, url, child },
-    api: createApiClient({ url, token: readFileSync(join(dataDir, "token"), "utf8").trim() }),
+    ...{ name, url, token, child },
+    api: createApiClient({ url, token }),
     pause: () => void child.process.kill("SIGSTOP"),
     goOn: () => void child.process.kill("SIGCONT"),
     isSilent: () =>

@@ -170,6 +170,18 @@ describe("the limits of the HTTP server", () => {
       clearInterval(busy);
     }
   });
+
+  it("turns nobody away because it stood still for a while", async () => {
+    const port = await open({ eventLoopDelayMs: 60_000 });
+    for (let times = 0; times < 3; times++) {
+      const end = performance.now() + 1_100;
+      while (performance.now() < end);
+      const statuses = await Promise.all(
+        [1, 2, 3].map(async () => (await fetch(`http://127.0.0.1:${port}/v1/address`)).status),
+      );
+      assert.deepEqual(statuses, [200, 200, 200]);
+    }
+  });
 });
 
 describe("addresses", () => {

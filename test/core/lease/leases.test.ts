@@ -12,7 +12,7 @@ import { type OpenDatabase, onDatabase, quietLog } from "#test/support/databases
 import { until } from "#test/support/until.ts";
 
 const ms = 200;
-const noReport = { busy: 0, memoryBytes: 0, halted: [], chains: [] };
+const noReport = { busy: 0, memoryBytes: 0, unfit: [], halted: [], chains: [] };
 
 /** A process as the database knows it, which can be paused as SIGSTOP does: nothing of it happens until it goes on. */
 function createProcess(opened: OpenDatabase, id: string) {
@@ -222,5 +222,30 @@ await onDatabase("leases", (backend) => {
       await writing;
       await until(() => two!.works.get("job/a")!.active);
       assert.deepEqual(await db.query("SELECT * FROM written"), [{ by: "one" }]);
+    }));
+
+  it("are renewed while the work of one that is given up takes its time to end", () =>
+    withProcesses(2, async ([one, two], { db }) => {
+      const ending = Promise.withResolvers<void>();
+      const names = ["job/0", "job/1", "job/2", "job/3"];
+      let starts = 0;
+      for (const name of names) {
+        one!.keeper.of(name).contend({
+          start: () => {
+            starts++;
+          },
+          stop: () => ending.promise,
+        });
+      }
+      await one!.keeper.start();
+      await until(() => starts === names.length);
+      for (const name of names) two!.contend(name);
+      await two!.keeper.start();
+      await systemClock.sleep(4 * ms);
+      const terms = await Promise.all(names.map(async (name) => (await listTerms(db, name, 5)).length));
+      const held = countOf(two!);
+      ending.resolve();
+      assert.deepEqual([terms, held], [[1, 1, 1, 1], 0]);
+      await until(() => countOf(two!) === 2);
     }));
 });
