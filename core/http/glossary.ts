@@ -37,6 +37,13 @@ export const glossary: Readonly<Record<string, string>> = {
   version: "Of the program",
   memoryBytes: "Memory that it has",
   instances: "The processes, the newest first",
+  roles: "What it may do: `indexer`, `relayer`, `swapper`, `api`",
+  startedAt: "When it began",
+  seenAt: "When it was last heard of",
+  drainAskedBy: "Who asked it to give its work up",
+  term: "Rises with every holder",
+  "leases.since": "Since when it has it",
+  "Lease.since": "Since when its holder has it",
   leases: "By name",
   // people
   account: "Name of a managed account: one whose key the service has",
