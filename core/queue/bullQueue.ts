@@ -1,5 +1,5 @@
 import { type Job as BullJob, UnrecoverableError, type WorkerOptions } from "bullmq";
-import { isRetryable, LockstepError } from "../kernel/errors.ts";
+import { isLockstepError, isRetryable, LockstepError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Log } from "../observe/log.ts";
 import type { Consumer, JobEnvelope, Producer, QueueBackend } from "./backend.ts";
@@ -112,7 +112,9 @@ export function createQueue(deps: QueueDeps): Queue {
 }
 
 const unreachable = (cause: unknown) =>
-  new LockstepError("queue-unreachable", "The work queue did not answer as it should", { cause });
+  isLockstepError(cause, "config-invalid")
+    ? cause
+    : new LockstepError("queue-unreachable", "The work queue did not answer as it should", { cause });
 
 /** PostgreSQL adds many at once by way of temporary tables, which takes longer than a few jobs one by one. */
 async function add(producer: Producer, jobs: readonly Job[]): Promise<void> {

@@ -1,31 +1,54 @@
 import { Queue, Worker } from "bullmq";
-import { Redis } from "ioredis";
+import { Cluster } from "ioredis";
+import { LockstepError } from "../kernel/errors.ts";
 import type { Log } from "../observe/log.ts";
+import { connectRedis, type RedisClient } from "../redis/connect.ts";
 import type { QueueBackend } from "./backend.ts";
 
 /** Adding gives up after so many reconnections and leaves the retry to its caller; a worker waits for ever. */
 const addRetries = 3;
 
-/** BullMQ on Redis, `redis://` or `rediss://`. */
+/**
+ * BullMQ on Redis, by itself, behind sentinels or as a cluster. In a cluster the keys of one queue share a slot, as its scripts
+ * need, and different queues are spread over the nodes.
+ */
 export function createRedisBackend(options: { url: string; prefix: string; log: Log }): QueueBackend {
   const connect = (maxRetriesPerRequest: number | null) => {
-    const redis = new Redis(options.url, { maxRetriesPerRequest, lazyConnect: true });
+    const redis = connectRedis(options.url, { maxRetriesPerRequest });
     redis.on("error", (error) => options.log.warn({ err: error }, "redis connection failed"));
     return redis;
   };
   const adding = connect(addRetries);
   const working = connect(null);
-  const { prefix } = options;
+  const prefixOf = (queue: string) => (adding instanceof Cluster ? `{${options.prefix}.${queue}}` : options.prefix);
+
+  let isThere = false;
 
   return {
     async ready() {
       if (adding.status !== "ready") await adding.ping();
+      if (!isThere) await assertDatabase(adding);
+      isThere = true;
     },
-    producer: (queue, rest) => new Queue(queue, { ...rest, prefix, connection: adding }),
-    consumer: (queue, process, rest) => new Worker(queue, process, { ...rest, prefix, connection: working }),
+    producer: (queue, rest) => new Queue(queue, { ...rest, prefix: prefixOf(queue), connection: adding }),
+    consumer: (queue, process, rest) =>
+      new Worker(queue, process, { ...rest, prefix: prefixOf(queue), connection: working }),
     async close() {
       adding.disconnect();
       working.disconnect();
     },
   };
+}
+
+/** A server that has no database of the number leaves a connection in the first one. Throws `config-invalid`. */
+async function assertDatabase(redis: RedisClient): Promise<void> {
+  if (redis instanceof Cluster) return;
+  const wanted = redis.options.db ?? 0;
+  // Servers before 6.2 do not say, and an account may not be allowed to ask.
+  const info = await redis.client("INFO").catch(() => "");
+  const found = /(?:^| )db=(\d+)/.exec(String(info))?.[1];
+  if (found === undefined || Number(found) === wanted) return;
+  throw new LockstepError("config-invalid", `REDIS_URL: this Redis has no database ${wanted}`, {
+    details: { field: "REDIS_URL" },
+  });
 }

@@ -1,5 +1,5 @@
-import { Redis } from "ioredis";
 import { LockstepError } from "../kernel/errors.ts";
+import { connectRedis } from "../redis/connect.ts";
 
 export type RedisFacts = { readonly version: string; readonly maxmemoryPolicy: string | undefined };
 
@@ -7,9 +7,8 @@ const answerMs = 5_000;
 
 /** What a Redis says of itself. Throws `queue-unreachable`. */
 export async function readRedisFacts(url: string): Promise<RedisFacts> {
-  const redis = new Redis(url, {
-    ...{ lazyConnect: true, connectTimeout: answerMs, commandTimeout: answerMs },
-    ...{ maxRetriesPerRequest: 0, retryStrategy: () => null },
+  const redis = connectRedis(url, {
+    ...{ connectTimeout: answerMs, commandTimeout: answerMs, maxRetriesPerRequest: 0, once: true },
   });
   redis.on("error", () => undefined);
   try {

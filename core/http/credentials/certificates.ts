@@ -13,7 +13,10 @@ type Presented = { readonly certificate: PeerCertificate; readonly validTo: numb
  * another credential over a connection with a certificate. Throws `unauthorized` for one that is not right, `forbidden`
  * where no rule fits.
  */
-export function certificateAuthenticator(deps: { rules: readonly CertificateRule[]; clock: Clock }): Authenticator {
+export function certificateAuthenticator(deps: {
+  rules: () => readonly CertificateRule[];
+  clock: Clock;
+}): Authenticator {
   const { rules, clock } = deps;
   const seen = new WeakMap<TLSSocket, Presented>();
 
@@ -27,7 +30,7 @@ export function certificateAuthenticator(deps: { rules: readonly CertificateRule
     seen.set(socket, presented);
     // A connection can outlive its certificate.
     if (clock.now() > presented.validTo) throw unauthorized("the client certificate has expired");
-    return { ...callerOf(presented.certificate, rules), until: presented.validTo };
+    return { ...callerOf(presented.certificate, rules()), until: presented.validTo };
   };
 }
 

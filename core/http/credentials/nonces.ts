@@ -1,8 +1,8 @@
-import { Redis } from "ioredis";
 import type { Db } from "../../db/db.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { LockstepError } from "../../kernel/errors.ts";
 import type { Log } from "../../observe/log.ts";
+import { connectRedis } from "../../redis/connect.ts";
 
 /**
  * Nonces of signed requests, shared by all processes of a service and there after a restart: what only one process
@@ -42,9 +42,7 @@ export function createDatabaseNonces({ db, clock, log }: { db: Db; clock: Clock;
 /** In Redis, which forgets them by itself. When it does not answer nobody is let in: a replay could not be told. */
 export function createRedisNonces(deps: { url: string; prefix: string; clock: Clock; log: Log }): SeenNonces {
   const { prefix, clock, log } = deps;
-  const redis = new Redis(deps.url, {
-    ...{ lazyConnect: true, maxRetriesPerRequest: 1, commandTimeout: redisTimeoutMs },
-  });
+  const redis = connectRedis(deps.url, { maxRetriesPerRequest: 1, commandTimeout: redisTimeoutMs });
   redis.on("error", (error) => log.warn({ err: error }, "redis connection failed"));
   return {
     async claim(keyId, nonce, until) {

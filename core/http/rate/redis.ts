@@ -1,6 +1,6 @@
-import { Redis } from "ioredis";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../observe/log.ts";
+import { connectRedis, type RedisClient } from "../../redis/connect.ts";
 import { type Buckets, takenOf, tokenMicros } from "./buckets.ts";
 
 /** `takeToken` in one step of the server, by its own time where none is given. A full bucket is one that is not there. */
@@ -20,7 +20,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil(tonumbe
 return {1, string.format('%.0f', after - now)}
 `;
 
-type Scripted = Redis & {
+type Scripted = RedisClient & {
   takeToken(key: string, token: number, whole: number, now: number, life: number): Promise<[number, string]>;
 };
 
@@ -36,8 +36,8 @@ export function createRedisBuckets(options: {
   clock?: Clock;
 }): Buckets & { close(): Promise<void> } {
   const { url, prefix, log, patienceMs = 100, clock } = options;
-  const redis = new Redis(url, {
-    ...{ lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true },
+  const redis = connectRedis(url, {
+    ...{ enableOfflineQueue: false, enableAutoPipelining: true },
     ...{ maxRetriesPerRequest: 0, commandTimeout: patienceMs, connectTimeout: 2_000 },
   }) as Scripted;
   redis.on("error", (error) => log.debug({ err: error }, "redis connection of the rate limits failed"));

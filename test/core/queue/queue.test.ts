@@ -38,6 +38,17 @@ await forEachQueue("work queue", (backend) => {
       await until(() => seen.includes("not for it"));
     }));
 
+  it("works in no other database than the one that is named", () =>
+    withQueue(async ({ deps }) => {
+      if (!("redisUrl" in deps)) return;
+      const queue = createQueue({ ...deps, redisUrl: `${deps.redisUrl}/9999`, log: quietLog });
+      try {
+        await assert.rejects(queue.enqueue([job("a")]), (error: unknown) => isLockstepError(error, "config-invalid"));
+      } finally {
+        await queue.close();
+      }
+    }));
+
   it("takes ids of any form and keeps different ones apart", () =>
     withQueue(async ({ queue }) => {
       const ids = ["1", "01", "a:b", "a%3Ab", "a:b:c:d", "-1", "é", "a/b c", "x".repeat(200)];

@@ -189,16 +189,16 @@ describe("rate limits whose Redis is away", () => {
 describe("requests beyond a rate limit", () => {
   const config = rateLimitSchema.parse({ caller: { perMinute: 60, burst: 2 }, address: { perMinute: 60, burst: 4 } });
 
-  async function open(trustProxy: readonly string[] = []) {
+  async function open(trustProxy: readonly string[] = [], now = () => config) {
     const clock = createVirtualClock(start);
     const app = await createHttpServer({ log: quietLog, title: "t", version: "1", description: "d", trustProxy });
     const buckets = createMemoryBuckets({ clock });
-    limitAddresses(app, { buckets, config });
+    limitAddresses(app, { buckets, config: now });
     app.addHook("onRequest", async (request) => {
       if (request.headers.authorization === undefined) throw new LockstepError("unauthorized", "who is it?");
       request.caller = { id: request.headers.authorization, role: "viewer" };
     });
-    limitCallers(app, { buckets, config });
+    limitCallers(app, { buckets, config: now });
     await createHealthRoutes(() => [])(app);
     app.get("/v1/thing", { config: { access: "viewer" } }, async () => ({}));
     const ask = (headers: Record<string, string>, remoteAddress = "192.0.2.1", url = "/v1/thing") =>
@@ -217,6 +217,19 @@ describe("requests beyond a rate limit", () => {
     assert.equal((await ask({ authorization: "bob" })).statusCode, 200);
     clock.advance(1_000);
     assert.equal((await ask({ authorization: "alice" }, "192.0.2.2")).statusCode, 200);
+    await app.close();
+  });
+
+  it("are none any more once the limit was raised, however much of the lower one was used", async () => {
+    const address = { perMinute: 60_000, burst: 100 };
+    let now = rateLimitSchema.parse({ caller: { perMinute: 1, burst: 10 }, address });
+    const { app, ask } = await open([], () => now);
+    const asked = async () => (await ask({ authorization: "alice" })).statusCode;
+    for (let time = 0; time < 10; time++) assert.equal(await asked(), 200);
+    assert.equal(await asked(), 429);
+    now = rateLimitSchema.parse({ caller: { perMinute: 1_000, burst: 200 }, address });
+    const { statusCode, headers } = await ask({ authorization: "alice" });
+    assert.deepEqual([statusCode, headers["ratelimit-policy"]], [200, '"caller";q=200;w=12']);
     await app.close();
   });
 
