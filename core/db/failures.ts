@@ -30,11 +30,21 @@ const codeOf = (error: unknown): string =>
 export const isTransient = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && retryStates.has(codeOf(error));
 
-/** True when the statement broke the named unique constraint, or any when none is named. */
-export const isUniqueViolation = (error: unknown, constraint?: string): boolean =>
+/** True when the statement broke the unique constraint of this name, or any when none is named. */
+export const isUniqueViolation = (error: unknown, constraint?: RegExp): boolean =>
   error instanceof pg.DatabaseError &&
   error.code === "23505" &&
-  (constraint === undefined || error.constraint === constraint);
+  (constraint === undefined || constraint.test(error.constraint ?? ""));
+
+/** True when a lock was not to be had within `lock_timeout`. */
+export const isLockTimeout = (error: unknown): boolean => error instanceof pg.DatabaseError && error.code === "55P03";
+
+/** No such database, or one that this user may not connect to. */
+const refusedStates = new Set(["3D000", "28000", "28P01", "42501"]);
+
+/** What the server says where it lets nobody in under this name until a person changes something; undefined for others. */
+export const refusalOf = (error: unknown): string | undefined =>
+  error instanceof pg.DatabaseError && refusedStates.has(codeOf(error)) ? error.message : undefined;
 
 /** A lost connection as `database-unreachable`; every other error as it is. */
 export function toDatabaseError(error: unknown): unknown {

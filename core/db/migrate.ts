@@ -17,15 +17,8 @@ export async function migrate(db: PostgresDb, migrations: readonly Migration[], 
   const schema = assertIdentifier(db.schema);
   const groups = byScope(migrations);
   await db.tx(async (tx) => {
-    await tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`lockstep migrate ${schema}`]);
-    await tx.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
-    await tx.query(
-      `CREATE TABLE IF NOT EXISTS ${schema}.migrations (
-         place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-         id text NOT NULL UNIQUE,
-         checksum text NOT NULL,
-         applied_at timestamptz NOT NULL DEFAULT now())`,
-    );
+    await lockSchema(tx, schema);
+    await prepare(tx, schema);
     const applied = await tx.query<Applied>(`SELECT id, checksum FROM ${schema}.migrations ORDER BY place`);
     const done = new Set(applied.map(({ id }) => id));
     for (const [scope, wanted] of groups) assertBeginning(scope, wanted, applied);
@@ -34,6 +27,38 @@ export async function migrate(db: PostgresDb, migrations: readonly Migration[], 
       log?.info({ schema, applied: migrations.length - done.size }, "database schema is up to date"),
     );
   });
+}
+
+/** Keeps others from changing the tables of a schema until the transaction ends. */
+export async function lockSchema(tx: Tx, schema: string): Promise<void> {
+  await tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`lockstep migrate ${schema}`]);
+}
+
+/**
+ * Makes the tables of a schema that has none as they were once: these migrations, in this order. Throws `database-newer`
+ * where one is not what it was then.
+ */
+export async function applyMigrations(
+  tx: Tx,
+  schema: string,
+  wanted: readonly (Migration & { readonly checksum: string })[],
+): Promise<void> {
+  await prepare(tx, assertIdentifier(schema));
+  for (const migration of wanted) {
+    if (checksum(migration) !== migration.checksum) throw otherStatements(migration.id);
+    await apply(tx, schema, migration);
+  }
+}
+
+async function prepare(tx: Tx, schema: string): Promise<void> {
+  await tx.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+  await tx.query(
+    `CREATE TABLE IF NOT EXISTS ${schema}.migrations (
+       place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       id text NOT NULL UNIQUE,
+       checksum text NOT NULL,
+       applied_at timestamptz NOT NULL DEFAULT now())`,
+  );
 }
 
 /**
@@ -69,13 +94,16 @@ function assertBeginning(scope: string, wanted: readonly Migration[], applied: r
   for (const [index, { id, checksum: was }] of before.entries()) {
     const expected = wanted[index];
     if (expected?.id === id && checksum(expected) === was) continue;
-    const message =
-      expected?.id === id
-        ? `The migration ${id} was applied with other statements than this program has`
-        : `The migration ${id} was applied to this database, but this program has ${expected?.id ?? "none"} there`;
+    if (expected?.id === id) throw otherStatements(id);
+    const message = `The migration ${id} was applied to this database, but this program has ${expected?.id ?? "none"} there`;
     throw new LockstepError("database-newer", message, { details: { migration: id } });
   }
 }
+
+const otherStatements = (id: string) =>
+  new LockstepError("database-newer", `The migration ${id} was applied with other statements than this program has`, {
+    details: { migration: id },
+  });
 
 async function apply(tx: Tx, schema: string, migration: Migration): Promise<void> {
   await tx.query(migration.sql);

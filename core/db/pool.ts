@@ -13,6 +13,8 @@ export type PoolOptions = {
   readonly name?: string;
   /** After so many milliseconds a holder of locks that stops talking loses its transaction. */
   readonly idleInTransactionMs?: number;
+  /** For a replica: should it be one no more, nothing is written there all the same. */
+  readonly readOnly?: boolean;
 };
 
 const connectTimeoutMs = 30_000;
@@ -28,6 +30,7 @@ export function clientConfig(options: PoolOptions): pg.ClientConfig {
       ...serverOptions,
       `-c search_path=${options.schema}`,
       `-c idle_in_transaction_session_timeout=${options.idleInTransactionMs ?? 60_000}`,
+      ...(options.readOnly ? ["-c default_transaction_read_only=on"] : []),
     ].join(" "),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { LockstepError } from "../../kernel/errors.ts";
 import type { Log } from "../../observe/log.ts";
@@ -66,16 +68,37 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   };
 
   let running = await start(0);
+  const connectionString = `postgres://postgres:${password}@127.0.0.1:${running.port}/postgres`;
+  if (options.dataDir !== undefined) noteConnection(options.dataDir, connectionString);
   log.info({ port: running.port, data_dir: options.dataDir }, "embedded database is open");
   return {
-    connectionString: `postgres://postgres:${password}@127.0.0.1:${running.port}/postgres`,
+    connectionString,
     pid: () => running.child.pid,
     async close() {
       stopped.abort();
+      if (options.dataDir !== undefined) rmSync(connectionFile(options.dataDir), { force: true });
       await restarting;
       await end(running.child);
     },
   };
+}
+
+const connectionFile = (dataDir: string) => join(dataDir, "connection");
+
+/** For commands beside the process that has the folder; as much of a secret as the data that lies next to it. */
+function noteConnection(dataDir: string, connectionString: string): void {
+  const file = connectionFile(dataDir);
+  rmSync(file, { force: true });
+  writeFileSync(file, `${connectionString}\n`, { mode: 0o600, flag: "wx" });
+}
+
+/** How to reach the database of a folder that another process has open; undefined where it does not say. */
+export function openConnection(dataDir: string): string | undefined {
+  try {
+    return readFileSync(connectionFile(dataDir), "utf8").trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Without the environment, so that no secret of ours is in another process's, and without our Node options. */

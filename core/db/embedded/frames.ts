@@ -87,11 +87,24 @@ export const fatalMessage = (state: string, text: string): Buffer =>
   frame("E", Buffer.from(`SFATAL\0VFATAL\0C${state}\0M${text}\0\0`));
 
 /** The notifications among whole messages from the server. */
-export function notificationsIn(output: Buffer): Buffer[] {
+export const notificationsIn = (output: Buffer): Buffer[] => messagesIn(output, "A");
+
+/** What the server says of an error after which it is of no use any more; undefined where there is none. */
+export function panicIn(output: Buffer): string | undefined {
+  for (const message of messagesIn(output, "E")) {
+    const fields = message.toString("utf8", 5).split("\0");
+    if (fields.includes("VPANIC") || fields.includes("VFATAL")) {
+      return fields.find((field) => field.startsWith("M"))?.slice(1) ?? "no reason given";
+    }
+  }
+  return undefined;
+}
+
+function messagesIn(output: Buffer, type: string): Buffer[] {
   const found: Buffer[] = [];
   for (let at = 0; at + 5 <= output.length; ) {
     const end = at + 1 + output.readUInt32BE(at + 1);
-    if (output[at] === 0x41) found.push(output.subarray(at, end));
+    if (output[at] === type.charCodeAt(0)) found.push(output.subarray(at, end));
     at = end;
   }
   return found;

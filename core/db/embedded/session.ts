@@ -1,4 +1,4 @@
-import { notificationsIn, queryMessage, syncMessage } from "./frames.ts";
+import { notificationsIn, panicIn, queryMessage, syncMessage } from "./frames.ts";
 
 /** The one session of the embedded database: takes whole messages, gives everything it answers. */
 export type Engine = {
@@ -53,6 +53,9 @@ export function createSharedSession(engine: Engine, onFatal: (error: unknown) =>
     const output = await engine.execute(messages);
     owner = open || engine.inTransaction() ? client : undefined;
     if (clients.has(client)) client.write(output);
+    // As when its log could not be written: a server of processes would end all of them and start anew.
+    const panic = panicIn(output);
+    if (panic !== undefined) throw new Error(`the database gave up: ${panic}`);
     const notifications = notificationsIn(output);
     if (notifications.length === 0) return;
     const copy = Buffer.concat(notifications);
