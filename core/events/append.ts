@@ -2,6 +2,7 @@ import type { Queryable, Tx } from "../db/db.ts";
 import { isUniqueViolation } from "../db/failures.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import type { EventCodec, EventRow } from "./codec.ts";
+import { partitionOf } from "./partitionOf.ts";
 import type { Append, StoredEvent } from "./store.ts";
 
 /** Everybody who waits for events listens here. */
@@ -73,32 +74,60 @@ function placesOf(appends: readonly Append[], known: ReadonlyMap<string, number>
 async function insert(tx: Queryable, events: readonly NewEvent[], at: Date): Promise<bigint | undefined> {
   const rows = events.map(({ stream, version, type, data }, index) => ({ i: index + 1, stream, version, type, data }));
   try {
-    const [row] = await tx.query<{ base: bigint | null }>(
+    const [row] = await tx.query<Written>(
       `WITH new AS MATERIALIZED (
          SELECT * FROM jsonb_to_recordset($1) AS new(i int, stream text, version int, type text, data jsonb)
+       ), before AS MATERIALIZED (
+         SELECT position AS seen, archivals AS known FROM event_counter
        ), misplaced AS MATERIALIZED (
          SELECT 1 FROM (SELECT stream, min(version) AS version FROM new GROUP BY stream) AS first
            LEFT JOIN LATERAL (
              SELECT version FROM events WHERE events.stream = first.stream ORDER BY version DESC LIMIT 1
            ) AS last ON true
-          WHERE first.version <> coalesce(last.version, 0) + 1
+           LEFT JOIN LATERAL (
+             SELECT true AS archived FROM event_archive WHERE event_archive.stream = first.stream OFFSET 0
+           ) AS gone ON first.version = 1
+          WHERE first.version <> coalesce(last.version, 0) + 1 OR gone.archived
        ), counter AS (
          UPDATE event_counter SET position = position + $2 WHERE NOT EXISTS (SELECT 1 FROM misplaced)
-         RETURNING position - $2 AS base
+         RETURNING position - $2 AS base, archivals
        ), inserted AS (
          INSERT INTO events (position, stream, version, type, data, at)
          SELECT counter.base + new.i, new.stream, new.version, new.type, new.data, $3 FROM counter, new
        )
-       SELECT base, pg_notify($4, '') FROM counter`,
+       SELECT base, seen, archivals <> known AS moved, pg_notify($4, '') FROM counter, before`,
       [JSON.stringify(rows), rows.length, at, appendedChannel],
     );
-    return row?.base ?? undefined;
+    if (row && !isUnderOneIndex(row, rows.length)) await assertFirstVersions(tx, events, row.base);
+    return row?.base;
   } catch (error) {
-    if (isUniqueViolation(error, "events_stream_version"))
-      throw conflict("one of several", undefined, undefined, error);
+    if (isTakenVersion(error)) throw conflict("one of several", undefined, undefined, error);
     throw error;
   }
 }
+
+/** Position before the new events; the one up to which versions were looked at; whether streams have left since then. */
+type Written = { base: bigint; seen: bigint; moved: boolean };
+
+/**
+ * Whatever was committed after the versions were looked at and before the counter was taken is in the same partition as
+ * the new events, so that its unique index has refused a second event of a version.
+ */
+const isUnderOneIndex = ({ base, seen, moved }: Written, count: number): boolean =>
+  !moved && (seen === base || partitionOf(seen + 1n) === partitionOf(base + BigInt(count)));
+
+/** Looks at the versions again, now that nobody can commit before this transaction; fails it where one does not fit. */
+async function assertFirstVersions(tx: Queryable, events: readonly NewEvent[], base: bigint): Promise<void> {
+  const firsts = new Map<string, number>();
+  for (const { stream, version } of events) if (!firsts.has(stream)) firsts.set(stream, version);
+  await tx.query("SELECT assert_first_versions($1::text[], $2::integer[], $3)", [
+    [...firsts.keys()],
+    [...firsts.values()],
+    base,
+  ]);
+}
+
+const isTakenVersion = (error: unknown): boolean => isUniqueViolation(error, /^events_(\d+_)?stream_version$/);
 
 function conflict(
   stream: string,

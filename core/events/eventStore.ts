@@ -13,10 +13,15 @@ import { createWakers } from "./wakers.ts";
 
 const columns = "position, stream, version, type, data, at";
 
-/** Of each stream those after a version. `OFFSET 0` has each looked up: a planner that joins would read all there are. */
+/**
+ * How often streams have left the database, and of each stream those after a version. `OFFSET 0` has each looked up: a
+ * planner that joins would read all there are.
+ */
 const followingSql = `
-  SELECT e.* FROM unnest($1::text[], $2::integer[]) AS known (stream, version),
-    LATERAL (SELECT ${columns} FROM events WHERE stream = known.stream AND version > known.version OFFSET 0) AS e
+  SELECT counter.archivals, e.* FROM event_counter AS counter LEFT JOIN (
+    SELECT found.* FROM unnest($1::text[], $2::integer[]) AS known (stream, version),
+      LATERAL (SELECT ${columns} FROM events WHERE stream = known.stream AND version > known.version OFFSET 0) AS found
+  ) AS e ON true
    ORDER BY e.stream, e.version`;
 
 /** Streams that are read in one statement. */
@@ -37,8 +42,11 @@ export function createEventStore(deps: {
   clock?: Clock;
   /** Streams of small events that are read often: what was read of these is kept in memory. All where it is left out. */
   remembers?: (stream: string) => boolean;
+  /** Histories of streams that have left the database; asked outside transactions for those that are not there. */
+  archived?: (streams: readonly string[]) => Promise<ReadonlyMap<string, StoredEvent[]>>;
 }): EventStore {
   const { db, schemas, projections = [], log, clock = systemClock, remembers = () => true } = deps;
+  const { archived = async () => new Map<string, StoredEvent[]>() } = deps;
   const codec = createEventCodec(schemas);
   assertProjections(projections, schemas);
   const wakers = createWakers({ listen: (wake) => db.listen(appendedChannel, wake), log });
@@ -49,23 +57,34 @@ export function createEventStore(deps: {
   };
 
   const known = createKnownEvents();
-  const readMany = async (from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent[]>> => {
+  /** What the database has of them. */
+  const readStored = async (from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent[]>> => {
     const wanted = [...new Set(streams)].map((stream) => ({ stream, before: known.of(stream) }));
-    const rows = await from.query<EventRow>(followingSql, [
+    const readAt = known.archivals;
+    const rows = await from.query<(EventRow | Record<keyof EventRow, null>) & { archivals: bigint }>(followingSql, [
       wanted.map(({ stream }) => stream),
       wanted.map(({ before }) => before.at(-1)?.version ?? 0),
     ]);
-    const following = Map.groupBy(rows.map(codec.decode), ({ stream }) => stream);
+    const archivals = rows[0]?.archivals ?? 0n;
+    if (archivals > readAt) {
+      known.outdate(archivals);
+      if (wanted.some(({ before }) => before.length > 0)) return readStored(from, streams);
+    }
+    const following = Map.groupBy(
+      rows.flatMap((row) => (row.position === null ? [] : [codec.decode(row)])),
+      ({ stream }) => stream,
+    );
     const whole = wanted.map(({ stream, before }): [string, StoredEvent[]] => {
       return [stream, [...before, ...(following.get(stream) ?? [])]];
     });
     // Inside a transaction there may be events that it takes back.
-    if (from === db) for (const [stream, events] of whole) if (remembers(stream)) known.keep(stream, events);
+    if (from === db) for (const [stream, events] of whole) if (remembers(stream)) known.keep(stream, events, archivals);
     return new Map(whole.filter(([, events]) => events.length > 0));
   };
-  // Under load many ask for one stream each; a statement costs about as much as reading a few streams.
+  // Under load many ask for one stream each; a statement costs about as much as reading a few streams. The archive is
+  // asked by each for itself: nobody waits for a store that hangs who does not need it.
   const readOne = gather<string, StoredEvent[]>(async (streams) => {
-    const found = await readMany(db, streams);
+    const found = await readStored(db, streams);
     return streams.map((stream) => ({ status: "fulfilled", value: found.get(stream) ?? [] }));
   }, mostStreams);
 
@@ -81,11 +100,15 @@ export function createEventStore(deps: {
       return stored;
     },
     async load<E extends AnyEvent>(from: Queryable, stream: string) {
-      const events = from === db ? await readOne(stream) : (await readMany(from, [stream])).get(stream);
+      const stored = from === db ? await readOne(stream) : (await readStored(from, [stream])).get(stream);
+      const events = from !== db || stored?.length ? stored : (await archived([stream])).get(stream);
       return (events ?? []) as StoredEvent<E>[];
     },
     async loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]) {
-      return (await readMany(from, streams)) as Map<string, StoredEvent<E>[]>;
+      const stored = await readStored(from, streams);
+      const missing = from === db ? [...new Set(streams)].filter((stream) => !stored.has(stream)) : [];
+      const found = missing.length === 0 ? stored : new Map([...stored, ...(await archived(missing))]);
+      return found as Map<string, StoredEvent<E>[]>;
     },
     async loadAt<E extends AnyEvent>(from: Queryable, positions: readonly bigint[]) {
       if (positions.length === 0) return [];
@@ -98,11 +121,15 @@ export function createEventStore(deps: {
       return new Map(events.map((event) => [event.stream, event]));
     },
     async bounds() {
-      const [row] = await db.query<{ first: bigint | null; last: bigint }>(
-        "SELECT position AS last, (SELECT min(position) FROM events) AS first FROM event_counter",
+      const [row] = await db.query<{ first: bigint | null; last: bigint; gone: bigint }>(
+        `SELECT position AS last, (
+           SELECT position FROM events WHERE position > (SELECT after FROM event_kept) ORDER BY position LIMIT 1
+         ) AS first, (SELECT after FROM event_kept) AS gone FROM event_counter`,
       );
       const last = row?.last ?? 0n;
-      return { first: row?.first ?? last, last };
+      // Of what left there may be some left: readers that have not seen it all cannot go on there.
+      const none = row?.gone ? row.gone + 1n : last;
+      return { first: row?.first ?? none, last };
     },
     readAll: (after, limit, except = []) =>
       read(db, "position > $1 AND NOT type = ANY($3) ORDER BY position LIMIT $2", [after, limit, except]),

@@ -13,6 +13,8 @@ export type FeedOptions = Partial<Omit<MembersOptions, "log">> & {
   readonly store: Pick<EventStore, "readAll" | "onAppended" | "bounds">;
   readonly show: Show;
   readonly log: Log;
+  /** The restore in which the events up to and beyond this position were lost; undefined for one that still stands. */
+  lostAt?(position: bigint): Promise<{ readonly position: bigint } | undefined>;
 };
 
 export type Feed = {
@@ -21,7 +23,7 @@ export type Feed = {
   stop(): Promise<void>;
   /**
    * Where a reader that wants what comes after `after` begins; without one, at what comes next. Throws
-   * `event-position-unknown`, `event-position-gone`, `streams-full`, `too-many-streams` or `shutting-down`.
+   * `event-position-unknown`, `event-position-lost`, `event-position-gone`, `streams-full`, `too-many-streams` or `shutting-down`.
    */
   open(after: bigint | undefined, subscriber: Subscriber): Promise<bigint>;
   /** Gives the reader everything after the position. Answers the way to leave. */
@@ -146,7 +148,10 @@ export function createFeed(options: FeedOptions): Feed {
       const release = members.reserve(subscriber);
       try {
         const now = await follow();
-        if (after !== undefined) await assertKept(store, after, now);
+        if (after !== undefined) {
+          await assertKept(store, after, now);
+          await assertNotLost(after, options.lostAt);
+        }
         return after ?? position ?? now;
       } finally {
         release();
@@ -188,6 +193,17 @@ function slicesOf(events: readonly ShownEvent[]): (readonly ShownEvent[])[] {
 /** What cannot be shown today can be after the next release: no error of one event ends the reading for good. */
 function asRetryable(error: unknown): never {
   throw new Error("reading events failed", { cause: error });
+}
+
+/** What a reader has seen up to there was lost, and other things have happened since: it has to know. */
+async function assertNotLost(after: bigint, lostAt: FeedOptions["lostAt"]): Promise<void> {
+  const lost = await lostAt?.(after);
+  if (!lost) return;
+  throw new LockstepError(
+    "event-position-lost",
+    `after: the database was restored from a backup that ends with ${lost.position}; what came up to ${after} was lost`,
+    { details: { field: "after", restoredTo: lost.position } },
+  );
 }
 
 async function assertKept(store: Pick<EventStore, "bounds">, after: bigint, now: bigint): Promise<void> {

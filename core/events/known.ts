@@ -4,13 +4,18 @@ import type { StoredEvent } from "./store.ts";
 const mostEvents = 20_000;
 
 /**
- * Beginnings of streams that were committed, so that only what follows has to be read: events never change. Those that
- * were not asked for longest go first.
+ * Beginnings of streams that were committed, so that only what follows has to be read: events never change, but streams
+ * leave for the archive as a whole. Those that were not asked for longest go first.
  */
 export type KnownEvents = {
   /** Empty for a stream that is not known. */
   of(stream: string): readonly StoredEvent[];
-  keep(stream: string, events: readonly StoredEvent[]): void;
+  /** How often streams had left the database when what is known was read. */
+  readonly archivals: bigint;
+  /** What was read before the last time that streams left is not kept. */
+  keep(stream: string, events: readonly StoredEvent[], archivals: bigint): void;
+  /** Streams have left since: nothing is known any more. */
+  outdate(archivals: bigint): void;
   /** What was known of these streams is read again, should it be the database that has forgotten. */
   forget(streams: readonly string[]): void;
 };
@@ -18,6 +23,7 @@ export type KnownEvents = {
 export function createKnownEvents(most = mostEvents): KnownEvents {
   const streams = new Map<string, readonly StoredEvent[]>();
   let count = 0;
+  let seen = 0n;
 
   function drop(stream: string): void {
     count -= streams.get(stream)?.length ?? 0;
@@ -26,9 +32,18 @@ export function createKnownEvents(most = mostEvents): KnownEvents {
 
   return {
     of: (stream) => streams.get(stream) ?? [],
-    keep(stream, events) {
+    get archivals() {
+      return seen;
+    },
+    outdate(archivals) {
+      if (archivals <= seen) return;
+      seen = archivals;
+      streams.clear();
+      count = 0;
+    },
+    keep(stream, events, archivals) {
       drop(stream);
-      if (events.length === 0) return;
+      if (events.length === 0 || archivals < seen) return;
       streams.set(stream, events);
       count += events.length;
       for (const [oldest] of streams) {

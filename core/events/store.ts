@@ -35,13 +35,18 @@ export type Projection = {
   readonly handles: readonly string[];
   /** Tables that a rebuild empties first. */
   readonly tables: readonly string[];
+  /** Columns of a table that others write too: when to look again is no matter of events. */
+  readonly besides?: Readonly<Record<string, readonly string[]>>;
   apply(tx: Tx, events: readonly StoredEvent[]): Promise<void>;
 };
 
 /** Append-only streams with expected versions; many streams in one transaction. */
 export type EventStore = {
   append(tx: Tx, appends: readonly Append[]): Promise<StoredEvent[]>;
-  /** The events of a stream in order; empty when there is none. */
+  /**
+   * The events of a stream in order; empty when there is none. Outside of transactions those of a stream that has left the
+   * database too: its history, which has what other streams said of it as well.
+   */
   load<E extends AnyEvent>(from: Queryable, stream: string): Promise<StoredEvent<E>[]>;
   /** As `load`, for many streams at once. Streams without events are absent. */
   loadMany<E extends AnyEvent>(from: Queryable, streams: readonly string[]): Promise<Map<string, StoredEvent<E>[]>>;

@@ -1,6 +1,7 @@
 import type { Db, Queryable, Tx } from "../../db/db.ts";
 import { gather } from "../../kernel/gather.ts";
 import type { Redacted } from "../../kernel/redacted.ts";
+import type { ArchivedAudit } from "./archive.ts";
 import {
   type AuditEntry,
   type AuditFinding,
@@ -15,9 +16,9 @@ import {
 type AuditFilter = {
   readonly caller?: string | undefined;
   readonly route?: string | undefined;
-  /** Milliseconds since 1970; the end is not in it. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
+  readonly since?: Date | undefined;
+  /** Not in it. */
+  readonly until?: Date | undefined;
 };
 
 export type AuditLog = {
@@ -51,34 +52,50 @@ const rowOf = (row: Row): AuditRow => ({ ...row, seq: Number(row.seq), at: Numbe
  * Lines that come at once share a transaction. The first key seals the head, so that who has only the database cannot
  * chain anew; a head that one of the others has sealed, before a rotation, is as good.
  */
-export function createAuditLog({ db, keys }: { db: Db; keys: AuditKeys }): AuditLog {
+export function createAuditLog(deps: {
+  db: Db;
+  keys: AuditKeys;
+  /** Lines that have left the database; none where it is left out. */
+  archived?: ArchivedAudit | undefined;
+}): AuditLog {
+  const { db, keys, archived } = deps;
+  /** What this process wrote last, and whether nobody else has written between its last two lines. */
+  let [last, isAlone]: [SealedHead | undefined, boolean] = [undefined, false];
   const write = gather<AuditEntry, undefined>(async (entries) => {
-    await db.tx((tx) => append(tx, keys, entries));
+    const before = last;
+    // Who is alone needs one statement, without looking at the head first.
+    const followed = isAlone && before ? await append(db, keys, before, entries) : undefined;
+    const written = followed ? { before, head: followed } : await db.tx((tx) => appendLast(tx, keys, entries));
+    [last, isAlone] = [written.head, written.before?.hash === before?.hash];
     return entries.map(() => ({ status: "fulfilled", value: undefined }));
   }, mostAtOnce);
 
   async function* read(last = Number.MAX_SAFE_INTEGER): AsyncGenerator<AuditRow> {
-    for (let after = -1n; ; ) {
+    for (let after = 0; ; ) {
       const page = await db.query<Row>(
         `SELECT ${columns} FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`,
         [after, last, pageSize],
       );
-      yield* page.map(rowOf);
-      const end = page.at(-1);
-      if (!end || page.length < pageSize) return;
+      const follows = Number(page[0]?.seq ?? 0) === after + 1;
+      // What is not here has left, now or long ago, or is lost.
+      const moved = follows ? undefined : await archived?.after(after);
+      const rows = moved && moved.length > 0 ? moved : page.map(rowOf);
+      yield* rows;
+      const end = rows.at(-1);
+      if (!end || (rows !== moved && page.length < pageSize)) return;
       after = end.seq;
     }
   }
 
   return {
     write,
-    list: async ({ caller, route, from, to }, before, limit) => {
+    list: async ({ caller, route, since, until }, before, limit) => {
       const rows = await db.query<Row>(
         `SELECT ${columns} FROM audit_log
          WHERE ($1::bigint IS NULL OR seq < $1) AND ($2::text IS NULL OR caller = $2)
            AND ($3::text IS NULL OR route = $3) AND ($4::bigint IS NULL OR at >= $4) AND ($5::bigint IS NULL OR at < $5)
          ORDER BY seq DESC LIMIT $6`,
-        [before ?? null, caller ?? null, route ?? null, from ?? null, to ?? null, limit],
+        [before ?? null, caller ?? null, route ?? null, since?.getTime() ?? null, until?.getTime() ?? null, limit],
       );
       return rows.map(rowOf);
     },
@@ -99,7 +116,9 @@ export function createAuditLog({ db, keys }: { db: Db; keys: AuditKeys }): Audit
   };
 }
 
-async function headOf(from: Queryable, lock = ""): Promise<AuditHead & { seal: string }> {
+type SealedHead = AuditHead & { readonly seal: string };
+
+async function headOf(from: Queryable, lock = ""): Promise<SealedHead> {
   const [head] = await from.query<{ seq: bigint; hash: string; seal: string }>(
     `SELECT seq, hash, seal FROM audit_head ${lock}`,
   );
@@ -107,25 +126,42 @@ async function headOf(from: Queryable, lock = ""): Promise<AuditHead & { seal: s
   return { ...head, seq: Number(head.seq) };
 }
 
-const isOurs = (keys: AuditKeys, head: AuditHead & { seal: string }): boolean =>
+const isOurs = (keys: AuditKeys, head: SealedHead): boolean =>
   head.seq === 0 ? head.seal === "" : keys.some((key) => isSealOf(key, head, head.seal));
 
-async function append(tx: Tx, keys: AuditKeys, entries: readonly AuditEntry[]): Promise<void> {
+/** Writes after whatever is last, which nobody changes meanwhile. */
+async function appendLast(tx: Tx, keys: AuditKeys, entries: readonly AuditEntry[]) {
   const before = await headOf(tx, "FOR UPDATE");
+  const head = await append(tx, keys, before, entries);
+  if (!head) throw new Error("the head of the audit changed while it was held");
+  return { before, head };
+}
+
+/** Writes after a head; undefined when that is not the last one, and then nothing is written. */
+async function append(
+  to: Queryable,
+  keys: AuditKeys,
+  before: SealedHead,
+  entries: readonly AuditEntry[],
+): Promise<SealedHead | undefined> {
   let head: AuditHead = before;
   const rows = entries.map((entry) => {
     const row = chainEntry(head, entry);
     head = row;
     return row;
   });
-  await tx.query(
-    `WITH added AS (
+  // What somebody else has chained must not become ours by what we add: a seal that is wrong stays so.
+  const seal = isOurs(keys, before) ? sealHead(keys[0], head) : forged;
+  const written = await to.query(
+    `WITH head AS (
+       UPDATE audit_head SET seq = $17, hash = $18, seal = $19 WHERE seq = $20 AND hash = $21 AND seal = $22 RETURNING 1
+     ), added AS (
        INSERT INTO audit_log (seq, kind, request, at, caller, address, method, route, params, idempotency_key, body, status,
                               code, duration_ms, count, hash)
-       SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-         $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::integer[], $15::integer[],
-         $16::text[]))
-     UPDATE audit_head SET seq = $17, hash = $18, seal = $19`,
+       SELECT new.* FROM head CROSS JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+         $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::integer[],
+         $15::integer[], $16::text[]) AS new)
+     SELECT FROM head`,
     [
       ...(["seq", "kind", "request", "at", "caller", "address", "method", "route", "params"] as const).map((name) =>
         rows.map((row) => row[name]),
@@ -133,8 +169,8 @@ async function append(tx: Tx, keys: AuditKeys, entries: readonly AuditEntry[]): 
       ...(["idempotencyKey", "body", "status", "code", "durationMs", "count", "hash"] as const).map((name) =>
         rows.map((row) => row[name]),
       ),
-      // What somebody else has chained must not become ours by what we add: a seal that is wrong stays so.
-      ...[head.seq, head.hash, isOurs(keys, before) ? sealHead(keys[0], head) : forged],
+      ...[head.seq, head.hash, seal, before.seq, before.hash, before.seal],
     ],
   );
+  return written.length === 0 ? undefined : { seq: head.seq, hash: head.hash, seal };
 }

@@ -45,4 +45,33 @@ export const auditMigrations: readonly Migration[] = [
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
     `,
   },
+  {
+    // What is in a file of the archive may be deleted here, and nothing else.
+    id: "audit/002-archive",
+    sql: `
+      CREATE TABLE audit_archive (
+        last bigint PRIMARY KEY,
+        first bigint NOT NULL,
+        file bigint NOT NULL
+      );
+      CREATE TRIGGER audit_archive_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_archive
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+      DROP TRIGGER audit_log_is_added_to ON audit_log;
+      CREATE TRIGGER audit_log_is_added_to BEFORE UPDATE OR TRUNCATE ON audit_log
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+      CREATE FUNCTION refuse_audit_loss() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF EXISTS (
+            SELECT 1 FROM deleted WHERE NOT EXISTS (
+              SELECT 1 FROM audit_archive a WHERE deleted.seq BETWEEN a.first AND a.last)
+          ) THEN
+            RAISE EXCEPTION 'the audit is only added to';
+          END IF;
+          RETURN NULL;
+        END
+      $$;
+      CREATE TRIGGER audit_log_stays AFTER DELETE ON audit_log
+        REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_loss();
+    `,
+  },
 ];

@@ -3,6 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import type { Tx } from "#core/db/db.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
+import type { StoredEvent } from "#core/events/store.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { forEachDatabase, type OpenDatabase, quietLog, withDatabase } from "#test/support/databases.ts";
 import { deposit, itemEvents, itemStore } from "#test/support/items.ts";
@@ -63,6 +64,50 @@ await forEachDatabase("event store", (backend) => {
         code("conflict"),
       );
       assert.deepEqual(await amounts(), [{ amount: 1n }]);
+    }));
+
+  it("asks an archive for what is not there, and lets nobody else wait for it", () =>
+    withDatabase(backend, async ({ db }) => {
+      const gate = Promise.withResolvers<void>();
+      const asked: (readonly string[])[] = [];
+      const here = await itemStore(db, {
+        async archived(streams) {
+          asked.push(streams);
+          await gate.promise;
+          return new Map(stored && streams.includes("gone") ? [["gone", stored]] : []);
+        },
+      });
+      const stored = await db.tx((tx) => here.append(tx, [{ stream: "a", expected: 0, events: [deposit(1n)] }]));
+      const gone = [here.load(db, "gone"), here.loadMany(db, ["gone", "a", "gone"])] as const;
+      for (let round = 0; round < 3; round++) {
+        const found = await Promise.all([here.load(db, "a"), here.loadMany(db, ["a"])]);
+        assert.deepEqual(found, [stored, new Map([["a", stored]])]);
+      }
+      assert.deepEqual(await db.tx((tx) => here.load(tx, "gone")), [], "nothing waits inside a transaction");
+      gate.resolve();
+      const [one, many] = await Promise.all(gone);
+      assert.deepEqual(one, stored);
+      assert.deepEqual([...many.keys()].toSorted(), ["a", "gone"]);
+      assert.deepEqual(asked, [["gone"], ["gone"]]);
+    }));
+
+  it("asks the archive for what has left, also where it remembers how that began", () =>
+    withDatabase(backend, async ({ db }) => {
+      const other = await itemStore(db);
+      const whole: StoredEvent[] = [];
+      const here = await itemStore(db, { archived: async () => new Map([["a", whole]]) });
+      whole.push(...(await db.tx((tx) => other.append(tx, [{ stream: "a", expected: 0, events: [deposit(1n)] }]))));
+      await db.tx((tx) => other.append(tx, [{ stream: "b", expected: 0, events: [deposit(1n)] }]));
+      assert.equal((await here.loadMany(db, ["a", "b"])).size, 2);
+      whole.push(...(await db.tx((tx) => other.append(tx, [{ stream: "a", expected: 1, events: [deposit(2n)] }]))));
+      await db.query("DELETE FROM events WHERE stream = 'a'");
+      await db.query("UPDATE event_counter SET archivals = archivals + 1");
+      const reads = [here.load(db, "b"), here.load(db, "a"), db.tx((tx) => here.load(tx, "a"))];
+      assert.deepEqual(
+        (await Promise.all(reads)).map((events) => events.length),
+        [1, 2, 0],
+      );
+      assert.deepEqual((await here.loadMany(db, ["a", "b"])).get("a"), whole);
     }));
 
   it("takes several appends in one transaction, also to one stream, and shows them to that transaction", () =>

@@ -141,13 +141,13 @@ await forEachDatabase("the audit", (backend) => {
       ]) {
         await assert.rejects(database.db.query(statement), /only added to/, statement);
       }
-      const page = await one.list({ caller: "key:ops", from: 1 }, 10n, 3);
+      const page = await one.list({ caller: "key:ops", since: new Date(1) }, 10n, 3);
       assert.deepEqual(
         page.map(({ seq }) => seq),
         [9, 8, 7],
       );
       assert.deepEqual(await one.list({ caller: "another" }, undefined, 3), []);
-      assert.deepEqual(await one.list({ to: 1 }, undefined, 3), []);
+      assert.deepEqual(await one.list({ until: new Date(1) }, undefined, 3), []);
     }));
 
   it("shows what who owns the database has done to it", () =>
