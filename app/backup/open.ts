@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { toBytes } from "viem";
+import type { BackupKeys } from "#core/backup/manifest.ts";
+import { readKey } from "#core/config/accounts.ts";
+import type { Env } from "#core/config/env.ts";
+import type { ServiceConfig } from "#core/config/service.ts";
+import { openConnection, startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { createDb, type PostgresDb } from "#core/db/postgres.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
+import { redact } from "#core/kernel/redacted.ts";
+import { deriveKey } from "#core/kernel/seal.ts";
+import type { Log } from "#core/observe/log.ts";
+
+/** Sign backups, and tell whether one is this service's; derived from the sealing keys. Throws `config-invalid`. */
+export function readBackupKeys(config: Pick<ServiceConfig, "sealingKey" | "previousSealingKeys">): BackupKeys {
+  const keyOf = (source: ServiceConfig["sealingKey"], field: string) =>
+    deriveKey(redact(toBytes(readKey(source, field).reveal())), "backup");
+  return [
+    keyOf(config.sealingKey, "sealingKey"),
+    ...config.previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`)),
+  ];
+}
+
+/**
+ * The database of a service, whether that runs or not: one with a server of its own, the embedded one started from its
+ * folder, or the one that the service has started. Throws `data-folder-in-use` where that cannot be reached.
+ */
+export async function openServiceDatabase(
+  config: Pick<ServiceConfig, "dataDir">,
+  env: Env,
+  log: Log,
+): Promise<{ readonly db: PostgresDb; close(): Promise<void> }> {
+  if (env.DATABASE_URL !== undefined) return plain(env.DATABASE_URL, log);
+  const dataDir = join(config.dataDir, "db");
+  try {
+    const embedded = await startEmbeddedDatabase({ log, dataDir, patienceMs: 0 });
+    const db = createDb({ connectionString: embedded.connectionString, log });
+    return {
+      db,
+      async close() {
+        await db.close();
+        await embedded.close();
+      },
+    };
+  } catch (error) {
+    const connection = isLockstepError(error, "data-folder-in-use") ? openConnection(dataDir) : undefined;
+    if (connection === undefined) throw error;
+    return plain(connection, log);
+  }
+}
+
+function plain(connectionString: string, log: Log) {
+  const db = createDb({ connectionString, log, poolSize: 2 });
+  return { db, close: () => db.close() };
+}
