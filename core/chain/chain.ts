@@ -122,7 +122,13 @@ export type Chain = {
 export type ProveState = (question: StateQuestion, at: "final" | bigint) => Promise<StateProof>;
 
 /** A transaction as its block names it: who used which nonce. */
-export type BlockTransaction = { readonly hash: Hex; readonly from: Hex; readonly nonce: number };
+export type BlockTransaction = {
+  readonly hash: Hex;
+  readonly from: Hex;
+  readonly nonce: number;
+  /** What it calls; undefined for one that makes a contract. */
+  readonly call?: { readonly to: Hex; readonly data: Hex; readonly value: bigint };
+};
 
 /** What `createChain` makes: the chain, and what only some need from it. */
 export type ChainAccess = Chain & {

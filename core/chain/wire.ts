@@ -44,7 +44,18 @@ export const wireReceipt = z.object({
 });
 
 export const wireTransactions = z.object({
-  transactions: z.array(z.object({ hash, from: address, nonce: count })),
+  transactions: z.array(
+    z
+      .object({
+        hash,
+        from: address,
+        nonce: count,
+        to: address.nullish(),
+        input: hex,
+        value: quantity,
+      })
+      .transform(({ to, input, value, ...user }) => (to ? { ...user, call: { to, data: input, value } } : user)),
+  ),
 });
 
 /** `eth_feeHistory`: one base fee more than blocks asked for, the last being that of the next block. */

@@ -47,7 +47,7 @@ export function createAdmission(
   context: LaneContext,
   deps: { purse: Purse; freshFees: () => Promise<FeeEstimate> },
 ): Admission {
-  const { chain, account, address, clock, log, db, store, settings, waits } = context;
+  const { chain, account, address, clock, log, about, db, store, settings, waits } = context;
   const deferred = new Map<string, { readonly until: number; readonly unpaidPlace?: bigint; readonly line?: string }>();
   /** How often in a row the account could not pay an intent. */
   const shortages = new Map<string, number>();
@@ -63,7 +63,7 @@ export function createAdmission(
     waits.note(intent.id, { code: "balance-insufficient", detail: "the account cannot pay it now" });
     const times = shortages.get(intent.id) ?? 0;
     shortages.set(intent.id, times + 1);
-    if (times === 0) log.error({ intent: intent.id, kind: intent.kind }, "account cannot pay an intent, it waits");
+    if (times === 0) log.error({ ...about(intent), kind: intent.kind }, "account cannot pay an intent, it waits");
     const until = clock.now() + Math.min(laterMs * 2 ** times, shortMs);
     // Not longer than until it expires.
     const late = [intent.notAfter, intent.signBy].flatMap((last) =>
@@ -94,7 +94,7 @@ export function createAdmission(
       return "ready";
     } catch (error) {
       if (isLockstepError(error, "call-reverted")) return { reason: "reverts", detail: error.message };
-      log.warn({ err: error, intent: intent.id }, "dry-run could not be made");
+      log.warn({ err: error, ...about(intent) }, "dry-run could not be made");
       const reason = isLockstepError(error) ? error.code : "it failed";
       waits.note(intent.id, { code: "dry-run-undecided", detail: `its dry-run could not be made: ${reason}` });
       return "later";

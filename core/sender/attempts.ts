@@ -61,7 +61,8 @@ export function createAttemptSigner(deps: {
   };
 }
 
-async function callOf({ call }: IntentRequest, builders: Readonly<Record<string, CallBuilder>>): Promise<Call> {
+/** What an intent calls; asks its builder where it has one. */
+export async function callOf({ call }: IntentRequest, builders: Readonly<Record<string, CallBuilder>>): Promise<Call> {
   if (!("builder" in call)) return call;
   const build = builders[call.builder];
   if (build === undefined) {

@@ -9,6 +9,7 @@ import type { Log } from "../observe/log.ts";
 import type { AttemptSigner } from "./attempts.ts";
 import type { Flight } from "./flight.ts";
 import type { IntentGuard } from "./sender.ts";
+import type { describeIntent, IntentScope } from "./traced.ts";
 import type { UrgentCeilings } from "./urgency.ts";
 import type { Waits } from "./waits.ts";
 
@@ -58,12 +59,18 @@ export type LaneContext = {
   readonly settings: SendSettings;
   readonly clock: Clock;
   readonly log: Log;
+  /** What the log says of an intent. */
+  readonly about: ReturnType<typeof describeIntent>;
+  /** Where sending is traced. */
+  readonly within: IntentScope | undefined;
   readonly mark: Mark;
   readonly waits: Waits;
   /** Something of ours reached the chain. */
   readonly onActivity: (chain: string) => void;
   /** A well-paid transaction of ours is in a block, so many milliseconds after its first byte left. */
   readonly onInclusion: (chain: string, ms: number) => void;
+  /** While true nothing is signed and nothing sent, not even what was signed before. */
+  readonly isHeld: () => Promise<boolean>;
   /** Gives what waits here without a nonce, and may be somebody else's, to other accounts of its pool. */
   readonly relieve: () => Promise<void>;
 };

@@ -12,6 +12,7 @@ import { createRoster } from "../kernel/roster.ts";
 import type { Sealer } from "../kernel/seal.ts";
 import { alwaysHeld, type Leases } from "../lease/lease.ts";
 import type { Log } from "../observe/log.ts";
+import type { Scope } from "../observe/tracking.ts";
 import { createAttemptSigner } from "./attempts.ts";
 import type { SenderChain, SendSettings } from "./context.ts";
 import { defaultFeeCeiling, urgentFeeCeiling } from "./fees.ts";
@@ -21,6 +22,7 @@ import { createPools } from "./pools.ts";
 import { countOpenIntents, findIntents, findIntentsByTransactions, findWaiting, type OpenIntents } from "./queries.ts";
 import { senderChannel as channel, insertIntents } from "./rows.ts";
 import type { CallBuilder, IntentGuard, IntentRequest, IntentStatus, Sender, Waiting } from "./sender.ts";
+import { describeIntent, intentScope, type TrackingOf, tracedGuards, tracedSigner } from "./traced.ts";
 import { createWaits } from "./waits.ts";
 
 /** EIP-7825: no transaction may use more. */
@@ -64,10 +66,16 @@ export type SenderDeps = {
   /** Shared by all who work on the chains; one of its own when left out. */
   readonly sameChain?: SameChain;
   readonly log: Log;
+  /** What an intent is worked for, where that is not its subject. */
+  readonly trackingOf?: TrackingOf;
+  /** Where sending is traced. */
+  readonly scope?: Scope | undefined;
   /** One process sends with an account on a chain; this one with all where it is left out. */
   readonly leases?: Leases;
   /** Whether another process, which sends with the account, gets nothing into a block with it at present. */
   readonly isUnfitElsewhere?: (chain: string, account: string) => boolean;
+  /** While true nothing is signed and nothing sent, not even what was signed before; never where it is left out. */
+  readonly isHeld?: () => Promise<boolean>;
   /** Called with `signed/{kind}` and `broadcast/{kind}`, after the write and after the bytes left. */
   readonly mark?: Mark;
   /** Called when something of ours reached a chain or a block: a good moment to look at that chain. */
@@ -106,7 +114,10 @@ const mostFound = 50;
 export function createSender(deps: SenderDeps): RunningSender {
   const { db, chains, keyStore, guards = {}, builders = {}, mark = noMark } = deps;
   const { sameChain = createSameChain(deps), leases = alwaysHeld(db) } = deps;
-  const { onActivity = () => undefined, onInclusion = () => undefined } = deps;
+  const { onActivity = () => undefined, onInclusion = () => undefined, isHeld = async () => false } = deps;
+  const { trackingOf = ({ subject }) => subject } = deps;
+  const within = intentScope(deps.scope, trackingOf);
+  const checked = tracedGuards(guards, within);
   const pools = checkedPools(deps.pools ?? {}, keyStore);
   const settingsOf = (chain: string): SendSettings => ({ ...defaults, ...chains.get(chain)?.settings });
   const roster = createRoster<SendTarget, ChainLanes>({
@@ -125,16 +136,18 @@ export function createSender(deps: SenderDeps): RunningSender {
     const settings = { ...defaults, ...given };
     const owned = keyStore.names().map((account) => {
       const lease = leases.of(`sender/${name}/${account}`);
-      const signer = createAttemptSigner({
+      const bare = createAttemptSigner({
         ...{ chainId: chain.chainId, account, keyStore, sealer, builders },
         admit: () => sameChain.refuseDoubted(name),
       });
+      const signer = tracedSigner(bare, within);
       const log = deps.log.child({ module: "sender", chain: name, account });
       const address = keyStore.address(account);
       const relieve = () => placement.relieve(name, account);
       const waits = createWaits({ chain: name, account });
-      const shared = { store, guards, sameChain, clock, log, mark, onActivity, onInclusion, relieve, waits };
-      const lane = createLane({ ...shared, db: lease.db, chain, account, address, signer, settings });
+      const shared = { store, guards: checked, sameChain, clock, log, mark, within, onActivity, onInclusion };
+      const own = { db: lease.db, chain, account, address, signer, settings, relieve, waits, isHeld };
+      const lane = createLane({ ...shared, ...own, about: describeIntent(trackingOf) });
       return { account, lane, lease };
     });
     return {

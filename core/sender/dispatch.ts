@@ -40,12 +40,18 @@ export function createDispatch(
     onGaveWay: (id: string) => void;
   },
 ): Dispatch {
-  const { chain, db, signer, settings, clock, log, mark, waits } = context;
+  const { chain, db, signer, settings, clock, log, about, mark, waits } = context;
   const release = createRelease(context);
 
   const refused = createRefusal(context);
 
-  async function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
+  function handOver(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
+    const { within } = context;
+    if (within === undefined) return toChain(memory, flight, raw);
+    return within(flight.intent, "transaction.send", () => toChain(memory, flight, raw));
+  }
+
+  async function toChain(memory: LaneMemory, flight: Flight, raw: Hex): Promise<Sent> {
     const sent = keep(memory, asSent(flight, clock.now()));
     try {
       await chain.send(raw);
@@ -91,7 +97,7 @@ export function createDispatch(
   }
 
   async function giveUp(memory: LaneMemory, flight: Flight, voiding: Voiding): Promise<Sent> {
-    log.info({ intent: flight.intent.id, nonce: flight.nonce, reason: voiding.reason }, "nonce is voided");
+    log.info({ ...about(flight.intent), nonce: flight.nonce, reason: voiding.reason }, "nonce is voided");
     const fresh = await chain.fees();
     const newest = flight.attempts.at(-1);
     const fees = (newest && raiseFees(newest.fees, fresh, 2n ** 200n)) ?? firstFees(fresh, 2n ** 200n);
@@ -109,7 +115,7 @@ export function createDispatch(
   function stay(memory: LaneMemory, flight: Flight, attempt: Attempt, waiting: Waiting): Promise<Sent> {
     const { intent, nonce } = flight;
     const level = settings.patient(intent.kind) ? "info" : "error";
-    log[level]({ intent: intent.id, kind: intent.kind, nonce, reason: waiting.code }, "price is not raised");
+    log[level]({ ...about(intent), kind: intent.kind, nonce, reason: waiting.code }, "price is not raised");
     waits.note(intent.id, waiting);
     if (waiting.code !== "inclusion-stalled") forgetTimes(memory, nonce);
     const { timed } = memory.flights.get(nonce) ?? flight;

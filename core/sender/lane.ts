@@ -129,7 +129,7 @@ export function createLane(context: LaneContext): Lane {
 
   async function step(signal: AbortSignal): Promise<StepAnswer> {
     const wanted = asked || admission.waiting() || clock.now() - askedAt >= restMs;
-    if (!wanted && memory?.flights.size === 0) return "idle";
+    if ((!wanted && memory?.flights.size === 0) || (await context.isHeld())) return "idle";
     memory ??= await load();
     if (sameChain.isDoubted(chain.name) || clock.now() - assertedAt >= assertMs) await assertSame();
     if (wanted) {

@@ -20,7 +20,7 @@ export type Launch = {
 };
 
 export function createLaunch(context: LaneContext, deps: { admission: Admission; dispatch: Dispatch }): Launch {
-  const { account, address, chain, clock, db, log, mark, settings, signer, waits } = context;
+  const { account, address, chain, clock, db, log, about, mark, settings, signer, waits } = context;
   const { admission, dispatch } = deps;
 
   async function next(current: LaneMemory): Promise<boolean> {
@@ -101,7 +101,7 @@ export function createLaunch(context: LaneContext, deps: { admission: Admission;
     } catch (error) {
       // Only its name: the error of a builder may quote what must not be logged.
       const cause = isLockstepError(error) ? error.code : error instanceof Error ? error.name : "unknown";
-      log.error({ cause, intent: intent.id }, "intent could not be signed");
+      log.error({ cause, ...about(intent) }, "intent could not be signed");
       unsigned(queued, cause);
       if (isLockstepError(error, "signer-unreachable")) onSilence();
       return undefined;

@@ -8,6 +8,9 @@ import type { IntentRequest, intentEvents } from "./sender.ts";
 type IntentEvent = EventOf<typeof intentEvents>;
 export type AbandonReason = Extract<IntentEvent, { type: "IntentAbandoned" }>["data"]["reason"];
 
+/** Stream of what becomes of an intent. */
+export const intentStream = (id: string): string => `intent-${id}`;
+
 /** What became of an intent. */
 export type Outcome = { readonly intent: IntentRequest; readonly events: number } & (
   | { readonly kind: "included" | "finalized"; readonly attempt: Attempt; readonly receipt: Receipt }
@@ -78,7 +81,7 @@ export async function saveOutcomes(tx: Tx, store: EventStore, outcomes: readonly
   if (changed.length !== outcomes.length) throw takenByAnother();
   const appends = outcomes
     .map((outcome): Append<IntentEvent> => {
-      return { stream: `intent-${outcome.intent.id}`, expected: outcome.events, events: eventsOf(outcome) };
+      return { stream: intentStream(outcome.intent.id), expected: outcome.events, events: eventsOf(outcome) };
     })
     .filter(({ events }) => events.length > 0);
   if (appends.length > 0) await store.append(tx, appends);

@@ -13,7 +13,7 @@ export type Sent = "go on" | "stop";
  * send this one again, and those after it.
  */
 export function createRefusal(context: LaneContext) {
-  const { db, guards, clock, log, waits } = context;
+  const { db, guards, clock, log, about, waits } = context;
 
   /** Others must not wait for ever for a transaction that no node wants; a secret one is never given up. */
   async function declined(memory: LaneMemory, flight: Flight, detail: string): Promise<void> {
@@ -25,7 +25,7 @@ export function createRefusal(context: LaneContext) {
     const since = flight.declined?.since ?? now;
     const released = flight.released && !mayLeave;
     keep(memory, { ...flight, sent: undefined, released, declined: { since, at: now, detail } });
-    if (since === now) log.error({ intent: intent.id, kind: intent.kind, nonce }, "nodes refuse a transaction");
+    if (since === now) log.error({ ...about(intent), kind: intent.kind, nonce }, "nodes refuse a transaction");
   }
 
   /** No endpoint has the call and none will as long as the account is short: its nonce may be voided for others. */
@@ -35,14 +35,14 @@ export function createRefusal(context: LaneContext) {
     waits.note(intent.id, { code: "balance-insufficient", detail: "the account cannot pay it now" });
     const since = flight.unpaid?.since ?? clock.now();
     const hasSecret = "builder" in intent.call;
-    if (hasSecret) log.error({ intent: intent.id, nonce }, "account cannot pay a call that must not be given up");
+    if (hasSecret) log.error({ ...about(intent), nonce }, "account cannot pay a call that must not be given up");
     else if (isNoted(guards, intent)) await saveReleased(db, [intent.id], false);
     keep(memory, { ...flight, sent: undefined, unpaid: { since }, released: hasSecret });
   }
 
   return async function refused(memory: LaneMemory, flight: Flight, error: unknown): Promise<Sent> {
     const reason = isLockstepError(error, "transaction-refused") ? error.details.reason : undefined;
-    log.warn({ err: error, intent: flight.intent.id, nonce: flight.nonce }, "transaction not taken");
+    log.warn({ err: error, ...about(flight.intent), nonce: flight.nonce }, "transaction not taken");
     if (reason === "underpriced") return "go on";
     keep(memory, { ...flight, sent: undefined });
     forgetTimes(memory, flight.nonce);

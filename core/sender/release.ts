@@ -28,7 +28,7 @@ export const isNoted = (guards: LaneContext["guards"], { kind, call, notAfter }:
 /** A call that is not known to have left, as opposed to a void, and to what another process or nonce may have sent. */
 const isFirst = (flight: Flight) => flight.attempts.at(-1)?.kind === "call" && !flight.released;
 
-export function createRelease({ db, guards, clock, log, waits }: LaneContext): Release {
+export function createRelease({ db, guards, clock, log, about, waits }: LaneContext): Release {
   const note = async (flights: readonly Flight[], released: boolean): Promise<void> => {
     const ids = flights.filter(({ intent }) => isNoted(guards, intent)).map(({ intent }) => intent.id);
     if (ids.length > 0) await db.tx((tx) => saveReleased(tx, ids, released));
@@ -45,7 +45,7 @@ export function createRelease({ db, guards, clock, log, waits }: LaneContext): R
       waits.clear(intent.id);
       return "go";
     } catch (error) {
-      log.warn({ err: error, intent: intent.id }, "guard could not decide");
+      log.warn({ err: error, ...about(intent) }, "guard could not decide");
       const reason = isLockstepError(error) ? error.code : "it failed";
       waits.note(intent.id, { code: "guard-undecided", detail: `its last check could not be made: ${reason}` });
       return "later";

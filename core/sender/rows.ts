@@ -126,6 +126,46 @@ export async function loadFlights(from: Queryable, lane: { chain: string; accoun
   return intents.map((row) => toFlight(row, byIntent.get(row.id) ?? []));
 }
 
+/** An intent that has not ended, wherever it is. */
+export type OpenIntent = {
+  readonly intent: IntentRequest;
+  /** Undefined while it waits for one. */
+  readonly nonce: number | undefined;
+  readonly events: number;
+  readonly pooled: boolean;
+};
+
+/** Every intent of a chain that has not ended, in order of submission. */
+export async function loadOpen(from: Queryable, chain: string): Promise<OpenIntent[]> {
+  const rows = await from.query<IntentRow>(
+    "SELECT * FROM sender_intent WHERE chain = $1 AND state IN ('queued', 'signed', 'included') ORDER BY place",
+    [chain],
+  );
+  return rows.map((row) => ({
+    intent: toIntent(row),
+    nonce: row.nonce === null ? undefined : Number(row.nonce),
+    ...{ events: row.events, pooled: row.pool !== null },
+  }));
+}
+
+type FoundAttempt = { readonly id: string; readonly hash: Hex; readonly nonce: number; readonly account: string };
+
+/** Notes transactions that were found on the chain as attempts of their intents. Of their bytes nothing is needed any more. */
+export async function saveFound(tx: Tx, found: readonly FoundAttempt[]): Promise<void> {
+  await tx.query(
+    `WITH found AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS f (id, hash, nonce, account)),
+     given AS (
+       UPDATE sender_intent i SET state = 'signed', nonce = f.nonce, account = f.account, released = true,
+         reason = NULL, detail = NULL FROM found f WHERE i.id = f.id)
+     INSERT INTO sender_attempt (intent, nonce, hash, kind, max_fee, max_tip)
+     SELECT id, nonce, hash, 'call', 0, 0 FROM found`,
+    [
+      ...[found.map(({ id }) => id), found.map(({ hash }) => hash), found.map(({ nonce }) => nonce)],
+      found.map(({ account }) => account),
+    ],
+  );
+}
+
 /** Nonces from `lowest` on that intents of the account have or had. */
 export async function loadTaken(
   from: Queryable,

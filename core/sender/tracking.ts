@@ -110,7 +110,10 @@ export function createTracking(context: LaneContext): Tracking {
     async resolveUsed(memory, flight) {
       const user = await finalUserOfNonce(chain, address, flight.nonce, memory.finalHeight ?? -1n);
       if (user === undefined || flight.attempts.some(({ hash }) => hash === user)) return false;
-      log.warn({ intent: flight.intent.id, nonce: flight.nonce, user }, "nonce was used by a foreign transaction");
+      log.warn(
+        { ...context.about(flight.intent), nonce: flight.nonce, user },
+        "nonce was used by a foreign transaction",
+      );
       const { intent, events } = flight;
       await record(memory, [{ flight, outcome: { kind: "moved", intent, events } }]);
       return true;

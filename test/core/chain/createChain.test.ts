@@ -69,7 +69,13 @@ describe("a chain over JSON-RPC", () => {
     assert.equal(receipt?.status, "success");
     const block = await chain.block(receipt.blockNumber);
     assert.equal(block?.hash, receipt.blockHash);
-    assert.deepEqual(await chain.transactions(receipt.blockNumber), [{ hash, from: keys.address("alice"), nonce: 0 }]);
+    const [made] = (await chain.transactions(receipt.blockNumber)) ?? [];
+    assert.deepEqual(made, {
+      hash,
+      from: keys.address("alice"),
+      nonce: 0,
+      call: { to: nobody, data: "0x", value: 5n },
+    });
     assert.equal((await chain.account(keys.address("alice"))).nonce, 1);
     await assert.rejects(chain.send(raw), (error) => {
       return isLockstepError(error, "transaction-refused") && error.details.reason === "nonce-too-low";
