@@ -1,24 +1,45 @@
 import { z } from "zod";
 import { redact } from "../kernel/redacted.ts";
+import { levels } from "./levels.ts";
+import { parseRedisUrl } from "./redisUrl.ts";
 
 /** What the environment may say. The one file that reads it; everything else is in the configuration file. */
-const envSchema = z.object({
+const envFields = z.object({
   /** PostgreSQL 15 or later; without it a database is started from the data folder. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-  /** Redis for the queue; without it the queue lives in the database. */
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
-  LOCKSTEP_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** A streaming replica of that database, for what the API only shows. */
+  DATABASE_READ_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  /** Redis for the queue, with Sentinel or a cluster too; without it the queue lives in the database. */
+  REDIS_URL: z
+    .string()
+    .superRefine((text, context) => {
+      try {
+        parseRedisUrl(text);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "expected a URL" });
+      }
+    })
+    .optional(),
+  LOCKSTEP_LOG_LEVEL: z.enum(levels).default("info"),
   /** Where commands find the service that they ask, and what they show it; instead of the local network's. */
   LOCKSTEP_URL: z.url({ protocol: /^https?$/ }).optional(),
   LOCKSTEP_TOKEN: z
     .string()
     .transform((token) => redact(token))
     .optional(),
+  /** Where spans go where the configuration does not say it; the first as it is, the second with `/v1/traces` behind it. */
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
   /** For fault drills: the process kills itself (SIGKILL) when it passes this mark, e.g. `broadcast/swap.lock-source`. */
   LOCKSTEP_CRASH_AT: z.string().optional(),
   /** The same with SIGSTOP, once. */
   LOCKSTEP_PAUSE_AT: z.string().optional(),
 });
+
+const envSchema = envFields.refine(
+  ({ DATABASE_URL, DATABASE_READ_URL }) => DATABASE_URL !== undefined || DATABASE_READ_URL === undefined,
+  { path: ["DATABASE_READ_URL"], message: "needs DATABASE_URL: the embedded database has no replica" },
+);
 
 export type Env = Readonly<z.output<typeof envSchema>>;
 

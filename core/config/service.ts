@@ -2,11 +2,14 @@ import { z } from "zod";
 import { address } from "../kernel/codec.ts";
 import { accountSourceSchema, keySourceSchema } from "./accounts.ts";
 import { approvalConfigSchema } from "./approval.ts";
+import { archiveConfigSchema, retentionSchema } from "./archive.ts";
 import { chainConfigSchema } from "./chains.ts";
 import { deskConfigSchema } from "./desk.ts";
 import { httpConfigSchema } from "./http.ts";
+import { levels } from "./levels.ts";
 import { name } from "./name.ts";
 import { relayConfigSchema } from "./relay.ts";
+import { telemetryConfigSchema } from "./telemetry.ts";
 
 /** What a process of the service can do, alone or together with others. */
 const roles = ["indexer", "relayer", "swapper", "api"] as const;
@@ -35,6 +38,8 @@ const fleetSchema = z
     leaseSeconds: z.number().min(0.5).max(300).default(5),
     /** Seconds between saying that it is not ready and closing its port when it is asked to end. */
     drainSeconds: z.number().min(0).max(600).default(0),
+    /** Seconds besides that the process has to finish what it does and to close; then it ends as it is. */
+    stopSeconds: z.number().min(1).max(600).default(30),
   })
   .prefault({});
 
@@ -45,6 +50,8 @@ export const serviceConfigSchema = z
   .strictObject({
     /** Folder for the embedded database and the start-up token. */
     dataDir: z.string().min(1).default(".lockstep"),
+    /** What the log tells; LOCKSTEP_LOG_LEVEL says it where this is left out. */
+    logLevel: z.enum(levels).optional(),
     roles: z
       .array(z.enum(roles))
       .min(1)
@@ -60,6 +67,10 @@ export const serviceConfigSchema = z
     /** Keeps services that share one Redis apart. */
     queuePrefix: name.default("lockstep"),
     fleet: fleetSchema,
+    retention: retentionSchema,
+    /** Where what has ended goes to; the data folder where the database is in it too, otherwise nowhere. */
+    archive: archiveConfigSchema.optional(),
+    telemetry: telemetryConfigSchema,
     relay: relayConfigSchema,
     swap: z.strictObject({
       /** Seconds the service takes to react, a restart included. */

@@ -1,0 +1,2 @@
+/** What a log tells, the most first. */
+export const levels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
