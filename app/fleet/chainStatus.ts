@@ -37,9 +37,11 @@ export function reportOf(status: IndexerStatus): Record<string, string> {
   };
 }
 
-/** What another process told. */
-export function statusFrom(report: Readonly<Record<string, string>>): IndexerStatus {
-  const { code, message = "", fork, forkHash, ...status } = reported.parse(report);
+/** What another process told; undefined where it is of a version that tells it in a way not known here. */
+export function statusFrom(report: Readonly<Record<string, string>>): IndexerStatus | undefined {
+  const parsed = reported.safeParse(report);
+  if (!parsed.success) return undefined;
+  const { code, message = "", fork, forkHash, ...status } = parsed.data;
   const { chain, state, head, indexed, final, checked, verified, healthyAt } = status;
   const details = { ...(fork !== undefined && { fork, fork_hash: forkHash }) };
   return {

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { performance } from "node:perf_hooks";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Db } from "#core/db/db.ts";
 import type { HealthCheck } from "#core/http/health.ts";
@@ -12,8 +11,10 @@ import { freeLeasesOfOthers } from "#core/lease/tables.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { LaneStatus } from "#core/sender/lane.ts";
 import type { Part } from "../lifecycle.ts";
+import type { ConfigFacts } from "../liveConfig.ts";
 import { version } from "../version.ts";
 import { reportOf, statusFrom } from "./chainStatus.ts";
+import type { Load } from "./load.ts";
 
 /** This process among those that work on the same database. */
 export type Fleet = Part & {
@@ -45,6 +46,8 @@ type Deps = {
   /** What this process does, as it tells the others. */
   indexers(): readonly IndexerStatus[];
   accounts(): readonly LaneStatus[];
+  load: Load["measure"];
+  configuration(): ConfigFacts;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -83,7 +86,9 @@ export function createFleet(deps: Deps): Fleet {
       // Only somebody else can read what is not read here.
       const all = own.length === deps.indexers().length && own.length > 0 ? [] : await roll.list();
       const told = all.filter((each) => each.isThere && each.id !== id).flatMap(({ report }) => report.chains);
-      return new Map([...told.map(statusFrom), ...own].map((status) => [status.chain, status]));
+      return new Map(
+        [...told.flatMap((each) => statusFrom(each) ?? []), ...own].map((status) => [status.chain, status]),
+      );
     },
     async start() {
       if (deps.alone) await freeLeasesOfOthers(db, id);
@@ -108,17 +113,9 @@ export function createFleet(deps: Deps): Fleet {
   };
 }
 
-/** How busy this process was since the last report, and what it reads and sends. */
-function createReport({
-  indexers,
-  accounts,
-  stuckMs,
-}: Pick<Deps, "indexers" | "accounts" | "stuckMs">): () => InstanceReport {
-  let before = performance.eventLoopUtilization();
+/** How busy this process was since the last report, by which configuration it goes, and what it reads and sends. */
+function createReport({ indexers, accounts, stuckMs, load, configuration }: Deps): () => InstanceReport {
   return () => {
-    const now = performance.eventLoopUtilization();
-    const busy = performance.eventLoopUtilization(now, before).utilization;
-    before = now;
     const chains = indexers().filter(({ state }) => state !== "stopped");
     const halted = [
       ...chains.flatMap(({ chain, state, error }) =>
@@ -129,7 +126,8 @@ function createReport({
       ),
     ];
     return {
-      busy: Math.round(busy * 1_000) / 1_000,
+      ...load(),
+      configuration: { ...configuration(), waiting: [...configuration().waiting] },
       memoryBytes: process.memoryUsage.rss(),
       unfit: accounts().flatMap(({ chain, account, state, oldestWaitingMs = 0 }) =>
         state === "halted" || oldestWaitingMs >= stuckMs(chain) ? [`${chain}/${account}`] : [],
