@@ -1,3 +1,4 @@
+import { archivedStreams } from "#core/archive/tables.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import { createOnce, unlessDone } from "#core/http/idempotency/once.ts";
@@ -27,6 +28,8 @@ import type { Swap } from "./swap.ts";
 type Deps = {
   db: Db;
   store: EventStore;
+  /** Where what is shown is read from, when it is elsewhere. */
+  shown?: { readonly db: Db; readonly store: EventStore };
   chains: SwapChains;
   clock: Clock;
   requester: SwapRequester;
@@ -43,9 +46,10 @@ type Deps = {
 
 /** Serves `/v1/swaps`. */
 export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void> {
-  const reader = createSwapReader(deps);
+  const { shown = deps } = deps;
+  const reader = createSwapReader({ ...deps, ...shown });
   const authority = createSwapAuthority(deps);
-  const idOf = async (reference: string) => (await findSwapId(deps.db, reference.toLowerCase())) ?? reference;
+  const idOf = async (reference: string) => (await findSwapId(shown.db, reference.toLowerCase())) ?? reference;
   const advance = async (id: string) => {
     await deps.driver.advance(id);
     return reader.whole(id);
@@ -54,6 +58,12 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
 
   const ended = createEndedViews(deps);
   const show = async (reference: string) => ended.keep(reference, await reader.whole(await idOf(reference)));
+
+  const listArchived = async (before: bigint | undefined, limit: number) => {
+    const { page, last } = cutPage(await archivedStreams(deps.db, "swap", before, limit + 1), limit);
+    const swaps = await reader.listed(page.map(({ stream }) => stream.slice(swapStream("").length)));
+    return { swaps, ...(last && { next: last.place.toString() }) };
+  };
 
   return async (app) => {
     decisionRoutes(app, { ...deps, authority, idOf, show: reader.whole });
@@ -66,10 +76,11 @@ export function createSwapRoutes(deps: Deps): (app: HttpServer) => Promise<void>
       const id = await createOnce(once, { exists, create });
       return once?.again ? reader.whole(id) : reader.fresh(id);
     });
-    serve(app, listSwaps, async ({ query: { cursor, limit, ...filter } }) => {
+    serve(app, listSwaps, async ({ query: { cursor, limit, archived, ...filter } }) => {
+      if (archived) return listArchived(cursor, limit);
       if (filter.chain !== undefined) deps.chains.requireKnown(filter.chain, "chain");
       const asked = { before: cursor, limit: limit + 1, now: unixSeconds(deps.clock) };
-      const { page, last } = cutPage(await listSwapIds(deps.db, filter, asked), limit);
+      const { page, last } = cutPage(await listSwapIds(shown.db, filter, asked), limit);
       const swaps = await reader.listed(page.map(({ id }) => id));
       return { swaps, ...(last && { next: last.cursor.toString() }) };
     });

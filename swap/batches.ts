@@ -66,6 +66,9 @@ const intentPrefix = "swap-batch-";
 /** True for an intent that does a step of several swaps. Of claims and refunds one can be left out by the contract. */
 export const isBatchIntent = (intentId: string): boolean => intentId.startsWith(intentPrefix);
 
+/** The intent of a batch, by the batch's stream. */
+export const batchIntentOf = (stream: string): string => `${intentPrefix}${stream.slice(batchStream("").length)}`;
+
 /** True for a step that can go together with others. */
 export const isBatchable = (decision: StepDecision): boolean => keyOf(decision) !== undefined;
 
@@ -93,7 +96,7 @@ export function batchOf(decisions: readonly StepDecision[], now: bigint): Batch 
   const id = randomUUID();
   const { chain } = first.intent;
   const stream = batchStream(id);
-  const base = { id: `${intentPrefix}${id}`, chain, account: first.intent.account, subject: stream };
+  const base = { id: batchIntentOf(stream), chain, account: first.intent.account, subject: stream };
   const data = { step: first.step, chain, swaps: decisions.map(({ swap }) => swap.id) };
   const started: BatchEvent = { type: "StepsBatched", data };
   const stepStarted = ({ step, attempt }: StepDecision): SwapEvent => ({

@@ -1,4 +1,4 @@
-import type { Chain } from "#core/chain/chain.ts";
+import type { Block, Chain } from "#core/chain/chain.ts";
 import { type Clock, unixSeconds } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
@@ -36,9 +36,10 @@ export type SwapChains = {
   /**
    * Time for steps that bring a swap forward, on the later of two chains: true time, or a latest block that is ahead of
    * it. Throws `chain-time-off` when a block is ahead by more than the chain's configured bound, since every deadline
-   * rests on it; what is observed does not widen that, or a chain that runs away would never be found out.
+   * rests on it; what is observed does not widen that, or a chain that runs away would never be found out. `headOf` answers latest
+   * blocks that were read before.
    */
-  progressTime(source: string, target: string): Promise<bigint>;
+  progressTime(source: string, target: string, headOf?: (at: SwapChain) => Promise<Block | undefined>): Promise<bigint>;
 };
 
 export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSeconds: bigint; clock: Clock }): SwapChains {
@@ -58,8 +59,7 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
     if (found) return found;
     throw unknown(name, field);
   };
-  async function headTime({ chain, timing }: SwapChain): Promise<bigint> {
-    const head = await chain.block("latest");
+  function headTime({ chain, timing }: SwapChain, head: Block | undefined): bigint {
     const now = unixSeconds(deps.clock);
     const ahead = (head?.timestamp ?? now) - now;
     if (ahead <= timing.skew) return head?.timestamp ?? now;
@@ -85,8 +85,9 @@ export function createSwapChains(deps: { chains: Live<SwapChain>; reactionSecond
       reaction: deps.reactionSeconds,
     }),
     clockTime: () => unixSeconds(deps.clock),
-    async progressTime(source, target) {
-      const times = await Promise.all([source, target].map((name) => headTime(get(name))));
+    async progressTime(source, target, headOf = ({ chain }) => chain.block("latest")) {
+      const chains = [source, target].map((name) => get(name));
+      const times = await Promise.all(chains.map(async (at) => headTime(at, await headOf(at))));
       return times.reduce((latest, time) => (time > latest ? time : latest), unixSeconds(deps.clock));
     },
   };

@@ -5,10 +5,12 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { coalesce } from "#core/kernel/coalesce.ts";
-import { isLockstepError, isRetryable, LockstepError } from "#core/kernel/errors.ts";
+import { isRetryable, LockstepError } from "#core/kernel/errors.ts";
 import type { Mark } from "#core/kernel/mark.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracer } from "#core/observe/tracing.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
+import { createAdvance } from "./advance.ts";
 import { hasAllowance } from "./assets.ts";
 import { isBatchIntent } from "./batches.ts";
 import type { SwapChains } from "./chains.ts";
@@ -41,13 +43,14 @@ type Deps = {
   keyStore: Pick<KeyStore, "signTypedData">;
   /** Why nothing more is locked for a swap at present; asked only where a lock would be next. */
   holdOf(swap: Swap): Hold | undefined | Promise<Hold | undefined>;
+  /** While true nothing is decided: what is stored is behind the chains. */
+  isHeld?(): Promise<boolean>;
   clock: Clock;
   log: Log;
+  /** Tells of work while it is done. */
+  tracer: Tracer;
   mark?: Mark;
 };
-
-/** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
-const conflictAttempts = 5;
 
 /** Milliseconds between two looks at refunds that wait to go together. */
 const paceMs = 250;
@@ -187,17 +190,8 @@ export function createSwapDriver(deps: Deps): SwapDriver {
     return { code: "intent-skipped", detail: `transaction ${intent.hash} left it out` };
   }
 
-  async function advance(swapId: string): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await once(swapId);
-      } catch (error) {
-        if (!isLockstepError(error, "conflict") || attempt === conflictAttempts) throw error;
-      }
-    }
-  }
-
-  return { advance: coalesce(advance) };
+  const advance = createAdvance(deps, once);
+  return { advance: coalesce((id) => deps.tracer.scope(swapStream(id), "swap.advance", () => advance(id))) };
 }
 
 function uselessApproval(swap: Swap, step: StepName): SwapEvent {

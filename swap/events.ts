@@ -131,6 +131,11 @@ export const swapEvents = {
   SwapRejected: z.object({ step: lockStep, by: z.string(), detail: z.string() }),
   /** The service will not take the swap further towards completion; what is locked is refunded in time. */
   SwapGivenUp: z.object({ code: z.string(), detail: z.string() }),
+  /**
+   * The database was restored from a backup of before: what was signed for the swap since then is not known. From here on
+   * the service locks nothing more for it and agrees to no early refund; claims and refunds go on.
+   */
+  SwapRestored: z.object({ restore: z.string() }),
   LegDetected: z.object(onChain),
   /** The lock is in a final block. */
   LegLocked: z.object({ leg: legName, finalHeight: uint }),

@@ -162,7 +162,8 @@ async function braked(
     streams.map(async (stream) => {
       const swap = await load(deps, stream);
       const detail = await deps.brakes?.refusal(swap, step);
-      return notTakenFurther(swap) ?? (detail === undefined ? undefined : refuse(detail));
+      const unknown = swap.restored && refuse("a lock of it may have been sent before the database was restored");
+      return notTakenFurther(swap) ?? unknown ?? (detail === undefined ? undefined : refuse(detail));
     }),
   );
 }

@@ -15,6 +15,7 @@ import type { Sealer } from "#core/kernel/seal.ts";
 import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
+import { type Tracer, untraced } from "#core/observe/tracing.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { CallBuilder, IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapRoutes } from "./api.ts";
@@ -41,6 +42,7 @@ import { createRepricing } from "./quotes/repricing.ts";
 import { countOpenSwaps, createSwapIndex, swapProjection } from "./readModel.ts";
 import { createSwapRequester } from "./request.ts";
 import { createReserves } from "./reserves.ts";
+import { createRestoredMarks } from "./restored.ts";
 import { createScheduler } from "./scheduler.ts";
 import { createSecretStore, secretMigrations } from "./secrets.ts";
 import { foldSwap, type Swap } from "./swap.ts";
@@ -52,11 +54,14 @@ import type { Recovery } from "./watch/recovery.ts";
 import { watchMigrations } from "./watch/tables.ts";
 import { createWatchtower, watchJobs } from "./watch/watchtower.ts";
 
+export { archiveBatches, archiveSwaps } from "./archive.ts";
 export type { SwapChain } from "./chains.ts";
 export { type ChainTiming, earliestTimelocks, type SwapTiming } from "./deadlines.ts";
 export { swapStreams } from "./events.ts";
+export { createSwapJourneys } from "./journeys.ts";
 export { hashlockOf } from "./protocol/hashlock.ts";
 export { decodeIsOpen, encodeIsOpen } from "./protocol/timelock.ts";
+export { findSwapId } from "./readModel.ts";
 export { sealedSecrets } from "./secrets.ts";
 
 export type { ConcernedLock, Recovery } from "./watch/recovery.ts";
@@ -77,6 +82,8 @@ export const swapProjections: readonly Projection[] = [swapProjection, watchProj
 export type SwapDeps = {
   db: Db;
   store: EventStore;
+  /** Where what the API shows is read from, which decides nothing; the same as all else when left out. */
+  shown?: { readonly db: Db; readonly store: EventStore };
   chains: Live<SwapChain>;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
@@ -94,10 +101,14 @@ export type SwapDeps = {
   approval?: ApprovalConfig | undefined;
   /** What an approval hook knows the service by. */
   approvalSecret?: Redacted<Hex> | undefined;
+  /** While true nothing is decided: what is stored is behind the chains. Never where it is left out. */
+  isHeld?: () => Promise<boolean>;
   /** One process looks for what is due; this one where it is left out. */
   leases?: Leases;
   clock: Clock;
   log: Log;
+  /** Tells of work while it is done; only to the log where this is left out. */
+  tracer?: Tracer;
   mark?: Mark;
 };
 
@@ -147,6 +158,8 @@ export type SwapContext = {
   gauge(metrics: Metrics): void;
   /** Finds and finishes locks of managed accounts that no swap here drives. */
   readonly recovery: Recovery;
+  /** Says of every swap that has not ended that there may be signed transactions which are not known here. */
+  markRestored(restore: string): Promise<number>;
   /** How many swaps with a leg on the chain, and watched locks there, have not ended. */
   unfinished(from: Queryable, chain: string): Promise<number>;
   start(): void;
@@ -155,6 +168,7 @@ export type SwapContext = {
 
 export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const log = deps.log.child({ module: "swap" });
+  const { tracer = untraced } = deps;
   const chains = createSwapChains(deps);
   const index = createSwapIndex(deps.db);
   const secrets = createSecretStore(deps);
@@ -163,14 +177,14 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
   const repricing = repricingOf(deps);
   const lockHolds = { holdOn: async (swap: Swap) => (await reserves.holdOn(swap)) ?? repricing.holdOn(swap) };
   const holdOf = async (swap: Swap) => (await braking.holdAndAsk(swap)) ?? lockHolds.holdOn(swap);
-  const driver = createSwapDriver({ ...deps, chains, index, holdOf, log });
+  const driver = createSwapDriver({ ...deps, chains, index, holdOf, tracer, log });
   const operatorPays = createOperatorPays({ config: deps.watchtower, chains });
   const requester = createSwapRequester({ ...deps, chains, secrets, operatorPays, reserves, ...braking });
   const handIn = createHandIn({ ...deps, chains, secrets });
   const quoting = createQuoting({ ...deps, chains, reserves, log });
   const swapRoutes = createSwapRoutes({ ...deps, chains, driver, requester, quoting, handIn, lockHolds, ...braking });
   const scheduler = createScheduler({ ...deps, what: "swap", index, driver, log });
-  const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, log });
+  const watchtower = createWatchtower({ ...deps, chains, config: deps.watchtower, tracer, log });
   const { leases = alwaysHeld(deps.db) } = deps;
   const timed = [
     { lease: leases.of("due/swaps"), work: scheduler },
@@ -201,6 +215,7 @@ export function createSwaps(deps: SwapDeps & { sender: Sender }): SwapContext {
     gauge: (metrics) => gaugeSwaps(metrics, deps),
     unfinished: async (from, chain) => (await countOpenSwaps(from, chain)) + (await countWatches(from, chain)),
     recovery: watchtower.recovery,
+    markRestored: createRestoredMarks(deps),
     start() {
       for (const { lease, work } of timed) lease.contend(work);
     },

@@ -1,7 +1,7 @@
 import type { Deadlines } from "./deadlines.ts";
 import { mayAgree } from "./earlyRefund.ts";
 import type { LegName, StepName } from "./events.ts";
-import { legOf, managed, type PartyName, partyOf, senderOf } from "./parties.ts";
+import { legOf, lockerOf, managed, type PartyName, partyOf, senderOf } from "./parties.ts";
 import { hasEnded } from "./status.ts";
 import { isOpen, phaseOf, type Swap } from "./swap.ts";
 
@@ -92,14 +92,18 @@ function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
   const target = phaseOf(swap.legs.target);
   if (source === "none") {
     return (
-      late(swap, "lock-source", deadlines, now) ?? beforeDeadline(swap, "lock-source", deadlines.sourceLockBy, now)
+      unknownLock(swap, "lock-source") ??
+      late(swap, "lock-source", deadlines, now) ??
+      beforeDeadline(swap, "lock-source", deadlines.sourceLockBy, now)
     );
   }
   if (source === "detected") return waiting("awaiting-finality", now);
   if (source !== "locked") return waitForEnd(swap, now);
   if (target === "none") {
     return (
-      late(swap, "lock-target", deadlines, now) ?? beforeDeadline(swap, "lock-target", deadlines.counterLockBy, now)
+      unknownLock(swap, "lock-target") ??
+      late(swap, "lock-target", deadlines, now) ??
+      beforeDeadline(swap, "lock-target", deadlines.counterLockBy, now)
     );
   }
   if (target === "detected") return waiting("awaiting-finality", now);
@@ -110,6 +114,23 @@ function progress(swap: Swap, deadlines: Deadlines, now: bigint): Action {
     return { kind: "wait", code: "awaiting-timelock", until: swap.terms.target.timelock };
   }
   return beforeDeadline(swap, "claim-target", deadlines.revealBy, now);
+}
+
+/**
+ * After a restore a lock may have been signed that is not known here, and may still be mined: another one would be a second
+ * payment. One that an external party has not signed for us is only its own to send, and waited for.
+ */
+function unknownLock(swap: Swap, step: "lock-source" | "lock-target"): Action | undefined {
+  if (!swap.restored || swap.steps[step]?.state === "started") return undefined;
+  if (lockingAccount(swap, legOf(step)) === undefined) return undefined;
+  const detail = `${step} may have been sent before the database was restored from a backup, so it is not sent again`;
+  return { kind: "giveUp", code: "restored", detail };
+}
+
+/** Who would send a lock: its managed party, or who pays for one that an external party has signed. */
+export function lockingAccount(swap: Swap, leg: LegName): string | undefined {
+  const { lock, permit2 } = swap.legs[leg].signatures;
+  return managed(swap[lockerOf(leg)]) ?? (lock || permit2 ? swap.payer : undefined);
 }
 
 /** An external party's lock that was sent in time may be mined later, and is good as long as the next step still is. */

@@ -9,15 +9,18 @@ import type { LockPlace } from "./protocol/anyLock.ts";
 import { hashlockOf } from "./protocol/hashlock.ts";
 import { anyLockSelectors, decodeAnyLockLog } from "./protocol/lockLogs.ts";
 import type { SwapIndex } from "./readModel.ts";
+import { findStrayLocks, type ShownLock } from "./strayLocks.ts";
 import { foldSwap, type Leg, type Sighting, type Swap } from "./swap.ts";
 
 const legNames: readonly LegName[] = ["source", "target"];
 
-type Fact = Sighting & ({ kind: "locked" | "refunded"; id: Hex } | { kind: "claimed"; id: Hex; secret: Hex });
+type Fact = Sighting &
+  (({ kind: "locked" } & ShownLock) | { kind: "refunded"; id: Hex } | { kind: "claimed"; id: Hex; secret: Hex });
 
 /**
  * Turns what the timelock contracts emit into events of the swaps they belong to. Locks are matched by their on-chain id
- * alone, which hashes all terms: a foreign lock with the same hashlock has another id and is nobody's here.
+ * alone, which hashes all terms: a foreign lock with the same hashlock has another id and is nobody's here. A lock that a
+ * managed account made elsewhere than the swap knows is found by its terms.
  */
 export function createSwapObserver(deps: { store: EventStore; chains: SwapChains; index: SwapIndex }): ChainObserver {
   /** A chain that was just removed must not be read past what nobody would record: the last step of its indexer fails. */
@@ -38,13 +41,18 @@ export function createSwapObserver(deps: { store: EventStore; chains: SwapChains
         chain,
         facts.map((fact) => fact.id),
       );
+      const unknown = facts.filter((fact) => fact.kind === "locked" && !legs.has(fact.id)) as (Fact & ShownLock)[];
+      const strays = await findStrayLocks(deps, tx, chain, unknown);
       const bySwap = new Map<string, { leg: LegName; fact: Fact }[]>();
       for (const fact of facts) {
-        const row = legs.get(fact.id);
+        const row = legs.get(fact.id) ?? strays.get(fact.id);
         if (row) bySwap.set(row.swapId, [...(bySwap.get(row.swapId) ?? []), { leg: row.leg, fact }]);
       }
       await appendEach(deps.store, tx, [...bySwap.keys()], (swap) => {
-        return newsOf(swap, bySwap.get(swap.id) ?? []).map(({ leg, fact }) => eventOf(leg, fitting(swap, fact)));
+        return newsOf(swap, bySwap.get(swap.id) ?? []).flatMap(({ leg, fact }) => {
+          const stray = fact.kind === "locked" && strays.get(fact.id);
+          return [...(stray ? [stray.placed] : []), eventOf(leg, fitting(swap, fact))];
+        });
       });
     },
     async reorged(tx, chain, ancestor, deep) {
@@ -95,7 +103,8 @@ function factsOf(blocks: readonly IndexedBlock[], place: LockPlace): Fact[] {
         const found = decodeAnyLockLog(log, place);
         if (!found) return [];
         if (found.kind !== "locked") return [{ ...where, ...found }];
-        return found.locks.map(({ id }) => ({ ...where, kind: "locked" as const, id }));
+        const leaves = found.locks.map(({ id }) => id);
+        return found.locks.map((each) => ({ ...where, kind: "locked" as const, ...each, leaves }));
       }),
   );
 }

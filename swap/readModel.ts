@@ -13,6 +13,8 @@ type LegRow = { readonly swapId: string; readonly leg: LegName };
 export type SwapIndex = {
   /** The legs behind on-chain lock ids of one chain; locks of others are absent. */
   legsByLockId(from: Queryable, chain: string, lockIds: readonly Hex[]): Promise<ReadonlyMap<Hex, LegRow>>;
+  /** The swaps that these hashlocks are of; those of others are absent. */
+  byHashlock(from: Queryable, hashlocks: readonly Hex[]): Promise<ReadonlyMap<Hex, string>>;
   /** Swaps with something on the chain that is not final yet, above or up to a height. */
   unfinal(from: Queryable, chain: string, height: bigint, side: "above" | "upTo"): Promise<string[]>;
   /** Swaps with something on the chain above a height, final or not. */
@@ -58,6 +60,12 @@ export function createSwapIndex(db: Queryable): SwapIndex {
   );
   return {
     legsByLockId,
+    async byHashlock(from, hashlocks) {
+      if (hashlocks.length === 0) return new Map();
+      const sql = "select id, hashlock from swaps where hashlock = any($1)";
+      const rows = await from.query<{ id: string; hashlock: Hex }>(sql, [hashlocks]);
+      return new Map(rows.map(({ id, hashlock }) => [hashlock, id]));
+    },
     unfinal: unfinalSwapIds,
     above: swapIdsAbove,
     schedule: (swap, at) => schedule({ ...swap, at }),
@@ -80,6 +88,7 @@ export const swapProjection: Projection = {
   name: "swaps",
   handles: Object.keys(swapEvents),
   tables: ["swaps", "swap_legs"],
+  besides: { swaps: ["due_at"], swap_legs: ["ended"] },
   async apply(tx, events) {
     const all = events as readonly StoredEvent<SwapEvent>[];
     await insertSwaps(
@@ -265,7 +274,7 @@ export async function countOpenSwaps(from: Queryable, chain: string): Promise<nu
 }
 
 /**
- * The service's id of a swap, found by that id, the on-chain id of one of its locks, or its hashlock, in this order: an
+ * The service's id of a swap, archived or not, found by that id, the on-chain id of one of its locks, or its hashlock, in this order: an
  * external initiator names its hashlock, and could name a lock of others.
  */
 export async function findSwapId(db: Queryable, reference: string): Promise<string | undefined> {
@@ -274,6 +283,7 @@ export async function findSwapId(db: Queryable, reference: string): Promise<stri
        select id, 1 as place from swaps where id = $1
        union all select swap_id, 2 from swap_legs where lock_id = $1
        union all select id, 3 from swaps where hashlock = $1
+       union all select substr(stream, length('swap-') + 1), rank from event_archive_keys where kind = 'swap' and key = $1
      ) as found order by place limit 1`,
     [reference],
   );

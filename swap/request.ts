@@ -2,6 +2,7 @@ import { zeroAddress, zeroHash } from "viem";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db, Queryable, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { tokenBalance } from "./assets.ts";
@@ -12,7 +13,9 @@ import { defaultTimelocks, type Timelocks, unsafeTimelock } from "./deadlines.ts
 import type { LegName, LegTerms, Party } from "./events.ts";
 import { lockIdOf } from "./legCalls.ts";
 import { addressOn, claimerOf, lockerOf, managed, type PartyName } from "./parties.ts";
-import { createRequestWriter, requireLeft, type Want } from "./requestWriter.ts";
+import { requireLeft, type Want } from "./promiseBook.ts";
+import { createReadings, type Read } from "./readings.ts";
+import { createRequestWriter } from "./requestWriter.ts";
 import { lockingGas, type Reserves } from "./reserves.ts";
 import type { SwapRequest } from "./schemas.ts";
 import type { SecretStore } from "./secrets.ts";
@@ -23,6 +26,7 @@ type Deps = {
   chains: SwapChains;
   keyStore: KeyStore;
   secrets: SecretStore;
+  clock: Clock;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   /** The managed account that pays for two external parties, where the operator's policy takes both legs. */
@@ -60,6 +64,7 @@ export type SwapRequester = { request(settled: SettledRequest, id: string): Prom
 export function createSwapRequester(deps: Deps): SwapRequester {
   const { chains } = deps;
   const write = createRequestWriter(deps);
+  const withReadings = createReadings(deps);
 
   function party(body: SwapRequest, name: PartyName): Party {
     const asked = body[name];
@@ -80,9 +85,10 @@ export function createSwapRequester(deps: Deps): SwapRequester {
     }
   }
 
-  async function chooseTimelocks(body: SwapRequest, handover: bigint): Promise<Timelocks> {
+  async function chooseTimelocks(body: SwapRequest, handover: bigint, read: Read): Promise<Timelocks> {
     const timing = chains.timing(body.source.chain, body.target.chain);
-    const now = await chains.progressTime(body.source.chain, body.target.chain);
+    const headOf = async ({ chain }: SwapChain) => (await read(chain)).head;
+    const now = await chains.progressTime(body.source.chain, body.target.chain, headOf);
     if (!body.timelocks) return defaultTimelocks(timing, now, handover);
     const { source, target } = body.timelocks;
     const timelocks = { source: now + BigInt(source), target: now + BigInt(target) };
@@ -96,42 +102,45 @@ export function createSwapRequester(deps: Deps): SwapRequester {
     );
   }
 
-  return {
-    async request({ body, deal }, id) {
-      const legs = {
-        source: chains.get(body.source.chain, "source.chain"),
-        target: chains.get(body.target.chain, "target.chain"),
-      };
-      if (body.source.chain === body.target.chain)
-        throw refused("target.chain", "the two legs are on different chains");
-      for (const leg of legNames) requireOpen(legs[leg], `${leg}.chain`);
-      const parties = { initiator: party(body, "initiator"), counterparty: party(body, "counterparty") };
-      requireApart(parties, legs);
-      requireHashlock(body);
-      const wants = (
-        await Promise.all(legNames.map((leg) => wantsOf(deps.reserves, legs[leg], body, leg, parties)))
-      ).flat();
-      for (const want of wants) requireLeft(want, 0n);
-      const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
-      const timelocks = await chooseTimelocks(body, external || deps.asksApproval ? deps.handoverSeconds : 0n);
-      const termsUnder = (hashlock: Hex) => ({
-        source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
-        target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
-      });
-      const quote = deal?.quote;
-      const terms = termsUnder(zeroHash);
-      const payer = await payerOf(parties, () => deps.operatorPays?.(terms));
-      await deps.brakes.admit(exposureOf({ ...parties, ...(payer !== undefined && { payer }), terms }));
-      await write({
-        ...{ id, wants, chains: [body.source.chain, body.target.chain], hashlock: body.hashlock },
-        event: (hashlock) => ({
-          ...{ hashlock, ...parties, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
-          ...termsUnder(hashlock),
-        }),
-        ...(deal && { admit: (tx: Tx) => deal.admit(tx, { id, taker: addressOn(parties.initiator, "source") }) }),
-      });
-    },
-  };
+  async function request({ body, deal }: SettledRequest, id: string, read: Read): Promise<void> {
+    const legs = {
+      source: chains.get(body.source.chain, "source.chain"),
+      target: chains.get(body.target.chain, "target.chain"),
+    };
+    if (body.source.chain === body.target.chain) throw refused("target.chain", "the two legs are on different chains");
+    for (const leg of legNames) requireOpen(legs[leg], `${leg}.chain`);
+    const parties = { initiator: party(body, "initiator"), counterparty: party(body, "counterparty") };
+    requireApart(parties, legs);
+    requireHashlock(body);
+    const needs = await Promise.all(
+      legNames.map((leg) => needsOf({ reserves: deps.reserves, read }, legs[leg], body, leg, parties)),
+    );
+    const wants = needs.flatMap((each) => each.wants);
+    for (const want of wants) requireLeft(want, 0n);
+    const external = legNames.some((leg) => managed(parties[lockerOf(leg)]) === undefined);
+    const timelocks = await chooseTimelocks(body, external || deps.asksApproval ? deps.handoverSeconds : 0n, read);
+    const termsUnder = (hashlock: Hex) => ({
+      source: termsOf(body, "source", legs.source, { timelocks, hashlock, parties }),
+      target: termsOf(body, "target", legs.target, { timelocks, hashlock, parties }),
+    });
+    const quote = deal?.quote;
+    const terms = termsUnder(zeroHash);
+    const payer = await payerOf(parties, () => deps.operatorPays?.(terms));
+    const payerGas = needs.flatMap(({ chain, gasForOthers: needed }) =>
+      payer === undefined ? [] : [{ chain, account: deps.keyStore.address(payer), needed }],
+    );
+    await deps.brakes.admit(exposureOf({ ...parties, ...(payer !== undefined && { payer }), terms }));
+    await write({
+      ...{ id, wants, payerGas, chains: [body.source.chain, body.target.chain], hashlock: body.hashlock },
+      event: (hashlock) => ({
+        ...{ hashlock, ...parties, ...(payer !== undefined && { payer }), ...(quote !== undefined && { quote }) },
+        ...termsUnder(hashlock),
+      }),
+      ...(deal && { admit: (tx: Tx) => deal.admit(tx, { id, taker: addressOn(parties.initiator, "source") }) }),
+    });
+  }
+
+  return { request: (settled, id) => withReadings((read) => request(settled, id, read)) };
 }
 
 /** Who sends what is anyone's to send for a party that is external: the managed one, else the operator's account. */
@@ -191,45 +200,46 @@ function termsOf(
   return { ...unnamed, lockId: lockIdOf(unnamed, hashlock) };
 }
 
+/** What is needed on the chain of a leg; `gasForOthers`: wei of whoever pays for its external parties. */
+type LegNeeds = { readonly chain: string; readonly wants: readonly Want[]; readonly gasForOthers: bigint };
+
 /** A managed locker holds the amount and the tip, and managed parties coin for gas on this chain, of all their swaps. */
-async function wantsOf(
-  reserves: Deps["reserves"],
+async function needsOf(
+  { reserves, read }: { reserves: Deps["reserves"]; read: Read },
   at: SwapChain,
   body: SwapRequest,
   leg: LegName,
   parties: Parties,
-): Promise<Want[]> {
+): Promise<LegNeeds> {
   const { chain } = at;
   const { asset, amount, tip = 0n } = body[leg];
   const locker = parties[lockerOf(leg)];
   const claimer = parties[claimerOf(leg)];
   const field = `${leg}.amount`;
   const token = asset.type === "native" ? undefined : asset;
-  const asOf = (await chain.block("latest"))?.number ?? 0n;
+  const { head, maxFeePerGas, coin: coinOf } = await read(chain);
+  const asOf = head?.number ?? 0n;
   const holder = { holder: addressOn(locker, leg), at: asOf };
-  const [held, fees] = await Promise.all([
-    token && tokenBalance(chain, token, holder, `${leg}.asset.address`),
-    chain.fees(),
-  ]);
-  const { maxFeePerGas } = fees;
+  const held = token && (await tokenBalance(chain, token, holder, `${leg}.asset.address`));
   const closing = (claims: boolean) => reserves.closing({ at, maxFeePerGas }, { leg, claims, asset, amount });
   const coin = async (party: Party, wanted: { field: string; needed: bigint }): Promise<Want[]> => {
     const name = managed(party);
     if (name === undefined) return [];
     const account = addressOn(party, leg);
-    const { balance } = await chain.account(account, asOf);
+    const balance = await coinOf(account);
     const kept = (from: Queryable) => reserves.kept(from, { at, account: name, maxFeePerGas });
     return [{ chain: chain.name, asset: { type: "native" }, account, asOf, held: balance, kept, ...wanted }];
   };
-  const locking = lockingGas(asset) * maxFeePerGas + tip + (token ? 0n : amount);
+  const gas = { lock: lockingGas(asset) * maxFeePerGas + closing(false), claim: closing(true) };
   const coins = await Promise.all([
-    coin(locker, { field, needed: locking + closing(false) }),
-    coin(claimer, { field: `${leg}.chain`, needed: closing(true) }),
+    coin(locker, { field, needed: gas.lock + tip + (token ? 0n : amount) }),
+    coin(claimer, { field: `${leg}.chain`, needed: gas.claim }),
   ]);
-  return [
-    ...coins.flat(),
-    ...(token && held !== undefined && managed(locker) !== undefined
+  const tokens: Want[] =
+    token && held !== undefined && managed(locker) !== undefined
       ? [{ chain: chain.name, field, account: addressOn(locker, leg), asset: token, asOf, held, needed: amount }]
-      : []),
-  ];
+      : [];
+  const unlessManaged = (party: Party, wei: bigint) => (managed(party) === undefined ? wei : 0n);
+  const gasForOthers = unlessManaged(locker, gas.lock) + unlessManaged(claimer, gas.claim);
+  return { chain: chain.name, wants: [...coins.flat(), ...tokens], gasForOthers };
 }

@@ -1,34 +1,21 @@
-import type { Db, Queryable, Tx } from "#core/db/db.ts";
+import type { Db, Tx } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
+import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
-import { assetKey } from "./assets.ts";
-import { type Asset, type SwapEvent, swapStream } from "./events.ts";
-import { lockPromises, promisedAmounts } from "./promises.ts";
+import { type SwapEvent, swapStream } from "./events.ts";
+import { createPromiseBook, type Demand } from "./promiseBook.ts";
+import { lockPromises } from "./promises.ts";
 import { knownHashlocks } from "./readModel.ts";
 import type { SecretStore } from "./secrets.ts";
 
 type Requested = Extract<SwapEvent, { type: "SwapRequested" }>["data"];
 
-/** Something an account must hold for a swap, and did hold at a block. */
-export type Want = {
-  readonly field: string;
-  readonly chain: string;
-  readonly account: Hex;
-  readonly asset: Asset;
-  readonly asOf: bigint;
-  readonly held: bigint;
-  readonly needed: bigint;
-  /** Of the chain's coin: what other swaps that have not ended may take of it for gas. */
-  kept?(from: Queryable): Promise<bigint>;
-};
-
 /** A request that was checked against configuration and chains; what is left is what others may change meanwhile. */
-export type Plan = {
+export type Plan = Demand & {
   readonly id: string;
   readonly chains: readonly string[];
-  readonly wants: readonly Want[];
   /** An external initiator's; the service makes one otherwise. */
   readonly hashlock: Hex | undefined;
   event(hashlock: Hex): Requested;
@@ -40,6 +27,7 @@ type Deps = {
   db: Db;
   store: EventStore;
   secrets: SecretStore;
+  clock: Clock;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
 };
@@ -51,16 +39,15 @@ const mostAtOnce = 50;
  * Writes checked requests; those that come in at once share a transaction, since each holds up all others that promise
  * something. Throws `balance-insufficient` or `hashlock-used`, and then nothing of that request is written.
  */
-export function createRequestWriter({ db, store, secrets, admit }: Deps): (plan: Plan) => Promise<void> {
+export function createRequestWriter({ db, store, secrets, clock, admit }: Deps): (plan: Plan) => Promise<void> {
+  const book = createPromiseBook({ clock });
+
   async function write(plans: readonly Plan[]): Promise<undefined[]> {
     await db.tx(async (tx) => {
       await admit?.(tx, [...new Set(plans.flatMap(({ chains }) => chains))]);
       await lockPromises(tx);
       for (const plan of plans) await plan.admit?.(tx);
-      await requireHeld(
-        tx,
-        plans.flatMap(({ wants }) => wants),
-      );
+      const promised = await book.promise(tx, plans);
       await requireFresh(tx, plans);
       const made = await secrets.create(tx, plans.filter(({ hashlock }) => hashlock === undefined).length);
       const appends = plans.map((plan) => {
@@ -69,7 +56,8 @@ export function createRequestWriter({ db, store, secrets, admit }: Deps): (plan:
         const event: SwapEvent = { type: "SwapRequested", data: plan.event(hashlock) };
         return { stream: swapStream(plan.id), expected: 0, events: [event] };
       });
-      await store.append(tx, appends);
+      const newest = (await store.append(tx, appends)).at(-1)?.position ?? 0n;
+      tx.afterCommit(() => promised(newest));
     });
     return plans.map(() => undefined);
   }
@@ -88,30 +76,4 @@ async function requireFresh(tx: Tx, plans: readonly Plan[]): Promise<void> {
   throw new LockstepError("hashlock-used", "hashlock: it was used before; whoever saw its secret could claim", {
     details: { field: "hashlock" },
   });
-}
-
-/** What an account held at the block has to do for what was promised of it before, and for these wants in their order. */
-async function requireHeld(tx: Tx, wants: readonly Want[]): Promise<void> {
-  const taken = await promisedAmounts(tx, wants);
-  const keeping = new Set<string>();
-  for (const want of wants) {
-    const key = `${want.chain} ${want.account} ${assetKey(want.asset)}`;
-    const kept = want.kept && !keeping.has(key) ? await want.kept(tx) : 0n;
-    if (want.kept) keeping.add(key);
-    const promised = (taken.get(key) ?? 0n) + kept;
-    requireLeft(want, promised);
-    taken.set(key, promised + want.needed);
-  }
-}
-
-/** `promised`: what other swaps will still take from the same balance. */
-export function requireLeft({ field, chain, account, asset, held, needed }: Want, promised: bigint): void {
-  if (held - promised >= needed) return;
-  const what = asset.type === "native" ? "of the coin, gas included" : "of the token";
-  const less = promised > 0n ? `, ${promised} of it promised to other swaps,` : "";
-  throw new LockstepError(
-    "balance-insufficient",
-    `${account} holds ${held}${less} on ${chain} and needs ${needed} ${what}`,
-    { details: { field, account, held, promised, needed } },
-  );
 }

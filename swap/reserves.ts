@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { KeyStore } from "#core/chain/keys.ts";
 import type { Db, Queryable } from "#core/db/db.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
@@ -5,8 +6,7 @@ import { gather } from "#core/kernel/gather.ts";
 import type { SwapChain, SwapChains } from "./chains.ts";
 import type { Asset, LegName } from "./events.ts";
 import { gasOf } from "./intents.ts";
-import type { Hold } from "./nextAction.ts";
-import { lockerOf, managed } from "./parties.ts";
+import { type Hold, lockingAccount } from "./nextAction.ts";
 import { amountOf, coinKey, takes } from "./promises.ts";
 import type { Swap } from "./swap.ts";
 
@@ -134,13 +134,15 @@ export function createReserves({ db, chains, keyStore, feeHeadroom = defaultFeeH
 /** One answer for all who ask about an account of a chain at once. A chain that hangs holds up nobody else. */
 function sharing(answer: (asked: Asked) => Promise<Standing>): (asked: Asked) => Promise<Standing> {
   const rounds = new Map<string, (asked: Asked) => Promise<Standing>>();
-  const begin = () =>
+  // Bound to where this is made: the rounds are not of whoever asks about an account first.
+  const begin = AsyncLocalStorage.bind(() =>
     gather(async (all: readonly Asked[]): Promise<PromiseSettledResult<Standing>[]> => {
       const [first] = all;
       if (!first) return [];
       const value = await answer(first);
       return all.map(() => ({ status: "fulfilled", value }));
-    }, mostAtOnce);
+    }, mostAtOnce),
+  );
   return (asked) => {
     const key = JSON.stringify([asked.at.chain.name, asked.account]);
     const round = rounds.get(key) ?? begin();
@@ -151,12 +153,6 @@ function sharing(answer: (asked: Asked) => Promise<Standing>): (asked: Asked) =>
 
 /** Gas until a leg is locked: a token is approved first. */
 export const lockingGas = (asset: Asset): bigint => gasOf.lock + (asset.type === "native" ? 0n : gasOf.approve);
-
-/** Who would send a lock: its managed party, or who pays for one that an external party has signed. */
-function lockingAccount(swap: Swap, leg: LegName): string | undefined {
-  const { lock, permit2 } = swap.legs[leg].signatures;
-  return managed(swap[lockerOf(leg)]) ?? (lock || permit2 ? swap.payer : undefined);
-}
 
 type OpenRow = {
   readonly isSource: boolean;

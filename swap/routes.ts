@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { nextCursor, pageQuery, plainText, printableId, timeQuery } from "#core/http/page.ts";
+import {
+  archivedAlone,
+  archivedQuery,
+  isFreeOfFilters,
+  nextCursor,
+  pageQuery,
+  plainText,
+  printableId,
+  timeQuery,
+} from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { chainTroubles } from "#core/http/routeErrors.ts";
 import { address, hash } from "#core/kernel/codec.ts";
@@ -44,9 +53,10 @@ export const requestSwap = defineRoute({
   name: "requestSwap",
   ...{ method: "POST", url: "/v1/swaps", access: "trader" },
   ...{ tag: "swaps", summary: "Request a swap" },
-  ...{ body: swapOrderSchema, status: 202, answer: swapViewSchema },
+  ...{ body: swapOrderSchema, status: 202, answer: swapViewSchema, tracks: "swap-" },
   location: "/v1/swaps/:id",
   errors: [
+    "restoring",
     "chain-unknown",
     "chain-paused",
     "chain-time-off",
@@ -71,14 +81,17 @@ export const listSwaps = defineRoute({
   name: "listSwaps",
   ...{ method: "GET", url: "/v1/swaps", access: "viewer" },
   ...{ tag: "swaps", summary: "Swaps, newest first" },
-  query: z.strictObject({
-    status: z.enum(swapStatuses).optional(),
-    chain: lockChain.optional().meta({ description: "Of one of the two legs" }),
-    account: plainText(100).min(1).optional().meta({ description: "Managed account that sends for the swap" }),
-    address: address.optional().meta({ description: "Of whoever gives or gets something" }),
-    ...timeQuery,
-    ...pageQuery,
-  }),
+  query: z
+    .strictObject({
+      status: z.enum(swapStatuses).optional(),
+      chain: lockChain.optional().meta({ description: "Of one of the two legs" }),
+      account: plainText(100).min(1).optional().meta({ description: "Managed account that sends for the swap" }),
+      address: address.optional().meta({ description: "Of whoever gives or gets something" }),
+      ...timeQuery,
+      ...archivedQuery,
+      ...pageQuery,
+    })
+    .refine(isFreeOfFilters, archivedAlone),
   errors: ["chain-unknown"],
   answer: z.object({ swaps: z.array(swapViewSchema), next: nextCursor }),
   examples: { answer: { swaps: [swapExample], next: "41" } },
@@ -97,7 +110,7 @@ export const claimSwap = defineRoute({
   name: "claimSwap",
   ...{ method: "POST", url: "/v1/swaps/:id/claim", access: "trader" },
   ...{ tag: "swaps", summary: "Take the next claim now" },
-  ...{ params: idParams, body: claimRequestSchema.nullish(), status: 202, answer: swapViewSchema },
+  ...{ params: idParams, body: claimRequestSchema.nullish(), status: 202, answer: swapViewSchema, tracks: "swap-" },
   errors: ["not-found", "swap-not-claimable", "swap-not-waiting", "swap-over", "secret-wrong", ...advancing],
   examples: { body: claimExample, answer: swapExample },
 });
@@ -106,7 +119,7 @@ export const signSwap = defineRoute({
   name: "signSwap",
   ...{ method: "POST", url: "/v1/swaps/:id/signatures", access: "trader" },
   ...{ tag: "swaps", summary: "Hand in what an external party signed" },
-  ...{ params: idParams, body: signatureRequestSchema, status: 202, answer: swapViewSchema },
+  ...{ params: idParams, body: signatureRequestSchema, status: 202, answer: swapViewSchema, tracks: "swap-" },
   errors: [
     "not-found",
     "swap-not-waiting",
@@ -123,7 +136,7 @@ export const refundSwap = defineRoute({
   name: "refundSwap",
   ...{ method: "POST", url: "/v1/swaps/:id/refund", access: "trader" },
   ...{ tag: "swaps", summary: "Refund what can be refunded now" },
-  ...{ params: idParams, status: 202, answer: swapViewSchema },
+  ...{ params: idParams, status: 202, answer: swapViewSchema, tracks: "swap-" },
   errors: ["not-found", "swap-not-refundable", "swap-over", ...advancing],
   examples: { answer: swapExample },
 });
@@ -136,6 +149,7 @@ const decision = {
   body: decisionRequestSchema.nullish(),
   status: 202,
   answer: swapViewSchema,
+  tracks: "swap-",
 } as const;
 
 export const approveSwap = defineRoute({
@@ -214,6 +228,7 @@ export const watchLock = defineRoute({
     "not-found",
     "chain-unknown",
     "chain-paused",
+    "restoring",
     "lock-of-swap",
     "lock-ended",
     "watchtower-off",

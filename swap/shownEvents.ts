@@ -26,6 +26,7 @@ const shownSwapEvents = {
   SwapApproved: only(s.SwapApproved, "step", "by", "detail"),
   SwapRejected: only(s.SwapRejected, "step", "by", "detail"),
   SwapGivenUp: only(s.SwapGivenUp, "code", "detail"),
+  SwapRestored: only(s.SwapRestored, "restore"),
   LegDetected: only(s.LegDetected, ...onChain),
   LegLocked: only(s.LegLocked, "leg", "finalHeight"),
   LegClaimed: only(s.LegClaimed, ...onChain, "secret"),

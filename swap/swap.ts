@@ -60,6 +60,8 @@ export type Swap = {
   /** Seen in a claim on either chain. Once public it stays so, whatever becomes of that claim. */
   readonly publicSecret?: Hex;
   readonly givenUp?: { readonly code: string; readonly detail: string };
+  /** Of it there may be signed transactions that are not known here. */
+  readonly restored?: true;
 };
 
 /** A leg's terms; `batch`: the entry of a batch that its lock is, with the ids of all entries in their order. */
@@ -84,7 +86,8 @@ export function foldSwap(events: readonly StoredEvent<SwapEvent>[]): Swap | unde
 
 const untouched: Leg = { lockFinal: false, endFinal: false, signatures: {} };
 
-function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
+/** The swap after one more event. */
+export function evolve(swap: Swap | undefined, event: StoredEvent<SwapEvent>): Swap {
   if (event.type === "SwapRequested") {
     const { source, target, payer, ...rest } = event.data;
     const id = event.stream.slice("swap-".length);
@@ -142,6 +145,8 @@ function change(swap: Swap, event: Exclude<SwapEvent, { type: "SwapRequested" }>
       return { ...swap, givenUp: swap.givenUp ?? event.data };
     case "SecretReceived":
       return { ...swap, secretKept: true };
+    case "SwapRestored":
+      return { ...swap, restored: true };
     default: {
       const legs = { ...swap.legs, [event.data.leg]: changeLeg(swap.legs[event.data.leg], event) };
       return { ...swap, legs, ...(event.type === "LegClaimed" && { publicSecret: event.data.secret }) };

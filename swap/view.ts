@@ -116,6 +116,8 @@ function timelineEntry(event: StoredEvent<SwapEvent>): TimelineEntry {
     }
     case "SwapGivenUp":
       return { ...base, code: event.data.code, detail: event.data.detail };
+    case "SwapRestored":
+      return { ...base, detail: "the database was restored from a backup: nothing more is locked for the swap" };
     case "RevealWithdrawn":
       return { ...base, detail: "no byte of the claim left; the secret is still secret" };
     case "RevealStarted":

@@ -1,8 +1,11 @@
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
-import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
+import type { Clock } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracer } from "#core/observe/tracing.ts";
 import type { Sender } from "#core/sender/sender.ts";
+import { createAdvance } from "../advance.ts";
 import type { SwapChain, SwapChains } from "../chains.ts";
 import { leavesOf, locksById, publishedSecret } from "../locks/queries.ts";
 import type { LedgerLock } from "../locks/rows.ts";
@@ -29,11 +32,14 @@ type Deps = {
   index: WatchIndex;
   /** The account that pays for strangers' locks; none where the watchtower is off. */
   account: string | undefined;
+  /** While true nothing is decided: what is stored is behind the chains. */
+  isHeld?(): Promise<boolean>;
+  clock: Clock;
   log: Log;
+  /** Tells of work while it is done. */
+  tracer: Tracer;
 };
 
-/** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
-const conflictAttempts = 5;
 /** What waits for the configuration is looked at again after this time. */
 const offSeconds = 30n;
 
@@ -137,15 +143,6 @@ export function createWatchDriver(deps: Deps): WatchDriver {
     await db.tx((tx) => store.append(tx, [{ stream: watchStream(watch.id), expected: watch.version, events }]));
   }
 
-  return {
-    async advance(watchId) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await once(watchId);
-        } catch (error) {
-          if (!isLockstepError(error, "conflict") || attempt === conflictAttempts) throw error;
-        }
-      }
-    },
-  };
+  const advance = createAdvance(deps, once);
+  return { advance: (id) => deps.tracer.scope(watchStream(id), "watch.advance", () => advance(id)) };
 }

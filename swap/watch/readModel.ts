@@ -111,6 +111,7 @@ export const watchProjection: Projection = {
   name: "lock-watches",
   handles: Object.keys(watchEvents),
   tables: ["lock_watches"],
+  besides: { lock_watches: ["due_at", "touches"] },
   async apply(tx, events) {
     for (const event of events as readonly StoredEvent<WatchEvent>[]) await applyOne(tx, event);
   },

@@ -6,6 +6,7 @@ import type { EventStore, StoredEvent } from "#core/events/store.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracer } from "#core/observe/tracing.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import type { SwapChains } from "../chains.ts";
@@ -36,25 +37,31 @@ export type Watchtower = {
 export function createWatchtower(deps: {
   db: Db;
   store: EventStore;
+  /** Where what the API shows is read from, when it is elsewhere. */
+  shown?: { readonly db: Db; readonly store: EventStore };
   sender: Sender;
   chains: SwapChains;
   keyStore: KeyStore;
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
   config: WatchtowerConfig | undefined;
+  isHeld?(): Promise<boolean>;
   clock: Clock;
   log: Log;
+  tracer: Tracer;
 }): Watchtower {
   const { config, keyStore } = deps;
   if (config) keyStore.address(config.account);
   const index = createWatchIndex(deps.db);
   const driver = createWatchDriver({ ...deps, index, account: config?.account });
-  const reader = createLockReader({ ...deps, on: config !== undefined });
+  const on = config !== undefined;
+  const reader = createLockReader({ ...deps, on });
+  const shown = createLockReader({ ...deps, ...deps.shown, on });
   const requester = createWatchRequester(deps);
   const scheduler = createScheduler({ ...deps, what: "watch", index, driver });
   return {
     news: createLedgerNews(deps),
     handlers: { [watchJob]: async (data) => driver.advance(parseJob(jobData, data).watch) },
-    plugin: createLockRoutes({ reader, requester, chains: deps.chains }),
+    plugin: createLockRoutes({ reader: shown, requester, chains: deps.chains }),
     recovery: createRecovery({ ...deps, reader, requester }),
     start: scheduler.start,
     stop: scheduler.stop,

@@ -18,8 +18,11 @@ import {
   refundFinal,
   reorged,
   requested,
+  requestedBy,
+  restored,
   revealStarted,
   revealWithdrawn,
+  signed,
   started,
   stored,
 } from "#test/swap/samples.ts";
@@ -47,6 +50,32 @@ function next(now: bigint, ...events: SwapEvent[]): string {
 const status = (now: bigint, ...events: SwapEvent[]) => statusOf(swapAfter(...events), now);
 
 describe("the next action of a swap", () => {
+  it("after a restore locks nothing that may have been locked, and closes what is open", () => {
+    assert.equal(next(500n, requested, restored), "giveUp");
+    assert.equal(next(500n, requested, started("lock-source"), restored), "step-in-progress");
+    assert.equal(next(500n, requested, started("lock-source"), restored, failed("lock-source", 400n)), "giveUp");
+    assert.equal(next(500n, ...sourceLocked, restored), "giveUp");
+    assert.equal(next(500n, ...sourceLocked, restored, givenUp), "awaiting-timelock");
+    assert.equal(next(500n, ...sourceLocked, givenUp), "agree");
+    assert.equal(next(2_000n, ...sourceLocked, restored, givenUp), "refund-source 1");
+    assert.equal(next(500n, ...bothLocked, restored), "claim-target 1");
+    assert.equal(next(500n, ...bothLocked, restored, givenUp), "awaiting-timelock");
+    assert.equal(next(500n, ...targetClaimed, restored), "claim-source 1");
+  });
+
+  it("waits, after a restore, for the lock of an external party, unless that has signed it for us", () => {
+    const initiated = [requestedBy("initiator"), restored];
+    assert.equal(next(500n, ...initiated), "awaiting-initiator");
+    assert.equal(next(500n, ...initiated, signed("source", "permit", 600n)), "awaiting-initiator");
+    for (const kind of ["lock", "permit2"] as const)
+      assert.equal(next(500n, ...initiated, signed("source", kind, 600n)), "giveUp", kind);
+    const lockedByOther = [detected("source"), locked("source")];
+    assert.equal(next(500n, ...initiated, ...lockedByOther), "giveUp", "the other lock is ours");
+    const answered = [requestedBy("counterparty"), ...lockedByOther, restored];
+    assert.equal(next(500n, ...answered), "awaiting-counterparty");
+    assert.equal(next(500n, ...answered, signed("target", "lock", 600n)), "giveUp");
+  });
+
   it("follows the honest schedule from request to completion", () => {
     assert.equal(next(500n, requested), "lock-source 1");
     assert.equal(next(500n, requested, started("lock-source")), "step-in-progress");

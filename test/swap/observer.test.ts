@@ -5,7 +5,7 @@ import { createSwapObserver } from "#swap/observer.ts";
 import { phaseOf } from "#swap/swap.ts";
 import { onDatabase, withDatabase } from "#test/support/databases.ts";
 import { hexOf, started } from "#test/swap/samples.ts";
-import { blockWith, swapWorld } from "#test/swap/support.ts";
+import { batchBlock, batchOf, blockWith, swapWorld } from "#test/swap/support.ts";
 
 await onDatabase("the swap observer", (backend) => {
   const inWorld = (work: (world: Awaited<ReturnType<typeof openWorld>>) => Promise<void>) => () =>
@@ -81,6 +81,21 @@ await onDatabase("the swap observer", (backend) => {
       await assert.rejects(include("alpha", blockWith(11n, "Locked", "target")), wrong);
       await assert.rejects(include("beta", blockWith(10n, "Locked", "source")), wrong);
       assert.equal((await swap()).version, 1);
+    }),
+  );
+
+  it(
+    "finds a leg that a managed account locked in a batch which is not known, by its terms, with its claim",
+    inWorld(async ({ include, swap }) => {
+      const id = batchOf("target");
+      await include("beta", batchBlock(10n, "target"));
+      const { target } = (await swap()).terms;
+      assert.deepEqual([target.lockId, target.batch], [id, { index: 0, leaves: [id] }]);
+      assert.equal(phaseOf((await swap()).legs.target), "detected");
+      await include("beta", batchBlock(10n, "target"));
+      assert.equal((await swap()).version, 3);
+      await include("beta", blockWith(11n, "Locked", "target"));
+      assert.equal((await swap()).terms.target.lockId, id, "another lock of the terms is a gift");
     }),
   );
 

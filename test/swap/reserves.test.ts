@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { currentlyTracked, runTracked } from "#core/observe/tracking.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { createSwapDriver } from "#swap/driver.ts";
 import { type LegName, type SwapEvent, swapStream } from "#swap/events.ts";
@@ -69,14 +70,15 @@ await onDatabase("the coin kept for claims and refunds", (backend) => {
   it(
     "is asked for once by all swaps that are about to lock at once, and each time anew",
     inWorld(async ({ alpha, beta, hold }) => {
-      let asked = 0;
+      const askedFor: unknown[] = [];
       const { account } = alpha;
       alpha.account = (...args: Parameters<typeof account>) => {
-        asked += 1;
+        askedFor.push(currentlyTracked());
         return account(...args);
       };
-      assert.deepEqual(await Promise.all(Array.from({ length: 20 }, () => hold("1"))), Array(20).fill(undefined));
-      assert.equal(asked, 1);
+      const holdOnOne = () => runTracked({ tracking: "swap-1" }, () => hold("1"));
+      assert.deepEqual(await Promise.all(Array.from({ length: 20 }, holdOnOne)), Array(20).fill(undefined));
+      assert.deepEqual(askedFor, [undefined], "and is the work of none of them");
       alpha.balance = beta.balance = 0n;
       assert.equal((await hold("1"))?.code, "reserve-short");
     }),

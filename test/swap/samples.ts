@@ -90,6 +90,8 @@ export const revealStarted: SwapEvent = { type: "RevealStarted", data: { blockNu
 export const revealWithdrawn: SwapEvent = { type: "RevealWithdrawn", data: { intentId: "swap-1-claim-target-1" } };
 export const givenUp: SwapEvent = { type: "SwapGivenUp", data: { code: "deadline-passed", detail: "too late" } };
 
+export const restored: SwapEvent = { type: "SwapRestored", data: { restore: "6c1f5c2e-7f0c-4a53-8a7e-0d3f7a9c2b11" } };
+
 export const approved = (step: "lock-source" | "lock-target"): SwapEvent => ({
   type: "SwapApproved",
   data: { step, by: "operator" },

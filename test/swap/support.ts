@@ -1,4 +1,4 @@
-import { encodeAbiParameters, encodeEventTopics } from "viem";
+import { encodeAbiParameters, encodeEventTopics, getAbiItem } from "viem";
 import { hashedTimelockAbi } from "#core/abi/hashedTimelock.ts";
 import type { Block, Chain, ChainLog } from "#core/chain/chain.ts";
 import { migrate } from "#core/db/migrate.ts";
@@ -9,11 +9,14 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains, type SwapChain } from "#swap/chains.ts";
 import { type LegName, type LegTerms, type SwapEvent, swapStream } from "#swap/events.ts";
 import { lockIdOf } from "#swap/legCalls.ts";
 import { hashlockOf } from "#swap/protocol/hashlock.ts";
+import { batchId } from "#swap/protocol/lockId.ts";
+import { merkleRoot } from "#swap/protocol/merkle.ts";
 import { createSwapIndex } from "#swap/readModel.ts";
 import { foldSwap, type Swap } from "#swap/swap.ts";
 import { type OpenDatabase, quietLog } from "#test/support/databases.ts";
@@ -128,7 +131,8 @@ export async function swapWorld({ db }: OpenDatabase) {
   await append(requested);
   const index = createSwapIndex(db);
   const keyStore = { signTypedData: async () => hexOf("5", 65) };
-  return { db, store, index, chains, alpha, beta, clock, append, swap, keyStore, holdOf: () => undefined };
+  const driving = { keyStore, holdOf: () => undefined, tracer: untraced };
+  return { db, store, index, chains, alpha, beta, clock, append, swap, ...driving };
 }
 
 type LogName = "Locked" | "Claimed" | "Refunded";
@@ -154,6 +158,31 @@ export function blockWith(number: bigint, eventName: LogName, of: Leg, branch = 
     logIndex: 0,
   };
   return { block: { number, hash, parentHash: blockHash(number - 1n), timestamp: 500n }, logs: [log] };
+}
+
+/** The id of a leg's lock as the only entry of a batch. */
+export function batchOf(name: LegName): Hex {
+  return lockIdOf({ ...legTerms[name], batch: { index: 0, leaves: [hexOf("0")] } }, hashlockOf(secret));
+}
+
+/** A block in which a leg is locked as the only entry of a batch. */
+export function batchBlock(number: bigint, name: LegName): IndexedBlock {
+  const { sender, recipient, amount, timelock, tip, chainId, timelockContract } = legTerms[name];
+  const root = merkleRoot([batchOf(name)]);
+  const topics = encodeEventTopics({
+    ...{ abi: hashedTimelockAbi, eventName: "BatchLocked" },
+    args: { id: batchId(chainId, timelockContract, root), sender, token: hexOf("0", 20) },
+  });
+  const inputs = getAbiItem({ abi: hashedTimelockAbi, name: "BatchLocked" }).inputs.filter(
+    (each) => !("indexed" in each && each.indexed),
+  );
+  const values: Record<string, unknown> = {
+    ...{ tip, root },
+    entries: [{ recipient, amount, hashlock: hashlockOf(secret), timelock }],
+  };
+  const block = blockWith(number, "Locked", name);
+  const data = encodeAbiParameters(inputs, inputs.map((each) => values[each.name ?? ""]) as never);
+  return { block: block.block, logs: block.logs.map((log) => ({ ...log, topics: topics as Hex[], data })) };
 }
 
 type Leg = LegName | "foreign";

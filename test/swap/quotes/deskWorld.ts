@@ -11,6 +11,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
 import { redact } from "#core/kernel/redacted.ts";
 import { createSealer, deriveKey } from "#core/kernel/seal.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { swapEvents, swapMigrations, swapProjections } from "#swap";
 import { createSwapChains } from "#swap/chains.ts";
@@ -117,6 +118,7 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
     chains,
     keyStore,
     secrets,
+    clock,
     handoverSeconds: 120n,
   });
   const index = createSwapIndex(db);
@@ -127,7 +129,7 @@ export async function deskWorld({ db }: OpenDatabase, settings: object = {}) {
   };
   const driver = createSwapDriver({
     ...{ db, store, chains, index, keyStore },
-    ...{ sender: idle, holdOf: () => undefined, clock, log: quietLog },
+    ...{ sender: idle, holdOf: () => undefined, clock, tracer: untraced, log: quietLog },
   });
   return {
     ...{ db, alpha, beta, clock, purses, market, states, ids, desk, address, index, driver },

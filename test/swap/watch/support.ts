@@ -41,7 +41,13 @@ export async function watchWorld(
     findByTransactions: async () => new Map(),
   };
   const index = createWatchIndex(db);
-  const driver = createWatchDriver({ db, store, sender, chains, index, account: config?.account, log: quietLog });
+  const driver = createWatchDriver({
+    ...world,
+    sender,
+    index,
+    account: config?.account,
+    log: quietLog,
+  });
   const requester = createWatchRequester({ db, store, chains, config });
   const reader = createLockReader({ db, store, chains, on: true });
   const keyStore = { names: () => Object.keys(accounts), address: (name: string) => accounts[name] ?? assert.fail() };
