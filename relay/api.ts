@@ -41,7 +41,9 @@ export function createRelayRoutes({ requester, actions, queries, receive }: Deps
       const create = (id: string) => requester.request(body, id, caller);
       return queries.message(await createOnce(once, { exists: requester.exists, create }));
     });
-    serve(app, listMessages, ({ query: { cursor, ...filter } }) => queries.messages({ ...filter, before: cursor }));
+    serve(app, listMessages, ({ query: { cursor, archived, ...filter } }) =>
+      archived ? queries.archived(cursor, filter.limit) : queries.messages({ ...filter, before: cursor }),
+    );
     serve(app, getMessage, ({ params }) => queries.message(params.id));
     serve(app, retryMessage, ({ params, once }) =>
       act(params.id, (id) => unlessDone(once, ["message-not-failed", "message-ended"], () => actions.retry(id))),

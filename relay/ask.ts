@@ -2,6 +2,7 @@ import { z } from "zod";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { type ClientCertificates, createPostJson, type PostJson } from "#core/kernel/postJson.ts";
 import type { Redacted } from "#core/kernel/redacted.ts";
+import type { Tracer } from "#core/observe/tracing.ts";
 import type { SignRequest } from "./requestSignature.ts";
 import {
   type AttestRequest,
@@ -27,22 +28,41 @@ const longestAnswer = 4_096;
 export type AskHeader = (validator: ValidatorInfo, request: HeaderRequest) => Promise<WireHeaderAttestation>;
 
 /** The way to validators: `sign` tells them who asks, where they want to know. */
-export type Asking = { readonly post: PostJson; readonly sign?: SignRequest | undefined };
+export type Asking = {
+  readonly post: PostJson;
+  readonly sign?: SignRequest | undefined;
+  readonly around: Tracer["around"];
+};
 
 export const createAsking = (deps: {
   timeoutMs: number;
   tls?: Redacted<ClientCertificates> | undefined;
   sign?: SignRequest | undefined;
-}): Asking => ({ post: createPostJson({ ...deps, most: longestAnswer }), sign: deps.sign });
+  around: Tracer["around"];
+}): Asking => ({
+  post: createPostJson({ ...deps, most: longestAnswer }),
+  sign: deps.sign,
+  around: deps.around,
+});
 
 export function createAskValidator(asking: Asking): AskValidator {
   return (validator, request) =>
-    signedAnswer(validator, "/attest", z.encode(attestRequestSchema, request), attestationSchema, asking);
+    asking.around("validator.attest", { "lockstep.validator": validator.name }, () =>
+      signedAnswer(validator, "/attest", z.encode(attestRequestSchema, request), attestationSchema, asking),
+    );
 }
 
 export function createAskHeader(asking: Asking): AskHeader {
   return (validator, request) =>
-    signedAnswer(validator, "/attest-header", z.encode(headerRequestSchema, request), headerAttestationSchema, asking);
+    asking.around("validator.attest_header", { "lockstep.validator": validator.name }, () =>
+      signedAnswer(
+        validator,
+        "/attest-header",
+        z.encode(headerRequestSchema, request),
+        headerAttestationSchema,
+        asking,
+      ),
+    );
 }
 
 async function signedAnswer<S extends z.ZodType>(

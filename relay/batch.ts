@@ -4,6 +4,7 @@ import type { DeliveryOutcomes } from "./deliveryOutcomes.ts";
 import type { DriverDeps } from "./driverDeps.ts";
 import type { Base, Revert } from "./dryRun.ts";
 import type { Economics } from "./economics.ts";
+import { messageStream } from "./events.ts";
 import type { LaneEnds } from "./lane.ts";
 import { createNarrowing } from "./narrowing.ts";
 import type { OpenMessage } from "./openMessage.ts";
@@ -41,7 +42,7 @@ type Deps = DriverDeps & {
 const attemptsBeforeDeferral = 3;
 
 export function createNextBatch(deps: Deps): NextBatch {
-  const { book, policy, waits, setCheck, delivery, deferral } = deps;
+  const { book, policy, waits, setCheck, delivery, deferral, tracer } = deps;
   const narrow = createNarrowing(deps);
 
   /** The candidates up to the first one that policy refuses and that is not deferred yet; undefined: none is left. */
@@ -128,5 +129,10 @@ export function createNextBatch(deps: Deps): NextBatch {
     return "again";
   }
 
-  return next;
+  return async (request) => {
+    const [first] = request.candidates;
+    if (!first) return "waits";
+    // What is done for all of a batch shows in the trace of its first message.
+    return tracer.scope(messageStream(first.id), "message.batch", () => next(request));
+  };
 }

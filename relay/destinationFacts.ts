@@ -1,6 +1,7 @@
 import type { Tx } from "#core/db/db.ts";
 import type { Append } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
+import { archivedMessages } from "./archive.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
 import type { Lane } from "./lane.ts";
 import { type LaneEvent, laneStream } from "./laneEvents.ts";
@@ -69,7 +70,15 @@ async function appendsOfEach(tx: Tx, chain: string, facts: readonly AttemptFact[
     await lockOrphans(tx, "exclusive");
     rows = await rowsByOnchainIds(tx, ids);
     const unknown = facts.filter(({ id }) => !rows.has(id));
-    await keepOrphans(tx, chain, unknown);
+    const archived = await archivedMessages(
+      tx,
+      unknown.map(({ id }) => id),
+    );
+    await keepOrphans(
+      tx,
+      chain,
+      unknown.filter(({ id }) => !archived.has(id)),
+    );
   }
   const appends: Append[] = [];
   for (const [id, seen] of Map.groupBy(facts, (fact) => fact.id)) {

@@ -2,6 +2,7 @@ import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracer } from "#core/observe/tracing.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import type { Authorize } from "./authority.ts";
 import type { RecentContents } from "./contents.ts";
@@ -24,6 +25,8 @@ export type DriverDeps = {
   dryRun: DryRun;
   clock: Clock;
   log: Log;
+  /** Tells of work while it is done. */
+  tracer: Tracer;
   /** Managed account that pays. */
   account: string;
   maxBatch: number;

@@ -73,6 +73,9 @@ export type MessageEvent = EventOf<typeof messageEvents>;
 
 export const messageStream = (messageId: string) => `message-${messageId}`;
 
+/** True for the stream of a message. */
+export const isMessageStream = (stream: string): boolean => messageIdOf(stream) !== undefined;
+
 /** The service's own id of the message behind a stream, undefined for other streams. */
 export const messageIdOf = (stream: string) =>
   stream.startsWith("message-") ? stream.slice("message-".length) : undefined;

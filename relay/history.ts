@@ -87,8 +87,11 @@ async function runsOf(
 }
 
 /** An implied event has the version of the last one before it: it adds nothing to the message's own stream. */
-function merged(own: readonly Event[], runs: readonly StoredEvent<LaneEvent>[]): Event[] {
+function merged(own: readonly Event[], all: readonly StoredEvent<LaneEvent>[]): Event[] {
   const [first] = own;
+  // What was archived has what runs say of it, and the run may still be there for others.
+  const told = new Set(own.map(({ position }) => position));
+  const runs = all.filter(({ position }) => !told.has(position));
   if (!first || runs.length === 0) return [...own];
   const implied = runs.flatMap((run) =>
     impliedEvents(run).map((event): Event => ({ ...run, ...event, stream: first.stream, version: 0 })),

@@ -13,6 +13,7 @@ import type { Redacted } from "#core/kernel/redacted.ts";
 import { alwaysHeld, type Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
+import { type Tracer, untraced } from "#core/observe/tracing.ts";
 import { type Job, type JobHandler, jobId, parseJob } from "#core/queue/queue.ts";
 import type { Sender, Waiting } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "./api.ts";
@@ -29,6 +30,7 @@ import { createRecentContents } from "./contents.ts";
 import { destinationMigrations } from "./destination.ts";
 import { createLaneDriver } from "./driver.ts";
 import { createDryRun } from "./dryRun.ts";
+import { messageStream } from "./events.ts";
 import { evidenceMigrations } from "./evidence.ts";
 import { failedThereMigrations, failureMigrations, failureProjection, olderFailureMigrations } from "./failures.ts";
 import { createFindings, findingMigrations, laneFindings } from "./findings.ts";
@@ -70,11 +72,16 @@ import { createSetFactsCheck, setMigrations, withSetFacts } from "./setFacts.ts"
 import { createSettleSweep } from "./sweep.ts";
 import { createValidatorBook } from "./validators.ts";
 
+export { archiveMessages } from "./archive.ts";
+export { bridgeSubject } from "./bridges/watch.ts";
+export { isMessageStream } from "./events.ts";
 export { createGatewayReader } from "./gateway.ts";
 export { routeless } from "./jobs.ts";
+export { createRelayJourneys } from "./journeys.ts";
 export { type Lane, type LaneSetting, laneName, parseLaneName, type RelayChain, type WayOfDelivery } from "./lane.ts";
 export { relayEvents } from "./laneEvents.ts";
 export { type QuorumSet, toContractSet } from "./protocol/quorum.ts";
+export { findMessageId } from "./readModel.ts";
 export { createValidator, type Validator, type ValidatorDeps } from "./validator/validator.ts";
 export { configuredSet } from "./validators.ts";
 
@@ -102,6 +109,8 @@ export const relayProjections: readonly Projection[] = [messageProjection, failu
 export type RelayDeps = {
   db: Db;
   store: EventStore;
+  /** Where what the API shows is read from, which decides nothing; the same as all else when left out. */
+  shown?: { readonly db: Db; readonly store: EventStore };
   chains: Live<RelayChain>;
   /** Lanes to serve; those of the configuration when left out. */
   lanes?: Live<LaneSetting>;
@@ -118,7 +127,11 @@ export type RelayDeps = {
   leases?: Leases;
   clock: Clock;
   log: Log;
+  /** Tells of work while it is done; only to the log where this is left out. */
+  tracer?: Tracer;
   random?: () => number;
+  /** While true no lane is looked at: what is stored is behind the chains. Never where it is left out. */
+  isHeld?: () => Promise<boolean>;
 };
 
 /** The relay context: what it observes, the jobs it does, the routes it serves. */
@@ -151,7 +164,7 @@ const settleData = z.strictObject({ message: jobId, intent: jobId });
 
 /** Throws `config-invalid` when the configured accounts or validators cannot work. */
 export function createRelay(deps: RelayDeps): RelayContext {
-  const { db, clock, config, leases = alwaysHeld(deps.db) } = deps;
+  const { db, clock, config, leases = alwaysHeld(deps.db), tracer = untraced } = deps;
   const log = deps.log.child({ module: "relay" });
   const chains = mapLive(deps.chains, (chain): RelayChain => ({ ...chain, gateway: getAddress(chain.gateway) }));
   const lanes = createLanes({ chains, lanes: deps.lanes ?? configuredLanes(config.lanes) });
@@ -169,6 +182,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
     timeoutMs: config.attestTimeoutMs,
     tls: deps.validatorTls,
     sign: requestSignerOf(deps),
+    around: tracer.around,
   });
   const [ask, askHeader] = [createAskValidator(asking), createAskHeader(asking)];
   const collect = createCollector({ attestations, ask, misbehaviour, log });
@@ -182,13 +196,13 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const { keyStore, random = Math.random } = deps;
   const policy = createPolicy(config.policy, keyStore.names());
   const dryRun = createDryRun({ from: keyStore.address(account) });
-  const parts = { ...deps, lanes, account: payer, random, log };
+  const parts = { ...deps, lanes, account: payer, random, tracer, log };
   const driver = createLaneDriver({ ...parts, authorities, contents, book, policy, dryRun, maxBatch });
-  const runner = createLaneRunner({ driver, log });
+  const runner = createLaneRunner({ driver, isHeld: deps.isHeld, log });
   const { retryFailed } = config;
   const actions = createMessageActions({ ...parts, retryFailed, policy });
   const retries = retryFailed
-    ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions, policy }), log })
+    ? createLaneRunner({ driver: createRetrier({ db, clock, log, actions, policy }), isHeld: deps.isHeld, log })
     : undefined;
   const bridges = createBridgeWatch({ ...deps, chains, bridges: config.bridges, lookMs: config.bridgeLookMs, log });
   const sweep = createSettleSweep({ db, actions });
@@ -219,13 +233,13 @@ export function createRelay(deps: RelayDeps): RelayContext {
   const messageRoutes = createRelayRoutes({
     requester: createMessageRequester({ ...deps, lanes, defaultAccount: config.senderAccount ?? account }),
     actions,
-    queries: createRelayQueries({ ...deps, lanes, book, asking, retryFailed }),
+    queries: createRelayQueries({ ...deps, ...deps.shown, lanes, book, asking, retryFailed }),
     async receive(attestation) {
       const lane = await attestations.receive(attestation);
       if (!ownership.owns(lane)) await tellOwner(attestedChannel, lane);
     },
   });
-  const bridgeRoutes = createBridgeRoutes({ db, bridges: config.bridges });
+  const bridgeRoutes = createBridgeRoutes({ db: deps.shown?.db ?? db, bridges: config.bridges });
 
   return {
     observer: withSetFacts(
@@ -248,7 +262,7 @@ export function createRelay(deps: RelayDeps): RelayContext {
       },
       async [settleJob](data) {
         const { message, intent } = parseJob(settleData, data);
-        await actions.settle(message, intent);
+        await tracer.scope(messageStream(message), "message.settle", () => actions.settle(message, intent));
       },
     },
     async plugin(app) {

@@ -6,7 +6,8 @@ import type { EncodedDelivery } from "./authority.ts";
 import { messageStream } from "./events.ts";
 import { type DeliveryShape, deliveryGas, headerGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
 import { sendIntentId, sendKind } from "./identity.ts";
-import { type LaneEnds, laneName } from "./lane.ts";
+import { type LaneEnds, laneName, parseLaneName } from "./lane.ts";
+import type { Run } from "./laneEvents.ts";
 import type { Failure } from "./message.ts";
 import { encodeDefer, encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
 import type { Message as WireMessage } from "./protocol/message.ts";
@@ -51,6 +52,16 @@ export function deliveryIntent(
     gas: gas < transactionGasCap ? gas : transactionGasCap,
     dryRun: false,
   };
+}
+
+/** The messages that a delivery's intent carries; undefined for other intents. */
+export function deliveredBy(intentId: string, subject: string): Run | undefined {
+  const lane = subject.startsWith("lane-") ? parseLaneName(subject.slice("lane-".length)) : undefined;
+  if (!lane || !intentId.startsWith(`${subject}-`)) return undefined;
+  const [, first, last] = /^\d+-(\d+)-(\d+)-\d+$/.exec(intentId.slice(subject.length + 1)) ?? [];
+  return first === undefined || last === undefined
+    ? undefined
+    : { ...lane, firstNonce: BigInt(first), lastNonce: BigInt(last) };
 }
 
 /** Brings a header of the lane's origin to the state oracle of its destination. */

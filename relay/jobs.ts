@@ -15,6 +15,8 @@ const intentData = z.object({ kind: z.string(), subject: z.string(), status: z.s
 
 /** The one event that every message has, and that asks for nothing: whoever looks for jobs need not read it. */
 export const routeless = ["MessageSent"] as const satisfies readonly MessageEvent["type"][];
+const passedOver: ReadonlySet<string> = new Set(routeless);
+export const isRouteless = ({ type }: Pick<StoredEvent, "type">): boolean => passedOver.has(type);
 
 /**
  * Messages that became final (the newest of many asks for all of them), headers that arrived, deliveries that were

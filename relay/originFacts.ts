@@ -3,6 +3,7 @@ import type { Append } from "#core/events/store.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import type { Sender } from "#core/sender/sender.ts";
+import { archivedMessages } from "./archive.ts";
 import type { RecentContents } from "./contents.ts";
 import { outcomeEvents } from "./destinationFacts.ts";
 import { type MessageEvent, messageStream } from "./events.ts";
@@ -130,7 +131,12 @@ async function assertKnown(tx: Tx, again: readonly AppendedFact[]): Promise<void
       facts.map(({ nonce }) => nonce),
     );
     const known = new Map(rows.map(({ progress }) => [progress.sent?.nonce, progress.sent?.onchainId]));
-    const changed = facts.find(({ nonce, id }) => known.get(nonce) !== id);
+    const others = facts.filter(({ nonce, id }) => known.get(nonce) !== id);
+    const archived = await archivedMessages(
+      tx,
+      others.map(({ id }) => id),
+    );
+    const changed = others.find(({ id }) => !archived.has(id));
     if (changed) throw broken(changed, "another message was seen at this nonce before");
   }
 }

@@ -1,3 +1,4 @@
+import { archivedStreams } from "#core/archive/tables.ts";
 import type { Db } from "#core/db/db.ts";
 import type { EventStore } from "#core/events/store.ts";
 import { cutPage } from "#core/http/page.ts";
@@ -8,6 +9,7 @@ import type { Waiting } from "#core/sender/sender.ts";
 import type { Asking } from "./ask.ts";
 import { validatorHeads } from "./attestationStore.ts";
 import { destinationFacts } from "./destination.ts";
+import { messageIdOf } from "./events.ts";
 import { laneFindings } from "./findings.ts";
 import { historiesOf } from "./history.ts";
 import { type Lane, type Lanes, laneName } from "./lane.ts";
@@ -24,6 +26,8 @@ export type RelayQueries = {
   message(reference: string): Promise<MessageView>;
   /** Throws `chain-unknown` for a filter by a chain that is not served and never was. */
   messages(filter: ListFilter): Promise<{ messages: MessageView[]; next?: string }>;
+  /** Messages that have left the database, newest first, before a place. */
+  archived(before: bigint | undefined, limit: number): Promise<{ messages: MessageView[]; next?: string }>;
   lanes(): Promise<LaneView[]>;
   validators(): Promise<ValidatorView[]>;
 };
@@ -80,6 +84,11 @@ export function createRelayQueries(deps: {
       }
       const messages = await views(rows.map(({ id }) => id));
       return { messages, ...(last && { next: last.position.toString() }) };
+    },
+    async archived(before, limit) {
+      const { page, last } = cutPage(await archivedStreams(db, "message", before, limit + 1), limit);
+      const messages = await views(page.map(({ stream }) => messageIdOf(stream) ?? ""));
+      return { messages, ...(last && { next: last.place.toString() }) };
     },
     async lanes() {
       const asked = [

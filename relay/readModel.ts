@@ -245,10 +245,12 @@ export function rowsOfNonces(
   ]);
 }
 
-/** The service's own id of a message, found by that id or by the on-chain one. */
+/** The service's own id of a message, found by that id or by the on-chain one, archived or not. */
 export async function findMessageId(from: Queryable, reference: string): Promise<string | undefined> {
   const [row] = await from.query<{ id: string }>(
-    "SELECT id FROM relay_messages WHERE id = $1 UNION ALL SELECT id FROM relay_messages WHERE onchain_id = $1 LIMIT 1",
+    `SELECT id FROM relay_messages WHERE id = $1 UNION ALL SELECT id FROM relay_messages WHERE onchain_id = $1
+     UNION ALL SELECT substr(stream, length('message-') + 1) FROM event_archive_keys WHERE kind = 'message' AND key = $1
+     LIMIT 1`,
     [reference],
   );
   return row?.id;

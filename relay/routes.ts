@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { name as chainName } from "#core/config/name.ts";
-import { nextCursor, pageQuery, printableId } from "#core/http/page.ts";
+import { archivedAlone, archivedQuery, isFreeOfFilters, nextCursor, pageQuery, printableId } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { chainTroubles } from "#core/http/routeErrors.ts";
 import { address, uint } from "#core/kernel/codec.ts";
@@ -32,12 +32,13 @@ export const sendMessage = defineRoute({
   name: "sendMessage",
   ...{ method: "POST", url: "/v1/messages", access: "trader" },
   ...{ tag: "messages", summary: "Send a message" },
-  ...{ body: messageRequestSchema, status: 202, answer: messageViewSchema },
+  ...{ body: messageRequestSchema, status: 202, answer: messageViewSchema, tracks: "message-" },
   location: "/v1/messages/:id",
   errors: [
     "chain-unknown",
     "lane-unknown",
     "chain-paused",
+    "restoring",
     "lane-paused",
     "account-unknown",
     "balance-insufficient",
@@ -52,16 +53,19 @@ export const listMessages = defineRoute({
   name: "listMessages",
   ...{ method: "GET", url: "/v1/messages", access: "viewer" },
   ...{ tag: "messages", summary: "Messages, newest first" },
-  query: z.strictObject({
-    origin: chainName.optional(),
-    destination: chainName.optional(),
-    status: z.enum(messageStatuses).optional(),
-    deadLettered: z
-      .enum(["true", "false"])
-      .transform((text) => text === "true")
-      .optional(),
-    ...pageQuery,
-  }),
+  query: z
+    .strictObject({
+      origin: chainName.optional(),
+      destination: chainName.optional(),
+      status: z.enum(messageStatuses).optional(),
+      deadLettered: z
+        .enum(["true", "false"])
+        .transform((text) => text === "true")
+        .optional(),
+      ...archivedQuery,
+      ...pageQuery,
+    })
+    .refine(isFreeOfFilters, archivedAlone),
   answer: z.object({ messages: z.array(messageViewSchema), next: nextCursor }),
   errors: ["chain-unknown"],
   examples: { answer: { messages: [messageExample], next: "40" } },
@@ -81,7 +85,7 @@ export const retryMessage = defineRoute({
   name: "retryMessage",
   ...{ method: "POST", url: "/v1/messages/:id/retry", access: "operator" },
   ...{ tag: "messages", summary: "Execute a failed message again" },
-  ...{ params: idParams, status: 202, answer: messageViewSchema },
+  ...{ params: idParams, status: 202, answer: messageViewSchema, tracks: "message-" },
   errors: [
     "not-found",
     "message-not-failed",
@@ -89,6 +93,7 @@ export const retryMessage = defineRoute({
     "chain-unknown",
     "lane-unknown",
     "chain-paused",
+    "restoring",
     "lane-paused",
   ],
   examples: { answer: messageExample },
@@ -99,7 +104,7 @@ export const abandonMessage = defineRoute({
   name: "abandonMessage",
   ...{ method: "POST", url: "/v1/messages/:id/abandon", access: "operator" },
   ...{ tag: "messages", summary: "Retry a failed message no more by itself" },
-  ...{ params: idParams, status: 202, answer: messageViewSchema },
+  ...{ params: idParams, status: 202, answer: messageViewSchema, tracks: "message-" },
   errors: ["not-found", "message-not-failed", "message-ended"],
   examples: { answer: messageExample },
 });

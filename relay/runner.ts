@@ -20,11 +20,18 @@ type Running = { readonly current: Promise<void>; next: Promise<void> | undefine
 /** A change by somebody else between reading and writing; read again this often before leaving it to the next look. */
 const conflictAttempts = 5;
 
-export function createLaneRunner(deps: { driver: Pick<LaneDriver, "step">; log: Log }): LaneRunner {
+export function createLaneRunner(deps: {
+  driver: Pick<LaneDriver, "step">;
+  /** While true no lane is looked at: what is stored is behind the chains. */
+  isHeld?: (() => Promise<boolean>) | undefined;
+  log: Log;
+}): LaneRunner {
   const running = new Map<string, Running>();
   let stopped = false;
 
   async function look(lane: LaneEnds): Promise<void> {
+    // Without a word about it the first step begins at once.
+    if (deps.isHeld && (await deps.isHeld())) return;
     for (let conflicts = 0; !stopped; ) {
       try {
         if (!(await deps.driver.step(lane))) return;

@@ -42,7 +42,8 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
          SELECT count(*) AS count FROM started`,
         [...lane, event.data.intentId, event.data.attempt],
       );
-      if (started[0]?.count !== lastNonce - firstNonce + 1n) throw changed(event.data);
+      if (started[0]?.count !== lastNonce - firstNonce + 1n && !(await isReplayed(tx, event)))
+        throw changed(event.data);
       return;
     }
     case "MessagesDelivered": {
@@ -51,7 +52,7 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
         `${noted}, delivered AS (
            UPDATE relay_messages
               SET status = 'delivered', executed_block = $6, executed_final = false, retry_running = false
-            WHERE ${inRun} AND ($7::text IS NULL OR EXISTS (
+            WHERE ${inRun} AND ($7::text IS NULL OR ${replayed("$5")} OR EXISTS (
               SELECT 1 FROM relay_messages WHERE origin = $1 AND destination = $2 AND nonce = $4 AND accumulator = $7))
             RETURNING 1)
          SELECT count(*) AS count FROM delivered`,
@@ -59,7 +60,7 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
       );
       // The accumulator is that of one chain of ids: with it, all the messages are those that were meant.
       const isWhole = delivered[0]?.count === lastNonce - firstNonce + 1n;
-      if (accumulator !== undefined && !isWhole) throw changed(event.data);
+      if (accumulator !== undefined && !isWhole && !(await isReplayed(tx, event))) throw changed(event.data);
       return;
     }
     case "DeliveriesFinalized":
@@ -68,6 +69,17 @@ export async function applyRun(tx: Tx, event: StoredEvent<LaneEvent>): Promise<v
         lane,
       );
   }
+}
+
+/**
+ * Of an event that is written anew a read model rests on nothing that has left. One of the time of what has left was
+ * right when it was written, and the messages of the run that are still here are those that it meant.
+ */
+const replayed = (position: string) => `EXISTS (SELECT 1 FROM event_kept WHERE after >= ${position})`;
+
+async function isReplayed(tx: Tx, { position }: StoredEvent): Promise<boolean> {
+  const [row] = await tx.query<{ is: boolean }>(`SELECT ${replayed("$1::bigint")} AS is`, [position]);
+  return row?.is === true;
 }
 
 const inRun = "origin = $1 AND destination = $2 AND nonce BETWEEN $3 AND $4";

@@ -22,6 +22,9 @@ type Watched = RelayConfig["bridges"][number];
 export type BridgeWatch = { start(): void; stop(): Promise<void> };
 
 const pauseKind = "relay.pause";
+
+/** What a bridge's transactions are for; they are numbered on from those that are found. */
+export const bridgeSubject = (name: string): string => `bridge-${name}`;
 /** One word of storage, one event, the check of the role. */
 const pauseGas = 150_000n;
 
@@ -90,7 +93,7 @@ export function createBridgeWatch(deps: {
     if (clock.now() < dueAt) return;
     const args = [BigInt(other.chain.chainId)] as const;
     const data = encodeFunctionData({ abi: gatewayAbi, functionName: "pause", args });
-    const what = { kind: pauseKind, subject: `bridge-${name}`, call: { to: at.gateway, data, value: 0n } };
+    const what = { kind: pauseKind, subject: bridgeSubject(name), call: { to: at.gateway, data, value: 0n } };
     const intent = { ...what, id: `${key}-${attempt}`, chain: at.chain.name, account, gas: pauseGas, dryRun: true };
     await db.tx((tx) => sender.submit(tx, [intent]));
   }

@@ -11,6 +11,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import type { IntentRequest, IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayEvents, relayMigrations, relayProjections } from "#relay";
 import type { KeptAttestation } from "#relay/attestationStore.ts";
@@ -142,7 +143,7 @@ export async function openScene(backend: DatabaseBackend, count: number, { maxBa
   const contents = createRecentContents();
   const driver = createLaneDriver({
     ...{ db, store, sender, lanes, book, clock, log: quietLog, account: "relayer", maxBatch, contents },
-    ...{ policy: policyOf(rules), dryRun, random: () => 0.5 },
+    ...{ policy: policyOf(rules), dryRun, random: () => 0.5, tracer: untraced },
     authorities: {
       checkpoint: createCheckpointAuthority({ db, attestations: { recent: () => scene.words }, collect, clock }),
       proof: () => assert.fail("no lane here is delivered by proof"),

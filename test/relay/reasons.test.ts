@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createHttpServer } from "#core/http/server.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import { type Waiting, waitCodes } from "#core/sender/sender.ts";
 import { createRelayRoutes } from "#relay/api.ts";
 import { createAsking } from "#relay/ask.ts";
@@ -135,7 +136,7 @@ const stories: readonly [ReasonCode, readonly MessageEvent[]][] = [
   ["intent-refused", [e.submitted(), ended("intent-refused")]],
 ];
 
-const asking = createAsking({ timeoutMs: 500 });
+const asking = createAsking({ timeoutMs: 500, around: untraced.around });
 
 describe("a message's story", () => {
   for (const [code, story] of stories) {

@@ -8,6 +8,7 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { createPostJson } from "#core/kernel/postJson.ts";
 import { redact } from "#core/kernel/redacted.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import { createAsking, createAskValidator } from "#relay/ask.ts";
 import { createRequestCheck, createRequestSigner, requestHeader } from "#relay/requestSignature.ts";
 import { createPace } from "#relay/validator/pace.ts";
@@ -123,7 +124,8 @@ describe("a validator that answers its relayers alone", () => {
   const sign = (account: typeof relayer) =>
     createRequestSigner({ sign: (data) => account.signTypedData(data as never), clock: systemClock });
   const info = () => ({ name: "one", address: validator, weight: 1n, url });
-  const ask = (asking: Parameters<typeof createAsking>[0]) => createAskValidator(createAsking(asking))(info(), request);
+  const ask = (asking: Omit<Parameters<typeof createAsking>[0], "around">) =>
+    createAskValidator(createAsking({ ...asking, around: untraced.around }))(info(), request);
 
   it("answers one over TLS that knows it, and no other", async () => {
     assert.deepEqual(await ask({ timeoutMs: 10_000, tls, sign: sign(relayer) }), attestation);

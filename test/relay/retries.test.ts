@@ -9,6 +9,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import type { IntentStatus, Sender } from "#core/sender/sender.ts";
 import { relayEvents, relayMigrations, relayProjections } from "#relay";
 import { createAsking } from "#relay/ask.ts";
@@ -83,7 +84,7 @@ async function open(backend: DatabaseBackend, stories: Record<string, readonly M
     store,
     lanes,
     book,
-    asking: createAsking({ timeoutMs: 500 }),
+    asking: createAsking({ timeoutMs: 500, around: untraced.around }),
     clock,
     sender: {},
     retryFailed,

@@ -9,7 +9,8 @@ import type { Hex } from "#core/kernel/codec.ts";
 import { relayMigrations, relayProjections } from "#relay";
 import { type MessageEvent, messageStream } from "#relay/events.ts";
 import { historiesOf, historyOf } from "#relay/history.ts";
-import { impliedEvents, type LaneEvent, laneStream, relayEvents } from "#relay/laneEvents.ts";
+import { createRelayJourneys } from "#relay/journeys.ts";
+import { impliedEvents, isLaneEvent, type LaneEvent, laneStream, relayEvents } from "#relay/laneEvents.ts";
 import { foldMessage } from "#relay/message.ts";
 import { listRows } from "#relay/readModel.ts";
 import { untouchedAccumulator } from "#relay/runs.ts";
@@ -175,6 +176,35 @@ await onDatabase("runs of messages", (backend) => {
       );
       await appendRuns(database, store, [{ ...named, data: { ...named.data, accumulator: hash } }]);
       assert.equal((await listRows(database.db, { status: "delivered", limit: 10 })).length, 2);
+    } finally {
+      await database.close();
+    }
+  });
+
+  it("tell the stages of all their messages, or of no more than are wanted and some of each run", async () => {
+    const database = await backend.open();
+    try {
+      const store = await openStore(database);
+      await appendRuns(database, store, [finalized(1n, 4n), finalized(5n, 5n)]);
+      const runs = (await store.readAll(0n, 100)).filter(isLaneEvent);
+      const journeys = createRelayJourneys({ db: database.db, store });
+      const toldOf = async (most?: number) => {
+        const asked: string[] = [];
+        const stages = await journeys.stagesOf(runs, (tracking) => asked.push(tracking) > 0, most);
+        assert.deepEqual(new Set(stages.map(({ tracking }) => tracking)), new Set(asked));
+        return { asked: asked.toSorted(), stages };
+      };
+      const streamsOf = (...of: readonly bigint[]) => of.map((nonce) => messageStream(idOf(nonce)));
+      assert.deepEqual((await toldOf()).asked, streamsOf(...nonces));
+      assert.deepEqual((await toldOf(4)).asked, streamsOf(1n, 2n, 5n));
+      const { asked, stages } = await toldOf(2);
+      assert.deepEqual(asked, streamsOf(1n, 5n));
+      const read = stages.filter(({ name }) => name === "message.index").map(({ countedAt }) => countedAt);
+      assert.deepEqual(
+        read,
+        runs.map(({ position }) => position),
+        "what the outbox does not read is counted with the run",
+      );
     } finally {
       await database.close();
     }
