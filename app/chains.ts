@@ -5,12 +5,14 @@ import type { ChainAccess } from "#core/chain/chain.ts";
 import { createChain } from "#core/chain/createChain.ts";
 import type { EndpointEvent } from "#core/chain/endpoint.ts";
 import { type Observations, presentBounds } from "#core/chain/observations.ts";
+import { tracedChain } from "#core/chain/tracedChain.ts";
 import type { ChainConfig } from "#core/config/chains.ts";
 import { finalitySeconds } from "#core/config/finality.ts";
 import type { RelayConfig } from "#core/config/relay.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import { type Live, mapLive } from "#core/kernel/live.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracing } from "#core/observe/tracing.ts";
 import type { SendTarget } from "#core/sender/createSender.ts";
 import type { RelayChain } from "#relay";
 import type { SwapChain } from "#swap";
@@ -27,9 +29,12 @@ export const chainConnector =
     clock: Clock;
     onEndpointEvent(event: EndpointEvent): void;
     onHeadOffset: Observations["headArrived"];
+    tracing?: Tracing | undefined;
   }) =>
-  (name: string, settings: ChainConfig): ChainAccess =>
-    createChain({ name, ...settings }, { ...deps, errorsAbi });
+  (name: string, settings: ChainConfig): ChainAccess => {
+    const chain = createChain({ name, ...settings }, { ...deps, errorsAbi });
+    return deps.tracing ? tracedChain(chain, deps.tracing) : chain;
+  };
 
 /** The chains as each part of the service wants them. */
 export type ChainViews = {

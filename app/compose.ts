@@ -1,4 +1,5 @@
-import { countEndpointEvents, gaugeBounds, gaugeEndpoints } from "#core/chain/metrics.ts";
+import { createRestoreHold } from "#core/backup/hold.ts";
+import { countEndpointEvents } from "#core/chain/metrics.ts";
 import { createObservations, type Observations } from "#core/chain/observations.ts";
 import { createSameChain, type SameChain } from "#core/chain/sameChain.ts";
 import { readTls } from "#core/config/accounts.ts";
@@ -6,51 +7,46 @@ import type { Env } from "#core/config/env.ts";
 import type { Role, ServiceConfig } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { createEventStore } from "#core/events/eventStore.ts";
-import { gaugeOutbox } from "#core/events/metrics.ts";
-import { eventMigrations } from "#core/events/migrations.ts";
 import { createOutbox } from "#core/events/outbox.ts";
 import { createShow } from "#core/events/shown.ts";
-import { auditMigrations } from "#core/http/audit/tables.ts";
-import { accessMigrations } from "#core/http/credentials/tables.ts";
-import { idempotencyMigrations } from "#core/http/idempotency/tables.ts";
-import { createIndexer, type Indexer } from "#core/indexer/createIndexer.ts";
-import { gaugeIndexers } from "#core/indexer/metrics.ts";
-import { indexerMigrations } from "#core/indexer/tables.ts";
+import { createStageTimes } from "#core/events/stageTimes.ts";
 import { type Clock, systemClock } from "#core/kernel/clock.ts";
 import { isLockstepError, LockstepError } from "#core/kernel/errors.ts";
 import { fixed, mapLive } from "#core/kernel/live.ts";
 import { type Mark, noMark } from "#core/kernel/mark.ts";
-import { createRoster } from "#core/kernel/roster.ts";
-import { instanceMigrations } from "#core/lease/instances.ts";
-import { leaseMigrations } from "#core/lease/tables.ts";
-import type { Log } from "#core/observe/log.ts";
+import type { Log, RootLog } from "#core/observe/log.ts";
 import { createMetrics, type Metrics } from "#core/observe/metrics.ts";
+import { type Tracer, type Tracing, untraced } from "#core/observe/tracing.ts";
 import { createQueue } from "#core/queue/bullQueue.ts";
-import { gaugeQueue } from "#core/queue/metrics.ts";
+import { timedHandlers } from "#core/queue/metrics.ts";
 import { createSender } from "#core/sender/createSender.ts";
-import { gaugeSender } from "#core/sender/metrics.ts";
-import { intentEvents } from "#core/sender/sender.ts";
-import { senderMigrations } from "#core/sender/tables.ts";
-import { createRelay, relayEvents, relayMigrations, relayProjections, routeless } from "#relay";
-import { createSwapSending, createSwaps, swapEvents, swapMigrations, swapProjections, swapStreams } from "#swap";
+import { createRelay, routeless } from "#relay";
+import { createSwapSending, createSwaps, swapStreams } from "#swap";
 import { createDefences } from "./api/defences.ts";
 import { shownKinds } from "./api/eventRoutes.ts";
 import { createGate } from "./api/gate.ts";
 import { createServiceHttp } from "./api/serviceHttp.ts";
+import { startupChecks } from "./api/startupChecks.ts";
+import { archivedHistories, archiveStorage, createArchiving } from "./archive.ts";
 import { chainConnector, viewChains } from "./chains.ts";
 import { createFleet } from "./fleet/fleet.ts";
-import { leasedIndexer } from "./fleet/leasedIndexer.ts";
-import { gaugeFleet, gaugeLeases } from "./fleet/metrics.ts";
+import { createIndexers } from "./fleet/indexers.ts";
+import { createLoad } from "./fleet/load.ts";
 import { type Foundation, layFoundation } from "./foundation.ts";
+import { gaugeService } from "./gauges.ts";
 import { createLifecycle, type Part, type Service } from "./lifecycle.ts";
-import { admitAny, admitNew } from "./registry/admission.ts";
+import { createLiveConfig, type LiveConfig } from "./liveConfig.ts";
+import { createServiceReads } from "./reads.ts";
+import { admitAny, admitNew, unlessRestoring } from "./registry/admission.ts";
 import { createRegistryChanges } from "./registry/changes.ts";
-import { type ChainEntry, openRegistry, type Registry } from "./registry/registry.ts";
-import { registryMigrations } from "./registry/tables.ts";
+import { openRegistry, type Registry } from "./registry/registry.ts";
 import { createUsageReader } from "./registry/usage.ts";
+import { afterScan } from "./restoring/afterScan.ts";
+import { createRestoring } from "./restoring/restoring.ts";
 import { createResealing, createServiceReseal } from "./sealed.ts";
 import { relayPool, sendPools } from "./sending.ts";
-import { webhookMigrations } from "./webhooks/tables.ts";
+import { migrations, projections, serviceEvents } from "./stored.ts";
+import { journeySources, openTracing, traceParts, trackingOf } from "./telemetry.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
@@ -58,83 +54,97 @@ const concurrency = 20;
 /** Of the outbox' checkpoint; for ever. */
 const outboxName = "jobs";
 
-/** Every table of the service. */
-export const migrations = [
-  ...eventMigrations,
-  ...indexerMigrations,
-  ...senderMigrations,
-  ...relayMigrations,
-  ...swapMigrations,
-  ...registryMigrations,
-  ...accessMigrations,
-  ...webhookMigrations,
-  ...idempotencyMigrations,
-  ...auditMigrations,
-  ...instanceMigrations,
-  ...leaseMigrations,
-];
-
-/** The one place where the graph of the service is built. */
+/**
+ * The one place where the graph of the service is built. `listens`: whether it is to be asked over HTTP. `onFailed` hears
+ * why it cannot be built or started, before what was opened is closed again.
+ */
 export async function composeService(
   config: ServiceConfig,
   env: Env,
-  deps: { log: Log; clock?: Clock; mark?: Mark },
+  deps: {
+    log: Log & Partial<RootLog>;
+    clock?: Clock;
+    mark?: Mark;
+    read?: () => ServiceConfig;
+    listens?: boolean;
+    onFailed?: (error: unknown) => void;
+  },
 ): Promise<Service> {
-  const { log, clock = systemClock, mark = noMark } = deps;
+  const { log, clock = systemClock, mark = noMark, read = () => config, listens = true } = deps;
   const metrics = createMetrics({ process: true });
   const onEndpointEvent = countEndpointEvents(metrics);
-  const foundation = await layFoundation(config, env, { log, clock });
+  const tracing = await openTracing(config, env, { log, clock, metrics });
+  const foundation = await layFoundation(config, env, { log, clock, tracing });
   try {
     await migrate(foundation.db, migrations, log);
     await createServiceReseal(foundation).assertOpens();
+    const live = createLiveConfig({ config, read, key: foundation.fingerprintKey, clock, log });
+    live.onChange((next) => () => log.setLevel?.(next.logLevel ?? env.LOCKSTEP_LOG_LEVEL));
     const observations = createObservations(clock);
-    const connect = chainConnector({ log, clock, onEndpointEvent, onHeadOffset: observations.headArrived });
+    const connect = chainConnector({ log, clock, onEndpointEvent, onHeadOffset: observations.headArrived, tracing });
     const sameChain = createSameChain({ clock });
     const registry = await openRegistry({ ...foundation, config, connect, sameChain, log, clock });
     return createService(
       config,
       env,
-      { ...foundation, registry, connect, observations, sameChain },
-      { log, clock, mark, metrics },
+      { ...foundation, live, registry, connect, observations, sameChain, tracing },
+      { log, clock, mark, metrics, listens, onFailed: deps.onFailed },
     );
   } catch (error) {
+    deps.onFailed?.(error);
     await foundation.close();
     throw error;
   }
 }
 
 type Base = Foundation & {
+  readonly live: LiveConfig;
   readonly registry: Registry;
   readonly connect: ReturnType<typeof chainConnector>;
   readonly observations: Observations;
   readonly sameChain: SameChain;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
 };
 
-function createService(
-  config: ServiceConfig,
-  env: Env,
-  base: Base,
-  deps: { log: Log; clock: Clock; mark: Mark; metrics: Metrics },
-): Service {
+type Around = {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly mark: Mark;
+  readonly metrics: Metrics;
+  readonly listens: boolean;
+  readonly onFailed: ((error: unknown) => void) | undefined;
+};
+
+function createService(config: ServiceConfig, env: Env, base: Base, deps: Around): Service {
   const { log, clock, mark, metrics } = deps;
-  const { db, keyStore, sealer, registry, observations, sameChain } = base;
+  const { db, keyStore, sealer, registry, observations, sameChain, tracing } = base;
+  const tracer: Tracer = tracing ?? untraced;
   const plays = (role: Role) => config.roles.includes(role);
-  const schemas = { ...intentEvents, ...relayEvents, ...swapEvents };
-  const projections = [...relayProjections, ...swapProjections];
   // Of messages their payloads would be kept, and few read the events of one twice.
   const remembers = (stream: string) => stream.startsWith(swapStreams);
-  const store = createEventStore({ db, schemas, projections, log, clock, remembers });
+  const storage = archiveStorage(config, env);
+  const archived = archivedHistories(db, storage);
+  const store = createEventStore({ db, schemas: serviceEvents, projections, log, clock, remembers, archived });
+  const reads = createServiceReads({
+    ...{ env, db, schema: db.schema, store, schemas: serviceEvents, remembers, storage, metrics, clock, log },
+  });
+  const shown = reads && { shown: reads.shown };
   const chains = viewChains(registry.chains, config.relay, observations);
+  const load = createLoad({ clock });
   const fleet = createFleet({
     ...{ config, db, clock, log, alone: env.DATABASE_URL === undefined },
+    ...{ load: load.measure, configuration: base.live.facts },
     indexers: () => indexers.all().map((indexer) => indexer.status()),
     accounts: () => sender.status(),
     stuckMs: (chain) => sender.stuckMs(chain),
   });
   const { leases } = fleet;
+  const hold = createRestoreHold({ db, clock });
+  const admission = { admit: unlessRestoring(admitNew), isHeld: hold.isHeld };
   const swapDeps = {
-    ...{ db, store, keyStore, sealer, leases, clock, log, mark },
-    ...{ chains: chains.swap, admit: admitNew },
+    ...{ db, store, keyStore, sealer, leases, clock, log, tracer, mark, ...shown },
+    ...{ chains: chains.swap, ...admission },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
     feeHeadroom: config.swap.feeHeadroom,
@@ -143,34 +153,29 @@ function createService(
     desk: config.swap.desk && { ...base, config: config.swap.desk },
     watchtower: config.swap.watchtower,
   };
+  const swapSending = createSwapSending(swapDeps);
   const sender = createSender({
-    ...{ db, store, keyStore, sealer, sameChain, leases, clock, log, mark },
-    ...{ chains: chains.sender, admit: admitAny },
-    ...createSwapSending(swapDeps),
+    ...{ db, store, keyStore, sealer, sameChain, leases, clock, log, mark, isHeld: hold.isHeld },
+    ...{ chains: chains.sender, admit: admitAny, trackingOf, scope: tracing?.scope },
+    ...swapSending,
     pools: sendPools(config),
     onActivity: (chain) => indexers.get(chain)?.wake(),
     onInclusion: observations.included,
     isUnfitElsewhere: fleet.isUnfitElsewhere,
   });
   const relay = createRelay({
-    ...{ db, store, sender, keyStore, leases, clock, log },
-    ...{ chains: chains.relay, lanes: registry.lanes, admit: admitNew },
+    ...{ db, store, sender, keyStore, leases, clock, log, tracer, ...shown },
+    ...{ chains: chains.relay, lanes: registry.lanes, ...admission },
     config: config.relay,
     validatorTls: readTls(config.relay.validatorTls, "relay.validatorTls"),
     payer: relayPool,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
-  const observers = [relay.observer, swaps.observer];
   const halt = Promise.withResolvers<unknown>();
   const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
-  const indexers = createRoster<ChainEntry, Indexer>({
-    live: plays("indexer") ? chains.present : fixed({}),
-    create: ({ access: chain, settings }, name) =>
-      leasedIndexer(leases.of(`indexer/${name}`), (db) =>
-        createIndexer({ chain, config: settings, db, observers, sameChain, log, clock, mark, onHalt }),
-      ),
-    keeps: (indexer, before, after) => indexer.status().state !== "halted" && readsAlike(before, after),
-    onError: (error, chain) => log.error({ err: error, chain }, "an indexer did not start or stop"),
+  const indexers = createIndexers({
+    ...{ live: plays("indexer") ? chains.present : fixed({}), leases, sameChain, clock, log, mark, onHalt },
+    observers: () => [relay.observer, swaps.observer],
   });
   relay.onLanesAdded((lanes) => {
     // What was on the chains before a lane was served has been passed over.
@@ -186,78 +191,77 @@ function createService(
     routes: (event) => [...relay.routes(event), ...swaps.routes(event)],
     enqueue: queue.enqueue,
     alike: ({ name, data }) => `${name} ${JSON.stringify(data)}`,
+    handled: createStageTimes({ sources: journeySources({ db, store }), metrics, log }),
     onFatal: () => halt.resolve(outboxEnded()),
   });
+  const restoring = createRestoring({
+    ...{ db, store, hold, chains: chains.present, keyStore, clock, log, lease: leases.of("restore") },
+    ...{ swaps, builders: swapSending.builders },
+  });
   const outboxLease = leases.of("outbox");
-  const handlers = { ...(plays("relayer") && relay.handlers), ...(plays("swapper") && swaps.handlers) };
+  const counted = {
+    ...(plays("relayer") && load.counted("relayer", relay.handlers)),
+    ...(plays("swapper") && load.counted("swapper", swaps.handlers)),
+  };
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
-  gaugeEndpoints(metrics, () => chains.present.entries().map(([, { access }]) => access));
-  gaugeBounds(metrics, () =>
-    chains.present
-      .entries()
-      .map(([name, { settings }]) => ({ name, configured: settings, observed: observations.of(name) })),
-  );
-  gaugeIndexers(metrics, indexers.all);
-  gaugeSender(metrics, sender);
-  gaugeLeases(metrics, leases);
-  gaugeFleet(metrics, { db, roll: fleet.roll, clock });
-  gaugeOutbox(metrics, { db, name: outboxName, except: routeless, clock });
-  gaugeQueue(metrics, queue, Object.keys(handlers));
-  for (const context of [relay, swaps]) context.gauge(metrics);
+  const handlers = timedHandlers(metrics, counted);
+  gaugeService(metrics, {
+    ...{ db, clock, chains: chains.present, observations, indexers, sender, leases, roll: fleet.roll, queue },
+    outbox: { name: outboxName, except: routeless },
+    ...{ jobs: Object.keys(handlers), contexts: [relay, swaps] },
+  });
+  let isStarted = false;
   const http = createServiceHttp({
+    startup: startupChecks({ isStarted: () => isStarted, leases, indexers }),
     defences: createDefences({ ...base, config, env, clock, mark, log: log.child({ module: "http" }) }),
-    ...{
-      config,
-      db,
-      indexers,
-      sender,
-      metrics,
-      log,
-      store,
-      sealer,
-      show: createShow({ kinds: shownKinds, store, db }),
-      registry,
-      changes,
-      observations,
-      contexts: [relay, swaps],
-      concerns: relay.concerns,
-      fleet,
-      clock,
-      gate: createGate({ config, redisUrl: env.REDIS_URL, db, sealer, clock, log }),
-    },
+    ...{ config, live: base.live, load, db, indexers, sender, metrics, tracing, log, store, sealer },
+    ...{ registry, changes, observations, contexts: [relay, swaps], concerns: relay.concerns, fleet, reads, clock },
+    ...{ restoring, hold },
+    show: createShow({ kinds: shownKinds, store, db }),
+    gate: createGate({ config, live: base.live, redisUrl: env.REDIS_URL, db, sealer, clock, log }),
     chains: mapLive(chains.present, ({ access }) => access),
   });
+  const traces = traceParts(tracing, { db, store, leases, clock, log });
   const ground: Part[] = [
     { start: async () => undefined, stop: base.close },
+    ...traces.ground,
     registry,
+    ...(reads ? [reads] : []),
     ...(env.DATABASE_URL === undefined ? [createResealing({ db, sealer, log })] : []),
     fleet,
   ];
+  const archiving = createArchiving({ config, db, store, storage, leases, metrics, clock, log, mark });
   const work: Part[] = [
+    archiving,
     { start: () => queue.work(handlers, { concurrency }), stop: queue.close },
     ...(plays("relayer") || plays("swapper")
-      ? [sender, { start: () => outboxLease.contend(outbox), stop: outboxLease.leave }]
+      ? [sender, { start: () => outboxLease.contend(outbox), stop: outboxLease.leave }, restoring]
       : []),
     ...(plays("relayer") ? [relay] : []),
     ...(plays("swapper") ? [swaps] : []),
-    indexers,
+    afterScan(indexers, { hold, clock, log }),
+    ...traces.work,
   ];
   return {
     ...createLifecycle(
-      { ground, work, front: [http] },
-      { fleet, drainMs: config.fleet.drainSeconds * 1_000, clock, log },
+      { ground, work, front: [deps.listens ? http : silent(http)] },
+      {
+        ...{ fleet, drainMs: () => base.live.now().fleet.drainSeconds * 1_000, onFailed: deps.onFailed, clock, log },
+        onStarted() {
+          isStarted = true;
+        },
+      },
     ),
     halted: halt.promise,
+    config: base.live.now,
     recovery: swaps.recovery,
     http: http.http,
     indexed: () => indexers.all().map((indexer) => indexer.status()),
   };
 }
 
+/** A part that is not started, and lets go of what it was composed of all the same. */
+const silent = ({ stop }: Part): Part => ({ start: async () => undefined, stop });
+
 const outboxEnded = () =>
   new LockstepError("internal", "events are not turned into jobs any more; the log has the cause");
-
-/** True when an indexer of the one reads as one of the other would. */
-function readsAlike({ settings: a }: ChainEntry, { settings: b }: ChainEntry): boolean {
-  return a.pollMs === b.pollMs && a.logWindow === b.logWindow && a.recheckMs === b.recheckMs;
-}

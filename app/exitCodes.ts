@@ -7,7 +7,7 @@ export const exitUsage = 2;
 /** The service refused the request, and will refuse the same request again. */
 const exitRefused = 65;
 /** Something does not answer, or cannot be done now: the same again may help. */
-const exitTemporary = 75;
+export const exitTemporary = 75;
 /** The caller may not do this, or did not prove who it is. */
 const exitForbidden = 77;
 /** Something only a person can mend: the configuration, a chain that was replaced. Starting again does not help. */

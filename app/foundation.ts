@@ -5,7 +5,9 @@ import { readEach, readKey } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import { startEmbeddedDatabase } from "#core/db/embedded/embedded.ts";
+import { refusalOf } from "#core/db/failures.ts";
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
+import { tracedDb } from "#core/db/tracedDb.ts";
 import type { AuditKeys } from "#core/http/audit/log.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Hex } from "#core/kernel/codec.ts";
@@ -13,6 +15,7 @@ import { LockstepError } from "#core/kernel/errors.ts";
 import { type Redacted, redact } from "#core/kernel/redacted.ts";
 import { createSealer, deriveKey, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { Tracing } from "#core/observe/tracing.ts";
 import { accountReaders, fieldOf } from "./accounts.ts";
 
 /** What everything stands on and nothing is decided in: database and keys. */
@@ -29,6 +32,8 @@ export type Foundation = {
   readonly previousQuoteKeys: readonly Redacted<Uint8Array>[];
   /** Seal the head of the audit; derived from the sealing keys. */
   readonly auditKeys: AuditKeys;
+  /** Keys fingerprints of configurations; the same in all processes of a service. */
+  readonly fingerprintKey: Redacted<Uint8Array>;
   close(): Promise<void>;
 };
 
@@ -42,7 +47,7 @@ const leastIdleMs = 4_000;
 export async function layFoundation(
   config: ServiceConfig,
   env: Env,
-  deps: { log: Log; clock: Clock },
+  deps: { log: Log; clock: Clock; tracing?: Tracing | undefined },
 ): Promise<Foundation> {
   const { log, clock } = deps;
   const { keyStore, sealingKey, previousSealingKeys } = await readAllKeys(config, deps);
@@ -62,14 +67,31 @@ export async function layFoundation(
   const connectionString = env.DATABASE_URL ?? embedded?.connectionString ?? "";
   // What a process locked that hangs is free again before others have waited for two leases.
   const idleInTransactionMs = Math.max(leastIdleMs, 1_500 * config.fleet.leaseSeconds);
-  const db = createDb({ connectionString, log, clock, idleInTransactionMs });
+  const bare = createDb({ connectionString, log, clock, idleInTransactionMs });
+  await assertLetIn(bare);
+  const db = deps.tracing ? tracedDb(bare, deps.tracing) : bare;
   return {
     ...{ db, connectionString, keyStore, sealer, quoteKey, previousQuoteKeys, approvalSecret, auditKeys },
+    fingerprintKey: deriveKey(sealingKey, "configuration"),
     async close() {
       await db.close();
       await embedded?.close();
     },
   };
+}
+
+/** A server that does not answer may be there in a moment; one that refuses will go on refusing. Throws `config-invalid`. */
+async function assertLetIn(db: PostgresDb): Promise<void> {
+  try {
+    await db.query("SELECT 1");
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal === undefined) return;
+    await db.close();
+    throw new LockstepError("config-invalid", `DATABASE_URL: PostgreSQL says: ${refusal}`, {
+      details: { field: "DATABASE_URL" },
+    });
+  }
 }
 
 /** Throws `config-invalid` with all that is wrong with any. */

@@ -1,3 +1,4 @@
+import type { ServiceConfig } from "#core/config/service.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
@@ -18,6 +19,8 @@ export type Service = {
   stop(): Promise<void>;
   /** Resolves with the reason when something failed that only a person can mend. */
   readonly halted: Promise<unknown>;
+  /** What it goes by at present: some of it may change while it runs. */
+  config(): ServiceConfig;
   readonly recovery: Recovery;
   /** The server of the API, which does not listen: for asking it from inside the process. */
   http(): Promise<HttpServer>;
@@ -41,10 +44,18 @@ type Drained = {
 /**
  * Starts parts in order and stops them in reverse, each even when another one fails to. Asked to drain, the process gives
  * its work up and goes on answering; it drains before it stops, for as long as others need to hear that it is not ready.
+ * `onFailed` hears why a start failed, before the parts are stopped again, which may hang.
  */
 export function createLifecycle(
   { ground, work, front }: Parts,
-  deps: { fleet: Drained; drainMs: number; clock: Clock; log: Log },
+  deps: {
+    fleet: Drained;
+    drainMs: () => number;
+    onStarted?: () => void;
+    onFailed?: ((error: unknown) => void) | undefined;
+    clock: Clock;
+    log: Log;
+  },
 ): Pick<Service, "start" | "stop"> {
   const { fleet, drainMs, clock, log } = deps;
   let idle: Promise<void> | undefined;
@@ -61,7 +72,7 @@ export function createLifecycle(
   }
 
   async function stop(): Promise<void> {
-    await Promise.all([drain("the operating system"), clock.sleep(drainMs)]);
+    await Promise.all([drain("the operating system"), clock.sleep(drainMs())]);
     await stopAll(front);
     await stopAll(ground);
     log.info({}, "stopped");
@@ -72,8 +83,10 @@ export function createLifecycle(
       try {
         for (const part of [...ground, ...work, ...front]) await part.start();
         void fleet.drainAsked.then(drain);
+        deps.onStarted?.();
         log.info({}, "started");
       } catch (error) {
+        deps.onFailed?.(error);
         await Promise.all([stopAll(front), stopAll(work)]);
         await stopAll(ground);
         throw error;

@@ -5,10 +5,9 @@ import { listAudit } from "./auditRoutes.ts";
 
 /** Serves `/v1/audit`. */
 export function createAuditRoutes(audit: Pick<AuditLog, "list">): (app: HttpServer) => Promise<void> {
-  const time = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
   return async (app) => {
-    serve(app, listAudit, async ({ query: { cursor, limit, caller, route, from, to } }) => {
-      const lines = await audit.list({ caller, route, from: time(from), to: time(to) }, cursor, limit);
+    serve(app, listAudit, async ({ query: { cursor, limit, ...filter } }) => {
+      const lines = await audit.list(filter, cursor, limit);
       const last = lines.length === limit ? lines.at(-1) : undefined;
       return { lines, ...(last && { next: String(last.seq) }) };
     });

@@ -1,10 +1,9 @@
 import { z } from "zod";
-import { nextCursor, pageQuery, plainText } from "#core/http/page.ts";
+import { nextCursor, pageQuery, plainText, timeQuery } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { auditLineExample } from "./callerExamples.ts";
 
 const text = z.string().nullable();
-const time = z.iso.datetime({ offset: true });
 
 export const auditLineSchema = z
   .object({
@@ -31,8 +30,7 @@ export const listAudit = defineRoute({
   query: z.strictObject({
     caller: plainText(200).optional(),
     route: plainText(200).optional().meta({ description: "As in `route` of a line", example: "/v1/swaps" }),
-    from: time.optional(),
-    to: time.optional(),
+    ...timeQuery,
     ...pageQuery,
   }),
   answer: z.object({ lines: z.array(auditLineSchema), next: nextCursor }),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { printableName } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { chainTroubles } from "#core/http/routeErrors.ts";
 import { address, hash, uint } from "#core/kernel/codec.ts";
@@ -94,7 +95,7 @@ const reindexSchema = z.strictObject({
     .strictObject({ number: uint, hash })
     .meta({ description: "The last block that the old branch and the new one share" }),
 });
-const nameParams = z.object({ name: z.string().min(1).max(64) });
+const nameParams = z.object({ name: printableName });
 const removal = z.strictObject({
   force: z
     .enum(["true", "false"])

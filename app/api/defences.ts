@@ -16,12 +16,14 @@ import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Mark } from "#core/kernel/mark.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { LiveConfig } from "../liveConfig.ts";
 
 /** How often what was refused to nobody known is written to the audit, in milliseconds. */
 const flushMs = 60_000;
 
 type Deps = {
   config: ServiceConfig;
+  live: Pick<LiveConfig, "now">;
   env: Env;
   db: Db;
   sealer: Sealer;
@@ -43,13 +45,13 @@ export type Defences = {
   stop(): Promise<void>;
 };
 
-export function createDefences({ config, env, db, sealer, auditKeys, clock, log, mark }: Deps): Defences {
-  const keys = createIdempotencyKeys({ db, sealer, log, clock });
+export function createDefences({ config, live, env, db, sealer, auditKeys, clock, log, mark }: Deps): Defences {
+  const keys = createIdempotencyKeys({ db, sealer, log, clock, keptMs: config.retention.idempotencyHours * 3_600_000 });
   const audit = createAuditLog({ db, keys: auditKeys });
   const shared = env.REDIS_URL && createRedisBuckets({ url: env.REDIS_URL, prefix: config.queuePrefix, log });
   const own = createMemoryBuckets({ clock });
   const buckets: Buckets = shared ? withFallback({ shared, own, clock, log }) : own;
-  const rates = { buckets, config: config.http.rateLimit };
+  const rates = { buckets, config: () => live.now().http.rateLimit };
   let flush = async () => undefined as unknown;
   let loop: Loop | undefined;
   return {

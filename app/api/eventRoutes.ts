@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ShownKind } from "#core/events/shown.ts";
-import { printableId } from "#core/http/page.ts";
+import { printableId, printableName } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { shownTransactions } from "#core/sender/shownEvents.ts";
 import { shownRelayKinds } from "#relay/routes.ts";
@@ -60,7 +60,7 @@ export const eventPosition = z
   .regex(/^(0|[1-9][0-9]{0,17})$/, "expected the `id` of an event, or 0")
   .transform((text) => BigInt(text));
 
-const chain = z.string().min(1).max(64).optional();
+const chain = printableName.optional();
 const lane = z.string().min(3).max(140).optional();
 
 const eventsQuery = z.strictObject({
@@ -103,6 +103,7 @@ const stream = {
   answer: eventSchema,
   errors: [
     "event-position-unknown",
+    "event-position-lost",
     "event-position-gone",
     "streams-full",
     "too-many-streams",

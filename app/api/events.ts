@@ -3,8 +3,10 @@ import type { Duplex } from "node:stream";
 import websocket from "@fastify/websocket";
 import type { Feed } from "#core/events/feed.ts";
 import type { EventFilter } from "#core/events/filter.ts";
+import type { FeedReader } from "#core/events/members.ts";
 import type { Caller } from "#core/http/access.ts";
 import { createSseReader } from "#core/http/feedReader.ts";
+import type { Positions } from "#core/http/positions.ts";
 import type { HttpServer } from "#core/http/server.ts";
 import { createSocketReader, longestClientMessage } from "#core/http/socketReader.ts";
 import { serveSocket, serveStream } from "#core/http/stream.ts";
@@ -21,6 +23,8 @@ type Known = { readonly registry: Pick<Registry, "chains" | "lanes"> };
 type Deps = Known & {
   readonly feed: Feed;
   readonly clock: Clock;
+  /** Hears of the last event that a caller was told of. */
+  readonly told?: Positions["note"] | undefined;
   /** Whose pages may open WebSockets, besides the service's own. */
   readonly origins?: readonly string[] | undefined;
 };
@@ -50,7 +54,7 @@ export async function takeSockets(app: HttpServer, feed: Pick<Feed, "stop">): Pr
 }
 
 /** Serves `/v1/events`: what happens, to whoever listens. */
-export function createEventRoutes({ feed, registry, clock, origins }: Deps): (app: HttpServer) => Promise<void> {
+export function createEventRoutes({ feed, registry, clock, told, origins }: Deps): (app: HttpServer) => Promise<void> {
   async function begin(query: Wanted, lastEventId: string | undefined, caller: Caller | undefined) {
     const { after: asked, ...filter } = query;
     assertFilter({ registry }, filter);
@@ -63,7 +67,7 @@ export function createEventRoutes({ feed, registry, clock, origins }: Deps): (ap
       const wanted = await begin(query, lastEventId, caller);
       return (response) => {
         const leave = () => stop();
-        const reader = createSseReader(response, leave, clock);
+        const reader = telling(createSseReader(response, leave, clock), wanted.subscriber, told);
         reader.beat(wanted.after);
         const stop = feed.join(reader, wanted);
       };
@@ -73,10 +77,22 @@ export function createEventRoutes({ feed, registry, clock, origins }: Deps): (ap
       return (socket) => {
         const leave = () => stop();
         socket.on("message", () => socket.close(1008, "nothing is to be sent here"));
-        const stop = feed.join(createSocketReader(socket, leave, clock), wanted);
+        const stop = feed.join(telling(createSocketReader(socket, leave, clock), wanted.subscriber, told), wanted);
       };
     };
     serveSocket(app, socketEvents, openSocket, origins);
+  };
+}
+
+/** A reader of whom it is noted how far it was told, before it can ask for what it was told of. */
+function telling(reader: FeedReader, subscriber: { readonly id: string }, told: Deps["told"]): FeedReader {
+  if (!told) return reader;
+  return {
+    ...reader,
+    send(events) {
+      told(subscriber, { log: 0n, event: events.at(-1)?.position ?? 0n });
+      reader.send(events);
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import type { HttpServer } from "#core/http/server.ts";
 import type { Clock } from "#core/kernel/clock.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
+import type { LiveConfig } from "../liveConfig.ts";
 import { ensureToken } from "../token.ts";
 
 /** Who is let in to the API. */
@@ -28,6 +29,7 @@ export type Gate = {
 
 type Deps = {
   config: Pick<ServiceConfig, "http" | "dataDir" | "queuePrefix" | "accounts">;
+  live: Pick<LiveConfig, "now">;
   /** Where nonces of signed requests are kept; in the database where this is left out. */
   redisUrl?: string | undefined;
   db: Db;
@@ -42,7 +44,8 @@ type Deps = {
  */
 export function createGate(deps: Deps): Gate {
   const { config, db, clock, log } = deps;
-  const { access, certificates, cors } = { ...config.http, certificates: config.http.access?.certificates ?? [] };
+  const { access, cors } = config.http;
+  const rules = () => deps.live.now().http.access?.certificates ?? [];
   const keys = createApiKeys({ ...deps, accounts: Object.keys(config.accounts) });
   const nonces =
     deps.redisUrl === undefined
@@ -63,7 +66,7 @@ export function createGate(deps: Deps): Gate {
         hmacAuthenticator({ keys, nonces, bodies, clock, windowSeconds }),
         apiKeyAuthenticator({ keys, clock }),
         ...(jwt ? [jwtAuthenticator({ config: jwt, keys: createJwks(jwt.jwks, clock), clock })] : []),
-        ...(certificates.length > 0 ? [certificateAuthenticator({ rules: certificates, clock })] : []),
+        ...(config.http.tls?.clientCaFile ? [certificateAuthenticator({ rules, clock })] : []),
       ]);
     },
     start: keys.start,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { printableId } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { uint } from "#core/kernel/codec.ts";
 import { instanceExample, leaseExample } from "./fleetExamples.ts";
@@ -20,7 +21,44 @@ export const instanceSchema = z
     startedAt: time,
     seenAt: time,
     drainAskedBy: z.string().optional(),
-    busy: z.number().meta({ description: "Share of the time lately in which it was busy, from 0 to 1" }),
+    busy: z.number().meta({ description: "The same as `load.eventLoop`" }),
+    load: z
+      .object({
+        eventLoop: z
+          .number()
+          .meta({ description: "Share of the time lately in which its event loop was busy, from 0 to 1" }),
+        cpu: z.number().optional().meta({ description: "Processor time per time lately; 1 is one processor" }),
+        slow: z.boolean().meta({
+          description:
+            "It was busy for more than nine tenths of half a minute, and gets half a share of what is shared",
+        }),
+        work: z
+          .record(z.string(), z.number())
+          .meta({ description: "Jobs under way by role, and under `api` requests that are not answered yet" }),
+      })
+      .meta({ description: "What it has to do" }),
+    health: z
+      .object({
+        ok: z.boolean().meta({ description: "It was heard of lately and has given nothing up" }),
+        reasons: z
+          .array(z.string())
+          .meta({ description: "What it has given up, and accounts that it gets nothing into a block with" }),
+      })
+      .meta({ description: "Whether it can do what it is there for" }),
+    configuration: z
+      .object({
+        fingerprint: z.string().meta({ description: "Of the whole configuration that it goes by" }),
+        shared: z.string().meta({
+          description:
+            "Of what processes of one service have in common: all but `roles`, `http`, `dataDir`, `fleet` and `logLevel`",
+        }),
+        loadedAt: time.meta({ description: "When it was last read" }),
+        waiting: z
+          .array(z.string())
+          .meta({ description: "Fields of the file, as it was read last, that take effect at a restart alone" }),
+      })
+      .optional()
+      .meta({ description: "Which configuration it goes by; absent for earlier versions" }),
     memoryBytes: z.int(),
     halted: z.array(z.string()).meta({ description: "What it gave up until somebody mends something" }),
     leases: z
@@ -54,7 +92,7 @@ export const drainInstance = defineRoute({
   ...{ tag: "fleet", summary: "Ask a process to give its work to the others" },
   description: `It finishes what it has begun, gives its leases up, says that it is not ready, and goes on answering requests
 until it is stopped. Whoever wants it to work again starts it again.`,
-  ...{ params: z.object({ id: z.string().min(1).max(64) }), status: 202, answer: instanceSchema },
+  ...{ params: z.object({ id: printableId }), status: 202, answer: instanceSchema },
   errors: ["not-found"],
   examples: { answer: { ...instanceExample, state: "draining", drainAskedBy: "key:ops:5f0c2a9be1d34477" } },
 });

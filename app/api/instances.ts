@@ -40,11 +40,15 @@ export function stateOf({ stoppedAt, isThere, drainAskedBy }: InstanceRow): Inst
 
 function viewOf(row: InstanceRow, leases: readonly LeaseRow[]): InstanceView {
   const { id, name, host, pid, version, roles, startedAt, seenAt, drainAskedBy, report } = row;
-  const { busy, memoryBytes, halted } = report;
+  const { busy, cpu, work, slow, memoryBytes, halted, unfit, configuration } = report;
+  const reasons = [...halted, ...unfit.map((account) => `nothing of ${account} gets into a block`)];
   return {
     ...{ id, name, host, pid, version, roles: [...roles], state: stateOf(row), busy, memoryBytes, halted: [...halted] },
     ...{ startedAt: startedAt.toISOString(), seenAt: seenAt.toISOString() },
     ...(drainAskedBy !== undefined && { drainAskedBy }),
+    load: { eventLoop: busy, slow: slow ?? false, ...(cpu !== undefined && { cpu }), work: { ...work } },
+    health: { ok: row.isThere && reasons.length === 0, reasons },
+    ...(configuration && { configuration }),
     leases: leases
       .filter(({ holder }) => holder === id)
       .map(({ name: lease, term, since }) => ({ name: lease, term, since: since.toISOString() })),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { name as chainName } from "#core/config/name.ts";
+import { printableName } from "#core/http/page.ts";
 import { defineRoute } from "#core/http/route.ts";
 import { chainTroubles } from "#core/http/routeErrors.ts";
 import { uint } from "#core/kernel/codec.ts";
@@ -12,7 +13,7 @@ const laneBody = z
     delivery: z.enum(["checkpoint", "proof"]).default("checkpoint"),
   })
   .meta({ id: "NewLane" });
-const laneParams = z.object({ origin: z.string().min(1).max(64), destination: z.string().min(1).max(64) });
+const laneParams = z.object({ origin: printableName, destination: printableName });
 const settingSchema = z
   .object({
     lane: z.string().meta({ example: "alpha→beta" }),

@@ -1,4 +1,5 @@
 import type { Server } from "node:https";
+import type { RestoreHold } from "#core/backup/hold.ts";
 import type { ChainAccess } from "#core/chain/chain.ts";
 import type { Observations } from "#core/chain/observations.ts";
 import { isLoopback } from "#core/config/http.ts";
@@ -10,6 +11,7 @@ import type { EventStore } from "#core/events/store.ts";
 import { createHealthRoutes, type HealthCheck } from "#core/http/health.ts";
 import { serveMetrics } from "#core/http/metrics.ts";
 import { createOutbound } from "#core/http/outbound.ts";
+import { changeLimits } from "#core/http/requestLimits.ts";
 import { tellOfRequests } from "#core/http/requestLog.ts";
 import { createHttpServer, type HttpServer } from "#core/http/server.ts";
 import { readTls, renewTls } from "#core/http/tls.ts";
@@ -20,11 +22,16 @@ import type { Roster } from "#core/kernel/roster.ts";
 import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
+import type { Tracing } from "#core/observe/tracing.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { Load } from "../fleet/load.ts";
 import type { Part, Service } from "../lifecycle.ts";
+import type { LiveConfig } from "../liveConfig.ts";
+import type { ServiceReads } from "../reads.ts";
 import type { RegistryChanges } from "../registry/changes.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Restoring } from "../restoring/restoring.ts";
 import { createDeliverer } from "../webhooks/deliverer.ts";
 import { createApiKeyRoutes } from "./apiKeys.ts";
 import { createAuditRoutes } from "./audit.ts";
@@ -36,12 +43,16 @@ import { createEventRoutes, takeSockets } from "./events.ts";
 import type { Gate } from "./gate.ts";
 import { createInstanceRoutes } from "./instances.ts";
 import { createLaneRoutes } from "./lanes.ts";
+import { createRestoreRoutes } from "./restore.ts";
 import { senderCheck } from "./senderCheck.ts";
 import { createStateRoutes } from "./state.ts";
 import { createWebhookRoutes } from "./webhooks.ts";
 
 type Deps = {
   config: ServiceConfig;
+  live: Pick<LiveConfig, "onChange" | "reload">;
+  /** Counts what is asked for. */
+  load: Pick<Load, "countRequests">;
   db: Db;
   chains: Live<ChainAccess>;
   indexers: Pick<Roster<Indexer>, "get">;
@@ -50,6 +61,8 @@ type Deps = {
   observations: Pick<Observations, "of">;
   sender: Pick<RunningSender, "status" | "stuck">;
   metrics: Metrics;
+  /** Undefined where nothing is traced. */
+  tracing: Tracing | undefined;
   defences: Defences;
   log: Log;
   clock: Clock;
@@ -59,6 +72,13 @@ type Deps = {
   sealer: Sealer;
   contexts: readonly { plugin(app: HttpServer): Promise<void> }[];
   fleet: Pick<Fleet, "roll" | "check" | "chains" | "hasOthers">;
+  /** What a restore still keeps from being done. */
+  restoring: Pick<Restoring, "check" | "reason">;
+  hold: RestoreHold;
+  /** What is done once before the process has started. */
+  startup: readonly HealthCheck[];
+  /** Where there is a replica to read from. */
+  reads: Pick<ServiceReads, "positions" | "check"> | undefined;
   /** What is wrong with lanes. */
   concerns(): Promise<readonly string[]>;
 };
@@ -68,15 +88,7 @@ export function createServiceHttp(deps: Deps): Part & Pick<Service, "http"> {
   const { gate, log } = deps;
   const { host, port, tls } = deps.config.http;
   let app: HttpServer | undefined;
-  const renew = () => {
-    if (!tls || !app) return log.info({}, "there is no certificate to be read again");
-    try {
-      renewTls(app.server as unknown as Server, tls);
-      log.info({}, "the certificate was read again");
-    } catch (error) {
-      log.error({ err: error }, "the certificate cannot be read again, going on with the one before");
-    }
-  };
+  const reload = () => void deps.live.reload();
   return {
     http: () => buildServer(deps),
     async start() {
@@ -85,13 +97,13 @@ export function createServiceHttp(deps: Deps): Part & Pick<Service, "http"> {
       await app.listen({ host, port });
       deps.defences.start();
       // Without a listener the signal would end the process.
-      process.on("SIGHUP", renew);
+      process.on("SIGHUP", reload);
       if (!tls && !isLoopback(host))
         log.warn({ host }, "other machines are served without TLS: put a proxy with it in front");
       log.info({ host, port, tls: tls !== undefined }, "listening");
     },
     async stop() {
-      process.off("SIGHUP", renew);
+      process.off("SIGHUP", reload);
       await app?.close();
       await deps.defences.stop();
       await gate.stop();
@@ -101,39 +113,55 @@ export function createServiceHttp(deps: Deps): Part & Pick<Service, "http"> {
 
 async function buildServer(deps: Deps): Promise<HttpServer> {
   const { config, db, chains, registry, sender, log, contexts, defences } = deps;
+  const limits = { ...config.http.limits };
   const app = await createHttpServer({
     ...apiDescription,
     log: log.child({ module: "http" }),
     onUndeclared: countUndeclared(deps.metrics),
     ...(config.http.tls && { tls: readTls(config.http.tls) }),
     idempotency: defences.idempotency,
-    ...{ limits: config.http.limits, trustProxy: config.http.trustProxy },
+    ...{ limits, trustProxy: config.http.trustProxy },
   });
-  tellOfRequests(app, { log: log.child({ module: "http" }), metrics: deps.metrics });
+  deps.live.onChange(({ http }) => {
+    const renew = http.tls && renewTls(app.server as unknown as Server, http.tls);
+    return () => {
+      renew?.();
+      changeLimits(app.server, Object.assign(limits, http.limits));
+    };
+  });
+  deps.load.countRequests(app);
+  tellOfRequests(app, { log: log.child({ module: "http" }), metrics: deps.metrics, tracing: deps.tracing });
   const feed = createFeedOf(deps);
   if (config.roles.includes("api")) await takeSockets(app, feed);
   defences.beforeGuard(app);
   await deps.gate.guard(app);
   defences.afterGuard(app);
-  await createHealthRoutes(() => [
-    databaseCheck(db),
-    ...chainChecks(
-      registry.chains.entries().map(([, chain]) => chain),
-      deps,
-    ),
-    senderCheck(sender),
-    lanesCheck(deps),
-    deps.fleet.check,
-  ])(app);
+  deps.reads?.positions.attach(app);
+  await createHealthRoutes(
+    () => [
+      databaseCheck(db),
+      ...chainChecks(
+        registry.chains.entries().map(([, chain]) => chain),
+        deps,
+      ),
+      senderCheck(sender),
+      lanesCheck(deps),
+      deps.fleet.check,
+      deps.restoring.check,
+      ...(deps.reads ? [deps.reads.check] : []),
+    ],
+    deps.startup,
+  )(app);
   serveMetrics(app, deps.metrics);
   if (!config.roles.includes("api")) return app;
   for (const { plugin } of contexts) await plugin(app);
   await createChainRoutes(deps)(app);
   await createLaneRoutes(deps)(app);
   await createInstanceRoutes({ db, roll: deps.fleet.roll })(app);
+  await createRestoreRoutes(deps)(app);
   await createStateRoutes({ chains })(app);
   await createApiKeyRoutes({ keys: deps.gate.keys, clock: deps.clock })(app);
-  await createEventRoutes({ ...deps, feed, origins: config.http.cors?.origins })(app);
+  await createEventRoutes({ ...deps, feed, told: deps.reads?.positions.note, origins: config.http.cors?.origins })(app);
   await addWebhooks(app, deps);
   await createAuditRoutes(defences.audit)(app);
   feed.start();
@@ -150,10 +178,11 @@ async function addWebhooks(app: HttpServer, deps: Deps): Promise<void> {
   app.addHook("onClose", async () => deliverer.stop());
 }
 
-function createFeedOf({ config, store, show, log, clock, gate }: Deps) {
+function createFeedOf({ config, store, show, log, clock, gate, hold }: Deps) {
   const { maxAgeSeconds, maxStreams, maxStreamsPerCaller, maxBufferedBytes } = config.http.events;
   return createFeed({
     ...{ store, show, log, clock, maxAgeMs: maxAgeSeconds * 1_000 },
+    lostAt: hold.lostAt,
     ...{ mostReaders: maxStreams, mostPerSubscriber: maxStreamsPerCaller, mostBuffered: maxBufferedBytes },
     endedKeys: gate.keys.ended,
   });

@@ -6,6 +6,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import { type ErrorCode, errorTable, isRetryable, LockstepError } from "#core/kernel/errors.ts";
 import { parseJson, toJson } from "#core/kernel/json.ts";
 import type { Given } from "./given.ts";
+import type { Places } from "./places.ts";
 
 /** A request before it goes out. */
 type Outgoing = {
@@ -56,6 +57,7 @@ type Deps = {
   readonly retries: number;
   readonly fetch: typeof fetch;
   readonly clock: Clock;
+  readonly places: Places;
 };
 
 /** A page of a list with its timelines can be long; an answer beyond this is not from a service of ours. */
@@ -108,7 +110,7 @@ async function once<R extends Route>(
 }
 
 async function reach(
-  { url, authorize, timeoutMs, fetch }: Deps,
+  { url, authorize, timeoutMs, fetch, places }: Deps,
   outgoing: Outgoing,
   key: string | undefined,
   signal: AbortSignal | undefined,
@@ -118,14 +120,17 @@ async function reach(
     accept: "application/json",
     ...(body !== undefined && { "content-type": "application/json" }),
     ...(key !== undefined && { "idempotency-key": key }),
+    ...places.header(),
     ...(await authorize(outgoing)),
   };
   const late = AbortSignal.timeout(timeoutMs);
   try {
-    return await fetch(new URL(path, url), {
+    const response = await fetch(new URL(path, url), {
       ...{ method, headers, redirect: "error", signal: signal ? AbortSignal.any([signal, late]) : late },
       ...(body !== undefined && { body }),
     });
+    places.answered(response);
+    return response;
   } catch (error) {
     if (signal?.aborted) throw error;
     throw unreachable(url, outgoing, error);

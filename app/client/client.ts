@@ -10,11 +10,13 @@ import * as audit from "../api/auditRoutes.ts";
 import * as chains from "../api/chainRoutes.ts";
 import * as fleet from "../api/instanceRoutes.ts";
 import * as lanes from "../api/laneRoutes.ts";
+import * as restore from "../api/restoreRoutes.ts";
 import * as state from "../api/stateRoutes.ts";
 import * as webhooks from "../api/webhookRoutes.ts";
 import { type Authorize, type CallOptions, type CallRoute, createCall, type RouteCall } from "./call.ts";
 import { createEvents } from "./events.ts";
 import type { Given } from "./given.ts";
+import { createPlaces } from "./places.ts";
 
 export type ClientOptions = {
   /** Of the service, e.g. `http://127.0.0.1:7600`. */
@@ -63,7 +65,7 @@ export function createClient(options: ClientOptions) {
   const { url, token, timeoutMs = 30_000, retries = 3, clock = systemClock } = options;
   const authorize: Authorize =
     options.authorize ?? (() => (token === undefined ? {} : { authorization: `Bearer ${token}` }));
-  const deps = { url, authorize, timeoutMs, retries, clock, fetch: options.fetch ?? fetch };
+  const deps = { url, authorize, timeoutMs, retries, clock, fetch: options.fetch ?? fetch, places: createPlaces() };
   const call = createCall(deps);
   const { ask, send, byId, byName, ofLane, act, pages } = methods(call);
 
@@ -160,6 +162,8 @@ export function createClient(options: ClientOptions) {
     /** The processes of the service, and what is done by one of them at a time. */
     instances: { list: ask(fleet.listInstances), drain: byId(fleet.drainInstance) },
     leases: { list: ask(fleet.listLeases) },
+    /** What a restore from a backup still keeps from being done. */
+    restore: { show: ask(restore.showRestore), release: ask(restore.releaseRestore) },
     /** Accounts and slots of a chain with their proofs. */
     state: {
       account: (

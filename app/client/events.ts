@@ -4,6 +4,7 @@ import type { Clock } from "#core/kernel/clock.ts";
 import { isRetryable, LockstepError } from "#core/kernel/errors.ts";
 import { parseJson } from "#core/kernel/json.ts";
 import { type Authorize, errorOf, unreachable } from "./call.ts";
+import type { Places } from "./places.ts";
 import { createSseParser } from "./sse.ts";
 
 /** Types that this version does not know yet are told as well, so the data of an event is left as it comes. */
@@ -45,6 +46,7 @@ type Deps = {
   readonly authorize: Authorize;
   readonly fetch: typeof fetch;
   readonly clock: Clock;
+  readonly places: Places;
   /** Attempts in a row that may fail before the error is thrown; 10 when left out. */
   readonly attempts?: number;
   /** Milliseconds without a sign of life after which a stream counts as lost; 60,000 when left out. */
@@ -113,6 +115,7 @@ async function* connection(
           place.failures = 0;
           if (place.last !== undefined && later(place.last, event.id) === place.last) continue;
           place.last = event.id;
+          deps.places.told(event.id);
           yield event;
         }
       }

@@ -1,11 +1,15 @@
+import { archiveMigrations } from "#core/archive/tables.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { serviceConfigSchema } from "#core/config/service.ts";
 import { migrate } from "#core/db/migrate.ts";
+import { createArchivedAudit } from "#core/http/audit/archive.ts";
 import type { AuditFinding } from "#core/http/audit/chain.ts";
 import { type AuditLog, createAuditLog } from "#core/http/audit/log.ts";
 import { auditMigrations } from "#core/http/audit/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { createLog } from "#core/observe/log.ts";
+import { archiveStorage } from "../archive.ts";
 import { exportLines, headWords, parseHead, verifyExport } from "../audit.ts";
 import { layFoundation } from "../foundation.ts";
 import { print, printError } from "../terminal.ts";
@@ -39,13 +43,17 @@ export async function runAuditExport(args: readonly string[]): Promise<number> {
 async function withAudit<T>(file: string, work: (audit: AuditLog) => Promise<T>): Promise<T> {
   const env = parseEnv();
   const log = createLog({ level: env.LOCKSTEP_LOG_LEVEL, name: "audit" });
-  const { db, auditKeys, close } = await layFoundation(loadConfig(file, serviceConfigSchema), env, {
-    log,
-    clock: systemClock,
-  });
+  const config = loadConfig(file, serviceConfigSchema);
+  const storage = archiveStorage(config, env);
+  const { db, auditKeys, close } = await layFoundation(config, env, { log, clock: systemClock });
   try {
-    await migrate(db, auditMigrations);
-    return await work(createAuditLog({ db, keys: auditKeys }));
+    await migrate(db, [...archiveMigrations, ...auditMigrations]);
+    const archived = storage && createArchivedAudit({ db, storage });
+    if (!archived && (await db.query("SELECT 1 FROM audit_archive LIMIT 1")).length > 0) {
+      const message = "archive.store: lines of the audit were archived, and the configuration does not say where";
+      throw new LockstepError("config-invalid", message, { details: { field: "archive.store" } });
+    }
+    return await work(createAuditLog({ db, keys: auditKeys, archived }));
   } finally {
     await close();
   }

@@ -204,6 +204,20 @@ export const instanceDrainCommand = command({
   examples: ["instance drain 0b6f4f0e-6c39-4f0e-9f5e-3a8f3f6f1c52"],
 });
 
+export const restoreShowCommand = command({
+  name: "restore show",
+  summary: "tell what a restore from a backup still keeps the service from doing",
+  options: { ...service },
+  examples: ["restore show"],
+});
+
+export const restoreReleaseCommand = command({
+  name: "restore release",
+  summary: "have the service send again after a restore, whatever is still waited for",
+  options: { ...service },
+  examples: ["restore release"],
+});
+
 export const eventsCommand = command({
   name: "events",
   summary: "print what happens as it happens, each event once, until interrupted",

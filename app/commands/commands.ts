@@ -10,6 +10,9 @@ const swaps = () => import("./swaps.ts");
 const instances = () => import("./instances.ts");
 const config = () => import("./config.ts");
 const keys = () => import("./keys.ts");
+const archive = () => import("./archive.ts");
+const restore = () => import("./restore.ts");
+const backup = () => import("./backup.ts");
 const audit = () => import("./audit.ts");
 
 /** Every command; what it does is loaded only when it is run. */
@@ -32,14 +35,23 @@ export const commands: readonly { readonly spec: CommandSpec; load(): Promise<Co
   { spec: client.watchCommand, load: async () => (await import("./watch.ts")).runWatch },
   { spec: client.instanceListCommand, load: async () => (await instances()).runInstanceList },
   { spec: client.instanceDrainCommand, load: async () => (await instances()).runInstanceDrain },
+  { spec: client.restoreShowCommand, load: async () => (await restore()).runRestoreShow },
+  { spec: client.restoreReleaseCommand, load: async () => (await restore()).runRestoreRelease },
   { spec: client.eventsCommand, load: async () => (await import("./events.ts")).runEvents },
   { spec: specs.recoverCommand, load: async () => (await import("./recover.ts")).runRecover },
+  { spec: specs.backupCreateCommand, load: async () => (await backup()).runBackupCreate },
+  { spec: specs.backupVerifyCommand, load: async () => (await backup()).runBackupVerify },
+  { spec: specs.backupRestoreCommand, load: async () => (await backup()).runBackupRestore },
+  { spec: specs.replayCommand, load: async () => (await import("./replay.ts")).runReplay },
   { spec: specs.doctorCommand, load: async () => (await import("./doctor.ts")).runDoctor },
   { spec: specs.keysNewCommand, load: async () => (await keys()).runKeysNew },
   { spec: specs.keysImportCommand, load: async () => (await keys()).runKeysImport },
   { spec: specs.keysListCommand, load: async () => (await keys()).runKeysList },
   { spec: specs.keysRotateCommand, load: async () => (await keys()).runKeysRotate },
   { spec: specs.apiKeyCreateCommand, load: async () => (await import("./apiKey.ts")).runApiKeyCreate },
+  { spec: specs.archiveRunCommand, load: async () => (await archive()).runArchiveRun },
+  { spec: specs.archiveListCommand, load: async () => (await archive()).runArchiveList },
+  { spec: specs.archiveShowCommand, load: async () => (await archive()).runArchiveShow },
   { spec: specs.auditVerifyCommand, load: async () => (await audit()).runAuditVerify },
   { spec: specs.auditExportCommand, load: async () => (await audit()).runAuditExport },
   { spec: specs.configCheckCommand, load: async () => (await config()).runConfigCheck },

@@ -22,12 +22,14 @@ const lookMs = 250;
 export async function runRecover(args: readonly string[]): Promise<number> {
   const values = readOptions(recoverCommand, args);
   const dryRun = values["dry-run"];
-  const config = withoutApi(loadConfig(values.config, serviceConfigSchema), dryRun);
+  // Reads the chains and sends; a dry run only reads. The port of a service that may be running is left to it.
+  const roles = dryRun ? (["indexer"] as const) : (["indexer", "swapper"] as const);
+  const config: ServiceConfig = { ...loadConfig(values.config, serviceConfigSchema), roles: [...roles] };
   const env = parseEnv();
   const log = createLog({ level: levelOf(env, dryRun), name: "recover" });
   const ending = new AbortController();
   void askedToStop().then(() => ending.abort());
-  const service = await composeService(config, env, { log });
+  const service = await composeService(config, env, { log, listens: false });
   const run = createRecoveryRun({ service, dryRun, say: values.json ? () => undefined : print });
   await service.start();
   const halted = service.halted.then((error) => Promise.reject(error));
@@ -39,15 +41,6 @@ export async function runRecover(args: readonly string[]): Promise<number> {
   }
   if (values.json) print(run.summary());
   return dryRun || run.left() === 0 ? 0 : exitLeft;
-}
-
-/**
- * Reads the chains and sends; a dry run only reads. The port of a service that may be running is left to it: health is
- * told at any other, to this machine alone.
- */
-function withoutApi(config: ServiceConfig, dryRun: boolean): ServiceConfig {
-  const http = { ...config.http, host: "127.0.0.1", port: 0 };
-  return { ...config, roles: dryRun ? ["indexer"] : ["indexer", "swapper"], http };
 }
 
 /** What a dry run finds is all that it has to say, unless somebody wants to know more or less than is usual. */

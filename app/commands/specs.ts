@@ -93,6 +93,83 @@ export const auditExportCommand = command({
   examples: ["audit export --config lockstep.json > audit.jsonl"],
 });
 
+export const archiveRunCommand = command({
+  name: "archive run",
+  summary: "move what has ended and is old enough from the database to files",
+  options: { ...serviceFile, ...json },
+  examples: ["archive run --config lockstep.json"],
+});
+
+export const archiveListCommand = command({
+  name: "archive list",
+  summary: "show the newest files of the archive",
+  options: { ...serviceFile, ...json },
+  examples: ["archive list --config lockstep.json"],
+});
+
+export const archiveShowCommand = command({
+  name: "archive show",
+  summary: "print what is in the archive of a message, a swap or a transaction's intent, as a line of JSON",
+  arguments: { id: { value: "ID", what: "its id, here or on a chain" } },
+  options: { ...serviceFile, ...json },
+  examples: ["archive show 5d2c6f0e-7d3f-4f0e-9d57-3f3b2a1c9e10 --config lockstep.json"],
+});
+
+const backupFile = { file: { what: "the backup", value: "FILE" } } as const;
+
+export const backupCreateCommand = command({
+  name: "backup create",
+  summary: "write all that the database has into one file, beside a running service",
+  arguments: backupFile,
+  options: { ...serviceFile, ...json },
+  examples: ["backup create lockstep-2026-11-22.backup --config lockstep.json"],
+});
+
+export const backupVerifyCommand = command({
+  name: "backup verify",
+  summary: "read a backup whole, check every sum, and tell what is in it",
+  arguments: backupFile,
+  options: {
+    config: { what: "checks as well that it was made under the sealing key of this configuration", value: "FILE" },
+    ...json,
+  },
+  examples: ["backup verify lockstep-2026-11-22.backup --config lockstep.json"],
+});
+
+export const backupRestoreCommand = command({
+  name: "backup restore",
+  summary: "fill an empty database with a backup",
+  arguments: backupFile,
+  options: {
+    ...serviceFile,
+    moved: { what: "the service was stopped before the backup and has not run since: it goes on as it was left" },
+    "stay-held": { what: "send nothing until an operator says so, also once the service is at one with the chains" },
+    ...json,
+  },
+  examples: [
+    "backup restore lockstep-2026-11-22.backup --config lockstep.json",
+    "backup restore lockstep-2026-11-22.backup --config lockstep.json --stay-held",
+  ],
+});
+
+export const replayCommand = command({
+  name: "replay",
+  summary: "make the read models anew from the events, up to a point in time, and tell what they say; changes nothing",
+  options: {
+    ...serviceFile,
+    file: { what: "of a backup instead of the database", value: "FILE" },
+    until: { what: "the last event that counts: its position, or a time such as 2026-01-31T12:00:00Z", value: "POINT" },
+    subject: { what: "only what happened to a swap or a message", value: "ID" },
+    check: { what: "compare with the read models as they are, and name every row that differs" },
+    ...json,
+  },
+  examples: [
+    "replay --check",
+    "replay --until 2026-01-31T12:00:00Z --subject 5036b393-1377-4f79-a7ff-3bea623db5c1",
+    "replay --file lockstep-2026-11-22.backup --until 4711",
+  ],
+});
+
 export const recoverCommand = command({
   name: "recover",
   summary: "finish the locks of managed accounts from the chains alone",

@@ -8,10 +8,14 @@ import { systemClock } from "#core/kernel/clock.ts";
 import { createLog, type Log } from "#core/observe/log.ts";
 import { createMetrics } from "#core/observe/metrics.ts";
 import { createValidator } from "#relay";
+import { createEnding } from "../ending.ts";
 import { faultsAt } from "../faults.ts";
 import { askedToStop } from "../signals.ts";
 import { readOptions } from "./options.ts";
 import { validatorCommand } from "./specs.ts";
+
+/** What it has to end in order. */
+const stopMs = 30_000;
 
 /**
  * Runs one validator until it is asked to stop, with its configuration read again at every SIGHUP. It shares nothing
@@ -22,11 +26,15 @@ export async function runValidator(args: readonly string[]): Promise<number> {
   const stopping = askedToStop();
   const first = loadConfig(values.config, validatorConfigSchema);
   const log = createLog({ level: parseEnv().LOCKSTEP_LOG_LEVEL, name: first.name });
+  const ending = createEnding({ ms: () => stopMs, log });
+  // Also while it starts, which may hang on what it waits for.
+  void stopping.then(() => ending.begin());
   let current = first;
   let validator = await create(current, log, values.resume);
   try {
     await validator.start();
   } catch (error) {
+    ending.begin(error);
     await validator.stop();
     throw error;
   }
@@ -54,6 +62,9 @@ export async function runValidator(args: readonly string[]): Promise<number> {
   process.on("SIGHUP", onHangUp);
   try {
     await Promise.race([stopping, failure.promise]);
+  } catch (error) {
+    ending.begin(error);
+    throw error;
   } finally {
     process.off("SIGHUP", onHangUp);
     await reloading;

@@ -8,7 +8,7 @@ import { type Connect, checkChain } from "./chains.ts";
 import type { Finding } from "./finding.ts";
 import { checkLanes, checkValidators } from "./lanes.ts";
 import { checkDataFolder, checkKeyFiles, checkNode, checkPort, lookForService } from "./machine.ts";
-import { checkDatabase, checkQueue } from "./stores.ts";
+import { checkDatabase, checkQueue, checkReplica } from "./stores.ts";
 
 type Deps = {
   readonly connect: Connect;
@@ -22,9 +22,10 @@ type Deps = {
 export async function examine(config: ServiceConfig, env: Env, deps: Deps): Promise<Finding[]> {
   const running = await lookForService(config, env);
   const machine = [checkNode(deps.nodeVersion), checkDataFolder(config, running), ...checkKeyFiles(config)];
-  const [port, database, queue, validators, checkups] = await Promise.all([
+  const [port, database, replica, queue, validators, checkups] = await Promise.all([
     checkPort(config, running),
     checkDatabase(env, deps.migrations, deps.log),
+    checkReplica(env, deps.log),
     checkQueue(env),
     checkValidators(config),
     Promise.all(Object.entries(config.chains).map(([name, settings]) => checkChain(name, settings, deps))),
@@ -32,5 +33,5 @@ export async function examine(config: ServiceConfig, env: Env, deps: Deps): Prom
   const chains = new Map(checkups.flatMap(({ chain }) => (chain ? [[chain.name, chain] as const] : [])));
   const [lanes, accounts] = await Promise.all([checkLanes(config, chains, deps.clock), checkAccounts(config, chains)]);
   const ofChains = checkups.flatMap(({ findings }) => findings);
-  return [...machine, port, database, queue, ...ofChains, ...lanes, ...validators, ...accounts];
+  return [...machine, port, database, ...replica, queue, ...ofChains, ...lanes, ...validators, ...accounts];
 }

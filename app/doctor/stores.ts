@@ -32,6 +32,44 @@ export async function checkDatabase(env: Env, migrations: readonly Migration[], 
   }
 }
 
+type Place = { readonly cluster: string; readonly replica: boolean };
+
+/** The replica that the environment names; nothing where it names none. */
+export async function checkReplica(env: Pick<Env, "DATABASE_URL" | "DATABASE_READ_URL">, log: Log): Promise<Finding[]> {
+  const name = "read replica";
+  const { DATABASE_URL: primary, DATABASE_READ_URL: replica } = env;
+  if (replica === undefined || primary === undefined) return [];
+  const [own, main] = await Promise.allSettled([replica, primary].map((url) => placeOf(url, log)));
+  if (own?.status !== "fulfilled") {
+    const fix =
+      "look at DATABASE_READ_URL, and whether the server runs and lets this user in; until then reads go to the primary";
+    return [warning(name, wordsOf(own?.reason), fix)];
+  }
+  if (!own.value.replica) {
+    return [
+      warning(name, "it follows no other server", "name a streaming replica of DATABASE_URL as DATABASE_READ_URL"),
+    ];
+  }
+  // That the primary does not answer is said of the database.
+  if (main?.status === "fulfilled" && main.value.cluster !== own.value.cluster) {
+    return [warning(name, "it follows another server than DATABASE_URL", "name a replica of that database")];
+  }
+  return [ok(name, "it follows the database")];
+}
+
+async function placeOf(connectionString: string, log: Log): Promise<Place> {
+  const db = createDb({ connectionString, log, poolSize: 1 });
+  try {
+    const [row] = await db.query<Place>(
+      `SELECT pg_is_in_recovery() AS replica, (SELECT system_identifier FROM pg_control_system())
+                || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS cluster`,
+    );
+    return row ?? { cluster: "", replica: false };
+  } finally {
+    await db.close();
+  }
+}
+
 /** The Redis that the environment names, where it names one. */
 export async function checkQueue(env: Env): Promise<Finding> {
   const name = "queue";

@@ -1,3 +1,4 @@
+import { isHeldIn } from "#core/backup/hold.ts";
 import type { Tx } from "#core/db/db.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { holdChains } from "./tables.ts";
@@ -18,6 +19,20 @@ export const admitNew: Admit = async (tx, chains) => {
 
 /** As `admitNew`, for what goes on while a chain is paused. */
 export const admitAny: Admit = async (tx, chains) => void (await statesOf(tx, chains));
+
+/** Takes nothing on while the service is not at one with the chains after a restore: throws `restoring`. */
+export function unlessRestoring(admit: Admit): Admit {
+  // A restore fills an empty database: once there is no hold, none comes while this process runs.
+  let over = false;
+  return async (tx, chains) => {
+    if (!over) {
+      if (await isHeldIn(tx))
+        throw new LockstepError("restoring", "restored from a backup: nothing is taken on before it has caught up");
+      over = true;
+    }
+    return admit(tx, chains);
+  };
+}
 
 async function statesOf(tx: Tx, names: readonly string[]): Promise<ReadonlyMap<string, State>> {
   const held = await holdChains(tx, names);

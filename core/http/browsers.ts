@@ -1,6 +1,8 @@
 import cors from "@fastify/cors";
 import type { FastifyInstance } from "fastify";
 import { LockstepError } from "../kernel/errors.ts";
+import { requestIdHeader } from "./headers.ts";
+import { positionHeader } from "./positionHeader.ts";
 
 /**
  * Lets pages of the origins given use the API, and refuses those of others with `origin-refused`, whatever credentials
@@ -18,7 +20,7 @@ export async function admitOrigins(app: FastifyInstance, origins: readonly strin
   await app.register(cors, {
     origin: [...origins],
     methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    ...{ credentials: false, maxAge: 600 },
+    ...{ credentials: false, maxAge: 600, exposedHeaders: [positionHeader, requestIdHeader] },
   });
 }
 

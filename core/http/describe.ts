@@ -47,7 +47,10 @@ export function describeRoutes<T extends OpenApi>(document: T, routes: ReadonlyM
         const sorted = codes.toSorted();
         const name = [status, ...sorted].join(".");
         responses[name] = problemOf(sorted);
-        operation.responses[status] = { $ref: `#/components/responses/${name}` };
+        const own = operation.responses[status];
+        operation.responses[status] = own
+          ? { ...own, content: { ...own.content, ...problemOf(sorted).content } }
+          : { $ref: `#/components/responses/${name}` };
       }
     }
   }

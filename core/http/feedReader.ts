@@ -19,9 +19,11 @@ const inBytes = new WeakMap<readonly ShownEvent[], Buffer>();
  */
 export function createSseReader(response: ServerResponse, onClose: () => void, clock: Clock = systemClock): FeedReader {
   const closed = Promise.withResolvers<void>();
+  const over = new AbortController();
   response.on("error", () => response.destroy());
   response.on("close", () => {
     closed.resolve();
+    over.abort();
     onClose();
   });
   const write = (bytes: Buffer | string) => void (response.writable && response.write(bytes));
@@ -37,7 +39,8 @@ export function createSseReader(response: ServerResponse, onClose: () => void, c
     end(code) {
       write(`retry: ${comeBackMs(code)}\nevent: end\ndata: ${endText(code)}\n\n`);
       response.end();
-      void clock.sleep(graceMs).then(() => response.destroy());
+      // One that is closed by then keeps no process that ends.
+      void clock.sleep(graceMs, over.signal).then(() => response.destroy());
     },
   };
 }

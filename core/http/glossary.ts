@@ -32,6 +32,7 @@ export const glossary: Readonly<Record<string, string>> = {
   bridge: "The bridge's contract",
   home: "Where tokens are locked",
   remote: "Where tokens are minted for those",
+  restore: "Id of the restore from a backup",
   host: "Name of the machine that it runs on",
   pid: "Its process id there",
   version: "Of the program",

@@ -14,13 +14,17 @@ const ofData = {
   "cache-control": "no-store",
 };
 
+/** What the log and the traces call a request by; every answer says it but those to what is none, or has no path. */
+export const requestIdHeader = "x-request-id";
+
 /**
- * Headers of every answer but those under `docs`. They are the same for all, so they are written once here: helmet makes
- * its own anew for every request, which costs a fast route half of its rate.
+ * Headers of every answer that hooks see, but of those under `docs` the request's id alone. The others are the same for all,
+ * so they are written once here: helmet makes its own anew for every request, which costs a fast route half of its rate.
  */
 export function addHeaders(app: HttpServer, { docs, tls }: { docs: string; tls: boolean }): void {
   const headers = { ...ofData, ...(tls && { "strict-transport-security": strictTransport }) };
   app.addHook("onRequest", (request, reply, done) => {
+    reply.header(requestIdHeader, request.id);
     if (!request.url.startsWith(docs)) reply.headers(headers);
     done();
   });

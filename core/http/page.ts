@@ -13,6 +13,26 @@ export const pageQuery = {
   limit: z.coerce.number(pageSize).int(pageSize).min(1, pageSize).max(100, pageSize).default(20),
 };
 
+/** Lists what has left the database, instead of what is in it; taken with nothing but the page. */
+export const archivedQuery = {
+  archived: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional()
+    .meta({ description: "Those in the archive instead; goes with no other filter" }),
+};
+
+/** Refuses other filters where what is in the archive is asked for, which is found by ids alone. */
+export function isFreeOfFilters({
+  archived,
+  cursor: _,
+  limit: __,
+  ...filters
+}: Readonly<Record<string, unknown>>): boolean {
+  return archived !== true || Object.values(filters).every((value) => value === undefined);
+}
+export const archivedAlone = { path: ["archived"], message: "what is in the archive cannot be filtered" };
+
 /** The `next` of a page: where the one after it begins. */
 export const nextCursor = z.string().optional().meta({ description: "`cursor` of the next page; none on the last" });
 
@@ -22,6 +42,9 @@ const wireTime = z.iso
 
 /** What names one thing in a path. */
 export const printableId = z.string().regex(/^[\x21-\x7e]{1,80}$/, "expected an id of printable characters");
+
+/** What a chain may be called, as far as it can be asked for: everything that the configuration takes, and more. */
+export const printableName = z.string().regex(/^[\x21-\x7e]{1,64}$/, "expected a name of printable characters");
 
 /** Text that a database takes, and that a terminal can show. */
 export const plainText = (most: number) =>

@@ -1,4 +1,4 @@
-import { type ServerOptions, STATUS_CODES } from "node:http";
+import { type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import underPressure from "@fastify/under-pressure";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -32,6 +32,15 @@ export function serverLimits(limits: HttpLimits) {
     handlerTimeout: Math.ceil(limits.answerSeconds * 1_000),
     clientErrorHandler: answerBroken,
   };
+}
+
+/** Has a server go by limits that have changed; those that it was built with stay. */
+export function changeLimits(server: Server, limits: HttpLimits): void {
+  server.maxHeadersCount = limits.headers + 1;
+  server.maxConnections = limits.connections;
+  server.headersTimeout = limits.headerSeconds * 1_000;
+  server.requestTimeout = limits.requestSeconds * 1_000;
+  server.keepAliveTimeout = limits.keepAliveSeconds * 1_000;
 }
 
 /** Turns requests away that are larger than they may be or that name no host, and all but those for health while the process is behind. */

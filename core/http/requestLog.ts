@@ -1,5 +1,8 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { AnsweredRequest, Tracing } from "../observe/tracing.ts";
+import { trackingFields } from "../observe/tracking.ts";
 import type { HttpServer } from "./httpServer.ts";
 
 /** Upper bounds in seconds. */
@@ -12,7 +15,10 @@ const pathLength = 200;
  * long that took. Never its query, headers or body. What anyone may ask (health, metrics, documentation) is told at
  * `debug` where all is well, since machines ask for it all day.
  */
-export function tellOfRequests(app: HttpServer, { log, metrics }: { log: Log; metrics: Metrics }): void {
+export function tellOfRequests(
+  app: HttpServer,
+  { log, metrics, tracing }: { log: Log; metrics: Metrics; tracing?: Pick<Tracing, "request"> | undefined },
+): void {
   const seconds = metrics.histogram("http_request_seconds", "Requests by what became of them", buckets);
   app.addHook("onResponse", (request, reply, done) => {
     const { method, ip: address, caller, refusal: code } = request;
@@ -22,10 +28,27 @@ export function tellOfRequests(app: HttpServer, { log, metrics }: { log: Log; me
     const level = config.access === "anyone" && status < 400 ? "debug" : "info";
     const [path = ""] = request.url.split("?", 1);
     const who = { address, ...(caller && { caller: caller.id }), ...(code && { code }) };
-    log[level](
-      { method, path: path.slice(0, pathLength), route, status, ms: Math.round(elapsedTime * 10) / 10, ...who },
-      "request answered",
-    );
+    const about = { request: request.id, ...(request.tracking !== undefined && trackingFields(request.tracking)) };
+    const ms = Math.round(elapsedTime * 10) / 10;
+    log[level]({ method, path: path.slice(0, pathLength), route, status, ms, ...about, ...who }, "request answered");
+    if (tracing && changes.has(method) && !request.is404) tracing.request(spanOf(request, reply));
     done();
   });
+}
+
+/** Those that bring something about; of the others there are many, and metrics tell of them. */
+const changes = new Set(["POST", "PUT", "PATCH", "DELETE"]);
+
+function spanOf(request: FastifyRequest, { statusCode, elapsedTime }: FastifyReply): AnsweredRequest {
+  const { method, id, tracking, refusal, routeOptions, headers } = request;
+  const end = Date.now();
+  const { url: route = "none" } = routeOptions;
+  return {
+    ...{ name: `${method} ${route}`, start: end - elapsedTime, end, tracking, error: refusal },
+    ...(typeof headers.traceparent === "string" && { traceparent: headers.traceparent }),
+    attributes: {
+      ...{ "http.request.method": method, "http.route": route, "http.response.status_code": statusCode },
+      "lockstep.request.id": id,
+    },
+  };
 }

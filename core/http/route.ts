@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { ErrorCode } from "../kernel/errors.ts";
+import type { TrackingId } from "../observe/tracking.ts";
 import type { Caller, RouteAccess } from "./access.ts";
 import type { RouteExamples } from "./describe.ts";
 import type { Once } from "./idempotency/once.ts";
@@ -26,6 +27,8 @@ export type Route = {
   /** Of an answer that is no problem; 200 where this is left out. */
   readonly status?: 200 | 201 | 202;
   readonly answer: z.ZodType;
+  /** What the tracking id of the answer's thing begins with; its `id` follows. */
+  readonly tracks?: string;
   /** Where the answer's thing is from now on, with fields of the answer as `:name`; told as `Location`. */
   readonly location?: `/${string}`;
   /** Codes of problems that it answers besides those that every route may (`routeErrors.ts`). */
@@ -62,6 +65,8 @@ declare module "fastify" {
     caller: Caller | undefined;
     /** The code of the problem that it is answered with. */
     refusal: string | undefined;
+    /** What it is about or has begun, where that is tracked. */
+    tracking: TrackingId | undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { TrackingId } from "../observe/tracking.ts";
 import { answerOnce, keyOf } from "./idempotency/answerOnce.ts";
 import type { Once } from "./idempotency/once.ts";
 import { placeOf } from "./location.ts";
@@ -38,7 +39,11 @@ export function serve<R extends Route>(
     handler: async (request, reply) => {
       // The compilers have parsed the parts by the route's own schemas, which fastify's types cannot know here.
       const { params, query, body, caller } = request;
-      const run = (once: Once | undefined) => handler({ params, query, body, caller, once } as RouteInput<R>);
+      const run = async (once: Once | undefined) => {
+        const answer = await handler({ params, query, body, caller, once } as RouteInput<R>);
+        if (route.tracks !== undefined) request.tracking = trackingOf(route.tracks, answer);
+        return answer;
+      };
       const keyed = keyOf(request);
       if (keyed && !app.idempotency) throw new Error("a server that keeps no keys was sent one");
       if (keyed && app.idempotency) {
@@ -54,3 +59,8 @@ export function serve<R extends Route>(
     },
   });
 }
+
+const trackingOf = (prefix: string, answer: unknown): TrackingId | undefined =>
+  typeof answer === "object" && answer !== null && "id" in answer && typeof answer.id === "string"
+    ? `${prefix}${answer.id}`
+    : undefined;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import {
@@ -67,6 +68,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     ...serverLimits(limits),
     ...(options.trustProxy?.length && { trustProxy: isTrusted }),
     routerOptions: { ignoreTrailingSlash: true },
+    // Never one that a caller brings: it is what others are told apart by.
+    genReqId: () => randomUUID(),
     // What is under way is answered, and so is what comes over connections that are open.
     forceCloseConnections: "idle" as const,
     return503OnClosing: false,
@@ -79,6 +82,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   parseJsonBodies(app);
   app.decorateRequest("caller", undefined);
   app.decorateRequest("refusal", undefined);
+  app.decorateRequest("tracking", undefined);
   app.decorate("idempotency", options.idempotency);
   const routes: AddedRoute[] = [];
   added.set(app, routes);
@@ -100,7 +104,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
-    const fields = { method: request.method, route: request.routeOptions.url, code: problem.code, err: error };
+    const { method, id, routeOptions } = request;
+    const fields = { request: id, method, route: routeOptions.url, code: problem.code, err: error };
     const { retryAfterSeconds } = problem.details ?? {};
     if (typeof retryAfterSeconds === "number") reply.header("retry-after", String(Math.ceil(retryAfterSeconds)));
     request.refusal = problem.code;

@@ -18,7 +18,11 @@ export function createSocketReader(socket: WebSocket, onClose: () => void, clock
   socket.on("pong", () => {
     unanswered = 0;
   });
-  socket.on("close", onClose);
+  const over = new AbortController();
+  socket.on("close", () => {
+    over.abort();
+    onClose();
+  });
   const isOpen = () => socket.readyState === socket.OPEN;
   return {
     send(events) {
@@ -37,7 +41,7 @@ export function createSocketReader(socket: WebSocket, onClose: () => void, clock
     end(code) {
       if (isOpen()) socket.send(endText(code));
       socket.close(closeCodes[code] ?? 1013, code);
-      void clock.sleep(graceMs).then(() => socket.terminate());
+      void clock.sleep(graceMs, over.signal).then(() => socket.terminate());
     },
   };
 }

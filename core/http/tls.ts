@@ -34,9 +34,13 @@ export function readTls({ certFile, keyFile, clientCaFile, requireClientCertific
   return options;
 }
 
-/** Later connections get what the files hold now. Throws as `readTls`, and then nothing has changed. */
-export function renewTls(server: Pick<Server, "setSecureContext">, config: TlsConfig): void {
-  server.setSecureContext(readTls(config));
+/**
+ * Reads what the files hold now, and answers how later connections get it. Whether clients are asked for a certificate, and
+ * refused without, stays as the server was made. Throws as `readTls`.
+ */
+export function renewTls(server: Pick<Server, "setSecureContext">, config: TlsConfig): () => void {
+  const options = readTls(config);
+  return () => server.setSecureContext(options);
 }
 
 function readPem(file: string, field: string): Buffer {

@@ -116,6 +116,22 @@ export const errorTable = {
     retryable: false,
     title: "The database was changed by another version of this program than the one running",
   },
+  "database-not-empty": {
+    status: 409,
+    retryable: false,
+    title: "The database has tables of the service already: a backup is restored into an empty one",
+  },
+  "database-in-use": { status: 409, retryable: false, title: "Processes of the service are connected to the database" },
+  "backup-invalid": {
+    status: 422,
+    retryable: false,
+    title: "The file is no backup, not as it was written, or made under another sealing key",
+  },
+  restoring: {
+    status: 503,
+    retryable: true,
+    title: "The database was restored from a backup and is not at one with the chains yet: nothing is taken on or sent",
+  },
   "queue-unreachable": { status: 503, retryable: true, title: "The work queue does not take jobs" },
   "data-folder-in-use": { status: 500, retryable: false, title: "Another process works on the same data folder" },
   "event-unknown": { status: 500, retryable: false, title: "An event of a type that nobody registered" },
@@ -256,7 +272,22 @@ export const errorTable = {
     retryable: false,
     title: "No event has this position: the database is another one than it came from",
   },
+  "archive-unreachable": {
+    status: 503,
+    retryable: true,
+    title: "Where archived files are cannot be reached",
+  },
+  "archive-damaged": {
+    status: 500,
+    retryable: false,
+    title: "An archived file is missing, or not what was written",
+  },
   "event-position-gone": { status: 410, retryable: false, title: "Events after this position are not kept any more" },
+  "event-position-lost": {
+    status: 410,
+    retryable: false,
+    title: "Events up to this position were lost with a database; `restoredTo` is the last that the backup had",
+  },
   "streams-full": { status: 503, retryable: true, title: "As many streams are open as the configuration allows" },
   "too-many-streams": {
     status: 429,

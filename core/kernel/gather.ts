@@ -1,7 +1,10 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
 /**
  * Joins what is asked for at once: while one round is under way, what comes in waits and is the next round together, so
  * that nothing waits for others without need. Each gets its own outcome; a round that throws fails all that were in it.
  * `linger` may take a moment before each round, for more to come in.
+ * Rounds are for nobody alone, so they run in the asynchronous context that this is made in, not in that of who asks first.
  */
 export function gather<T, R>(
   round: (items: readonly T[]) => Promise<readonly PromiseSettledResult<R>[]>,
@@ -11,6 +14,7 @@ export function gather<T, R>(
   type Waiting = { readonly item: T; readonly outcome: PromiseWithResolvers<R> };
   let waiting: Waiting[] = [];
   let running = false;
+  const outside = AsyncLocalStorage.snapshot();
 
   async function run(): Promise<void> {
     running = true;
@@ -32,7 +36,7 @@ export function gather<T, R>(
   return (item) => {
     const outcome = Promise.withResolvers<R>();
     waiting.push({ item, outcome });
-    if (!running) void run();
+    if (!running) void outside(run);
     return outcome.promise;
   };
 }

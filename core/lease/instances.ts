@@ -32,6 +32,8 @@ export type Peer = {
   readonly groups: readonly string[];
   /** Accounts that it can get nothing into a block with at present, as `CHAIN/ACCOUNT`. */
   readonly unfit: readonly string[];
+  /** Whether it has more to do than it manages: it gets less. */
+  readonly slow: boolean;
 };
 
 /** What a process is, for as long as it runs. */
@@ -44,10 +46,17 @@ export type InstanceFacts = {
   readonly roles: readonly string[];
 };
 
-/** What it says of itself at every roll-call. */
+/** What it says of itself at every roll-call. What was added later is absent in reports of earlier versions. */
 export type InstanceReport = {
   /** Share of the time since the last one that it was busy, from 0 to 1. */
   readonly busy: number;
+  /** Processor time per time since the last one; 1 is one processor. */
+  readonly cpu?: number | undefined;
+  /** Jobs and requests under way, by role. */
+  readonly work?: Readonly<Record<string, number>> | undefined;
+  /** Whether it has been behind with its work for a while. */
+  readonly slow?: boolean | undefined;
+  readonly configuration?: InstanceConfiguration | undefined;
   readonly memoryBytes: number;
   /** Accounts that it can get nothing into a block with at present, as `CHAIN/ACCOUNT`. */
   readonly unfit: readonly string[];
@@ -56,6 +65,9 @@ export type InstanceReport = {
   /** How far it has read the chains that it reads. */
   readonly chains: readonly Readonly<Record<string, string>>[];
 };
+
+/** Which configuration a process goes by; equal fingerprints are equal configurations. */
+type InstanceConfiguration = z.output<typeof configurationSchema>;
 
 export type InstanceRow = InstanceFacts & {
   readonly startedAt: Date;
@@ -80,13 +92,26 @@ export type InstanceRoll = {
   askToDrain(id: string, by: string): Promise<boolean>;
 };
 
-const reportSchema = z.object({
-  busy: z.number(),
-  memoryBytes: z.number(),
-  unfit: z.array(z.string()),
-  halted: z.array(z.string()),
-  chains: z.array(z.record(z.string(), z.string())),
+const configurationSchema = z.object({
+  fingerprint: z.string(),
+  shared: z.string(),
+  loadedAt: z.iso.datetime(),
+  waiting: z.array(z.string()),
 });
+
+/** Of another version each part may be missing or be something else; the others still count. */
+const reportSchema = z.object({
+  busy: z.number().catch(0),
+  cpu: z.number().optional().catch(undefined),
+  work: z.record(z.string(), z.number()).optional().catch(undefined),
+  slow: z.boolean().optional().catch(undefined),
+  configuration: configurationSchema.optional().catch(undefined),
+  memoryBytes: z.int().catch(0),
+  unfit: z.array(z.string()).catch([]),
+  halted: z.array(z.string()).catch([]),
+  chains: z.array(z.record(z.string(), z.string()).catch({})).catch([]),
+});
+const emptyReport: InstanceReport = { busy: 0, memoryBytes: 0, unfit: [], halted: [], chains: [] };
 
 const keptDays = 7;
 /** Of another version it may say something else. */
@@ -106,14 +131,14 @@ export function createInstanceRoll(deps: {
 
   return {
     async call(groups) {
-      const rows = await db.query<Omit<Peer, "unfit"> & { unfit: unknown; drain_asked_by: string | null }>(
+      const rows = await db.query<PeerRow>(
         `WITH me AS (
            INSERT INTO instances (id, name, host, pid, version, roles, groups, started_at, seen_at, report)
            VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp(), $8)
            ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), groups = $7, report = $8
-           RETURNING id, groups, report->'unfit' AS unfit, drain_asked_by)
+           RETURNING id, groups, report->'unfit' AS unfit, report->'slow' AS slow, drain_asked_by)
          SELECT * FROM me UNION ALL
-         (SELECT id, groups, report->'unfit', NULL FROM instances
+         (SELECT id, groups, report->'unfit', report->'slow', NULL FROM instances
           WHERE id <> $1 AND stopped_at IS NULL AND drain_asked_by IS NULL
             AND seen_at > clock_timestamp() - $9 * interval '1 millisecond' ORDER BY id)`,
         [
@@ -126,7 +151,9 @@ export function createInstanceRoll(deps: {
         draining = true;
         deps.onDrain(me.drain_asked_by);
       }
-      return rows.map(({ id, groups: wanted, unfit }) => ({ id, groups: wanted, unfit: namesOf(unfit) }));
+      return rows.map(({ id, groups: wanted, unfit, slow }) => {
+        return { id, groups: wanted, unfit: namesOf(unfit), slow: slow === true };
+      });
     },
     async leave() {
       await db.query("UPDATE instances SET stopped_at = clock_timestamp(), groups = '{}' WHERE id = $1", [facts.id]);
@@ -153,6 +180,8 @@ export function createInstanceRoll(deps: {
   };
 }
 
+type PeerRow = Pick<Peer, "id" | "groups"> & { unfit: unknown; slow: unknown; drain_asked_by: string | null };
+
 type Row = InstanceFacts & {
   started_at: Date;
   seen_at: Date;
@@ -167,5 +196,5 @@ const toInstance = (row: Row): InstanceRow => ({
   ...{ startedAt: row.started_at, seenAt: row.seen_at, isThere: row.there },
   stoppedAt: row.stopped_at ?? undefined,
   drainAskedBy: row.drain_asked_by ?? undefined,
-  report: reportSchema.catch({ busy: 0, memoryBytes: 0, unfit: [], halted: [], chains: [] }).parse(row.report),
+  report: reportSchema.catch(emptyReport as z.output<typeof reportSchema>).parse(row.report),
 });

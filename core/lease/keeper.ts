@@ -43,6 +43,8 @@ export type LeaseKeeper = Leases & {
   drain(): Promise<void>;
   /** Those of this process, with their terms. */
   held(): readonly Fence[];
+  /** Whether it has asked at least once for what it wants. */
+  hasAsked(): boolean;
   /** Leases won, and lost to others, since the start. */
   counts(): { readonly won: number; readonly lost: number };
 };
@@ -60,6 +62,7 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
   let loop: Loop | undefined;
   let unlisten: (() => Promise<void>) | undefined;
   let draining = false;
+  let asked = false;
   let won = 0;
   let lost = 0;
   let droppedAt = Number.NEGATIVE_INFINITY;
@@ -85,10 +88,11 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     const open = [...groups].filter(([, members]) => members.every((each) => each.isHeld() || !each.isBusy()));
     const peers = await deps.rollCall(open.map(([group]) => group));
     if (groups.size === 0) return;
+    const slow = new Set(peers.filter((peer) => peer.slow).map(({ id }) => id));
     const rows = new Map((await listLeases(db)).map((row) => [row.name, row]));
     for (const [group, members] of groups) {
       const holders = new Map(peers.filter((peer) => peer.groups.includes(group)).map(({ id }) => [id, 0]));
-      await shareGroup(members, rows, holders);
+      await shareGroup(members, rows, holders, slow);
     }
   }
 
@@ -96,6 +100,7 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     members: readonly Contender[],
     rows: ReadonlyMap<string, LeaseRow>,
     holders: Map<string, number>,
+    slow: ReadonlySet<string>,
   ): Promise<void> {
     for (const { name } of members) {
       const holder = rows.get(name)?.holder ?? "";
@@ -107,7 +112,7 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     const free = members.filter(
       (each) => !each.isHeld() && !each.isBusy() && rows.get(each.name)?.holder === undefined,
     );
-    const { take, give } = shareOf(instance, holders, members.length);
+    const { take, give } = shareOf(instance, holders, members.length, slow);
     // Those that nobody has taken for as long again are taken by anyone: they may be the share of a process that hangs.
     const left = free.filter((each) => freeFor(each, rows.get(each.name)) > ms);
     const names = [...new Set([...free.slice(0, take), ...left])].map(({ name }) => name);
@@ -122,7 +127,9 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
   async function takeAll(names: readonly string[]): Promise<void> {
     for (const fence of await takeLeases(db, { names, holder: instance, ms })) {
       const contender = contenders.get(fence.name);
-      if (draining || contender?.wantsSince() === undefined) await giveUpLease(db, fence, instance);
+      // An answer that came late may be of a hold that is over: then there is nothing to give up.
+      const isWanted = !draining && contender?.wantsSince() !== undefined && !contender.isHeld();
+      if (!isWanted) await giveUpLease(db, fence, instance);
       else {
         won++;
         contender.win(fence);
@@ -142,6 +149,7 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
   async function step(): Promise<"idle"> {
     await inTime(renew());
     await inTime(share());
+    asked = true;
     if (clock.now() - droppedAt >= dropTermsMs) {
       droppedAt = clock.now();
       await dropOldTerms(db, keptTermDays);
@@ -182,6 +190,7 @@ export function createLeases(deps: KeeperDeps): LeaseKeeper {
     },
     drain,
     held,
+    hasAsked: () => asked,
     counts: () => ({ won, lost }),
   };
 }

@@ -32,6 +32,7 @@ const plenty = { perMinute: 1_000_000, burst: 100_000 };
 const table: Readonly<Record<string, RouteAccess>> = {
   "GET /health/live": "anyone",
   "GET /health/ready": "anyone",
+  "GET /health/startup": "anyone",
   "GET /": "anyone",
   "GET /openapi.json": "anyone",
   "GET /metrics": "viewer",
@@ -44,6 +45,8 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/instances": "viewer",
   "POST /v1/instances/:id/drain": "operator",
   "GET /v1/leases": "viewer",
+  "GET /v1/restore": "viewer",
+  "POST /v1/restore/release": "admin",
   "GET /v1/lanes": "viewer",
   "POST /v1/lanes": "admin",
   "POST /v1/lanes/:origin/:destination/pause": "operator",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { migrations } from "#app/compose.ts";
 import { sealedTables } from "#app/sealed.ts";
+import { migrations } from "#app/stored.ts";
 import { migrate } from "#core/db/migrate.ts";
 import { type OpenDatabase, openBackend } from "../support/databases.ts";
 

@@ -40,7 +40,9 @@ describe("what is told of requests", () => {
 
   const headers = { host: "127.0.0.1:7600", authorization: `Bearer ${token}` };
   const told = () =>
-    lines.filter(({ msg }) => msg === "request answered").map(({ time, process, address, ms, ...rest }) => rest);
+    lines
+      .filter(({ msg }) => msg === "request answered")
+      .map(({ time, process, address, ms, request, ...rest }) => rest);
 
   it("is who asked for what and with which answer, of good ones and bad ones", async () => {
     await app.inject({ url: "/v1/things/7?secret=0xabc", headers: { ...headers, cookie: "secret=0xabc" } });
@@ -68,6 +70,21 @@ describe("what is told of requests", () => {
     const lost = told()[3] ?? {};
     assert.deepEqual([lost.route, lost.status, String(lost.path).length], ["none", 404, 200]);
     assert.doesNotMatch(JSON.stringify(lines), /0xabc|start-up-token/);
+  });
+
+  it("calls a request by the id that its answer has, whatever id the caller brings", async () => {
+    const brought = { ...headers, "x-request-id": "theirs" };
+    const answers = [
+      await app.inject({ url: "/v1/things/7", headers: brought }),
+      await app.inject({ method: "POST", url: "/v1/things", headers: brought, payload: "{" }),
+      await app.inject({ url: "/nothing", headers: brought }),
+    ];
+    const ids = answers.map((answer) => answer.headers["x-request-id"]);
+    assert.deepEqual(
+      lines.filter(({ msg }) => msg === "request answered").map(({ request }) => request),
+      ids,
+    );
+    assert.equal(new Set([...ids, "theirs"]).size, 4);
   });
 
   it("is quiet about what machines ask for all day, as long as it is well", async () => {

@@ -244,7 +244,7 @@ describe("the HTTP kit", () => {
     const often = { perMinute: 60_000, burst: 1_000 };
     limitCallers(served, {
       buckets: createMemoryBuckets({ clock: systemClock }),
-      config: { caller: rate, address: often },
+      config: () => ({ caller: rate, address: often }),
     });
     const written: AuditEntry[] = [];
     const audit = { write: async (entry: AuditEntry) => void written.push(entry) };

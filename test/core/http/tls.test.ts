@@ -70,7 +70,7 @@ describe("TLS", () => {
     });
     apps.push(app);
     await admitOrigins(app, ["https://page.example"]);
-    guardRoutes(app, [certificateAuthenticator({ rules, clock })]);
+    guardRoutes(app, [certificateAuthenticator({ rules: () => rules, clock })]);
     app.get("/v1/it", { config: { access: "viewer" } }, async ({ caller }) => caller);
     app.post("/v1/it", { config: { access: "viewer" } }, async () => ({}));
     await app.listen({ host: "127.0.0.1", port: 0 });
@@ -161,12 +161,19 @@ describe("TLS", () => {
     assert.equal(headers["set-cookie"], undefined);
   });
 
+  it("believes certificates of clients by another authority once that is the one", async () => {
+    const { app, ask } = await listen(tls);
+    assert.deepEqual([(await ask("desk")).status, (await ask("false")).status], [200, 401]);
+    renewTls(app.server as unknown as Server, { ...tls, clientCaFile: at("other.pem") })();
+    assert.deepEqual([(await ask("desk")).status, (await ask("false")).status], [401, 200]);
+  });
+
   it("shows later connections a new certificate, and goes on with the old one when the new one is none", async () => {
     const { app, ask } = await listen(tls);
     const server = app.server as unknown as Server;
     const { serial } = await ask("ops");
     for (const part of ["key", "pem"]) copyFileSync(at(`next.${part}`), at(`live.${part}`));
-    renewTls(server, tls);
+    renewTls(server, tls)();
     const renewed = await ask("ops");
     assert.notEqual(renewed.serial, serial);
     assert.equal(renewed.status, 200, "clients' certificates are still asked for");
@@ -248,6 +255,7 @@ describe("web pages", () => {
       [refused.statusCode, refused.headers["access-control-allow-origin"]],
       [401, "https://page.example"],
     );
+    assert.equal(refused.headers["access-control-expose-headers"], "lockstep-position, x-request-id");
     await app.close();
   });
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
 import { coalesce } from "#core/kernel/coalesce.ts";
 import { gather, togetherOrAlone } from "#core/kernel/gather.ts";
@@ -56,6 +57,23 @@ describe("what is gathered", () => {
     );
     assert.deepEqual(rounds, [["a", "bad", "c"], ["a"], ["bad"], ["c"]]);
   });
+});
+
+it("is worked for in the context of who gathers, and goes on in that of who asked", async () => {
+  const context = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  const add = gather<string, string>(async (items) => {
+    seen.push(context.getStore());
+    await new Promise(setImmediate);
+    return items.map((value) => ({ status: "fulfilled", value }));
+  }, 1);
+  const askIn = (name: string) =>
+    context.run(name, async () => {
+      await add(name);
+      return context.getStore();
+    });
+  assert.deepEqual(await Promise.all(["one", "two"].map(askIn)), ["one", "two"]);
+  assert.deepEqual(seen, [undefined, undefined]);
 });
 
 describe("coalesced work", () => {

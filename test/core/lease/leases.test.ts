@@ -16,6 +16,7 @@ const noReport = { busy: 0, memoryBytes: 0, unfit: [], halted: [], chains: [] };
 
 /** A process as the database knows it, which can be paused as SIGSTOP does: nothing of it happens until it goes on. */
 function createProcess(opened: OpenDatabase, id: string) {
+  let slow = false;
   const db = opened.another();
   let running = Promise.withResolvers<void>();
   let writes = Promise.withResolvers<void>();
@@ -33,7 +34,13 @@ function createProcess(opened: OpenDatabase, id: string) {
     },
   };
   const facts = { id, name: id, host: "here", pid: 1, version: "0", roles: [] };
-  const roll = createInstanceRoll({ db: pausable, facts, ms, report: () => noReport, onDrain: () => undefined });
+  const roll = createInstanceRoll({
+    db: pausable,
+    facts,
+    ms,
+    report: () => ({ ...noReport, slow }),
+    onDrain: () => undefined,
+  });
   const keeper = createLeases({
     ...{ db: pausable, instance: id, ms, rollCall: roll.call, clock: systemClock, log: quietLog },
   });
@@ -52,6 +59,9 @@ function createProcess(opened: OpenDatabase, id: string) {
       running = Promise.withResolvers();
     },
     goOn: () => running.resolve(),
+    becomeSlow() {
+      slow = true;
+    },
     contend(name: string) {
       const lease = keeper.of(name);
       const work = { lease, active: false };
@@ -154,6 +164,36 @@ await onDatabase("leases", (backend) => {
       assert.ok([...two.works.values()].every(({ active }) => !active));
       await two.roll.leave();
       await until(() => countOf(one) === 3 && countOf(three) === 3);
+    }));
+
+  it("go from a process that is behind to others, which get twice as many", () =>
+    withProcesses(2, async (all) => {
+      const [one, two] = all as [Process, Process];
+      const names = Array.from({ length: 6 }, (_, at) => `job/${at}`);
+      for (const each of all) {
+        for (const name of names) each.contend(name);
+        await each.keeper.start();
+      }
+      await until(() => countOf(one) === 3 && countOf(two) === 3);
+      one.becomeSlow();
+      await until(() => countOf(one) === 2 && countOf(two) === 4);
+      for (const name of names) await until(() => activeAt(all, name).length === 1);
+    }));
+
+  it("list what a process of another version tells, as far as it is understood", () =>
+    withProcesses(1, async ([one], { db }) => {
+      await one!.roll.call([]);
+      const report = { busy: "very", memoryBytes: 7, chains: [{ chain: "alpha", state: "dreaming" }, { more: {} }] };
+      await db.query("UPDATE instances SET report = $1", [JSON.stringify(report)]);
+      const [row] = await one!.roll.list();
+      assert.equal(row?.report.busy, 0);
+      assert.equal(row?.report.memoryBytes, 7);
+      assert.deepEqual(row?.report.chains, [{ chain: "alpha", state: "dreaming" }, {}]);
+      for (const odd of ["null", "3", "[]", '{"unfit": 1, "configuration": {"shared": 1}}']) {
+        await db.query("UPDATE instances SET report = $1", [odd]);
+        assert.equal((await one!.roll.list()).length, 1);
+        assert.equal((await db.query("SELECT report->'unfit' FROM instances")).length, 1);
+      }
     }));
 
   it("stay with who has them while the database is away for longer than they last", () =>

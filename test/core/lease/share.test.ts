@@ -5,8 +5,8 @@ import { shareOf } from "#core/lease/share.ts";
 
 describe("shares of leases", () => {
   /** One contender looks, and does what it is told; answers whether anything changed. */
-  function look(me: string, held: Map<string, number>, leases: number): boolean {
-    const { take, give } = shareOf(me, held, leases);
+  function look(me: string, held: Map<string, number>, leases: number, slow?: ReadonlySet<string>): boolean {
+    const { take, give } = shareOf(me, held, leases, slow);
     const mine = held.get(me) ?? 0;
     const free = leases - [...held.values()].reduce((sum, count) => sum + count, 0);
     const taken = Math.min(take, free);
@@ -35,6 +35,30 @@ describe("shares of leases", () => {
           );
           assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(","));
           for (const name of names) assert.ok(!look(name, held, leases), "nobody moves any more");
+        },
+      ),
+    );
+  });
+
+  it("are half as many for who is slow, from anywhere, and then stay as they are", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ count: fc.nat(6), isSlow: fc.boolean() }), { minLength: 1, maxLength: 5 }),
+        fc.nat(6),
+        (start, free) => {
+          const held = new Map(start.map(({ count }, at) => [`c${at}`, count]));
+          const slow = new Set(start.flatMap(({ isSlow }, at) => (isSlow ? [`c${at}`] : [])));
+          const leases = start.reduce((sum, { count }) => sum + count, free);
+          for (let round = 0; round < 80; round++) for (const name of held.keys()) look(name, held, leases, slow);
+          const all = [...held].map(([name, count]) => ({ count, weight: slow.has(name) ? 1 : 2 }));
+          assert.equal(
+            all.reduce((sum, { count }) => sum + count, 0),
+            leases,
+            "nothing is left over",
+          );
+          const whole = all.reduce((sum, { weight }) => sum + weight, 0);
+          for (const { count, weight } of all) assert.ok(Math.abs(count - (leases * weight) / whole) < 2);
+          for (const name of held.keys()) assert.ok(!look(name, held, leases, slow), "nobody moves any more");
         },
       ),
     );
