@@ -21,8 +21,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** A folder of core imports only folders of a lower rank, and itself. */
 const coreRank: Readonly<Record<string, number>> = {
-  ...{ kernel: 0, abi: 0, config: 1, observe: 2, db: 3, events: 4, chain: 4, lease: 4 },
-  ...{ indexer: 5, queue: 5, sender: 5, http: 5 },
+  ...{
+    kernel: 0,
+    abi: 0,
+    config: 1,
+    observe: 2,
+    db: 3,
+    redis: 3,
+    events: 4,
+    chain: 4,
+    lease: 4,
+    backup: 4,
+    archive: 5,
+  },
+  ...{ indexer: 6, queue: 6, sender: 6, http: 6 },
 };
 
 const rootFiles = new Set([

@@ -42,7 +42,10 @@ export async function compose(): Promise<Composed> {
     relay: { account: "bob", validators: [{ ...validator, url: "http://127.0.0.1:1" }] },
     swap: { reactionSeconds: 5 },
   });
-  const env = { DATABASE_URL: database.connectionString, LOCKSTEP_LOG_LEVEL: "silent" } as const;
+  const { connectionString } = database;
+  // No replica, which is all the same to what is told of one.
+  const urls = { DATABASE_URL: connectionString, DATABASE_READ_URL: connectionString };
+  const env = { ...urls, LOCKSTEP_LOG_LEVEL: "silent" } as const;
   const service = await composeService(config, env, { log: quietLog });
   const app = await service.http();
   const db = createDb({ connectionString: database.connectionString, log: quietLog });

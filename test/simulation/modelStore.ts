@@ -111,6 +111,8 @@ export function createModelStore({ now, edge, written, view = (events) => events
           }),
         ),
       ),
+    byHashlock: async (_from, hashlocks) =>
+      new Map(swaps().flatMap(({ id, hashlock }) => (hashlocks.includes(hashlock) ? [[hashlock, id] as const] : []))),
     unfinal: async (_from, chain, height, side) => {
       const fits = (block: bigint | undefined) =>
         block !== undefined && (side === "above" ? block > height : block <= height);

@@ -1,6 +1,7 @@
 import type { Clock } from "#core/kernel/clock.ts";
 import { LockstepError } from "#core/kernel/errors.ts";
 import { fixed } from "#core/kernel/live.ts";
+import { untraced } from "#core/observe/tracing.ts";
 import type { IntentGuard, Sender } from "#core/sender/sender.ts";
 import { createSwapChains } from "#swap/chains.ts";
 import { createSwapDriver } from "#swap/driver.ts";
@@ -54,7 +55,7 @@ export function startService(around: Surroundings): Service {
     ...{ reactionSeconds: flaw.reaction?.(scenario.habits) ?? reaction, clock },
   });
   const { db, store, index } = durable;
-  const keys = { keyStore: { signTypedData: sign }, holdOf: () => undefined, clock };
+  const keys = { keyStore: { signTypedData: sign }, holdOf: () => undefined, clock, tracer: untraced };
   const deps = { db, store, index, chains: swapChains, sender: submitting(sender.port), log: quietLog, ...keys };
   const driver = createSwapDriver(deps);
   const observer = createSwapObserver(deps);

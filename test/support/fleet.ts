@@ -25,6 +25,9 @@ export type Member = {
   stop(): Promise<number | null>;
 };
 
+/** Those of the configuration file that tests change. */
+type Settings = { readonly fleet: object; readonly chains: Readonly<Record<string, object>> };
+
 const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
 
 /** Starts a process with the network's configuration, but for what is its own. Resolves when it is ready. */
@@ -36,6 +39,8 @@ export async function startMember(
     env?: Readonly<Record<string, string>>;
     drainSeconds?: number;
     port?: number;
+    /** Changes its configuration. */
+    change?: (settings: Settings) => object;
   } = {},
 ): Promise<Member> {
   const { layout } = test.network;
@@ -45,13 +50,11 @@ export async function startMember(
   const shared = JSON.parse(readFileSync(layout.service, "utf8"));
   const fleet = { ...shared.fleet, instance: name, drainSeconds: options.drainSeconds ?? 0 };
   mkdirSync(dataDir, { recursive: true });
-  writeFileSync(
-    file,
-    JSON.stringify({
-      ...{ ...shared, dataDir, fleet, http: { ...shared.http, port } },
-      ...(options.roles && { roles: options.roles }),
-    }),
-  );
+  const settings = {
+    ...{ ...shared, dataDir, fleet, http: { ...shared.http, port } },
+    ...(options.roles && { roles: options.roles }),
+  };
+  writeFileSync(file, JSON.stringify(options.change?.(settings) ?? settings));
   const url = `http://127.0.0.1:${port}`;
   const logFile = layout.log(name);
   const env = { LOCKSTEP_LOG_LEVEL: "debug", ...test.env, ...options.env };

@@ -37,9 +37,12 @@ export const balances: Projection = {
   },
 };
 
-export async function itemStore(db: PostgresDb): Promise<EventStore> {
+export async function itemStore(
+  db: PostgresDb,
+  options: Pick<Parameters<typeof createEventStore>[0], "archived"> = {},
+): Promise<EventStore> {
   await migrate(db, [...eventMigrations, itemMigration]);
-  return createEventStore({ db, schemas: itemEvents, projections: [balances], log: quietLog });
+  return createEventStore({ db, schemas: itemEvents, projections: [balances], log: quietLog, ...options });
 }
 
 export const deposit = (amount: bigint) => ({ type: "Deposited", data: { amount } }) as const;

@@ -24,7 +24,7 @@ export type Home = { readonly name: string; open(dataDir: string): Promise<Store
 /** Without these set, whatever the machine's own environment says. */
 const bare = { DATABASE_URL: "", REDIS_URL: "" };
 
-const embedded: Home = {
+export const embeddedHome: Home = {
   name: "the embedded database",
   async open(dataDir) {
     emptyDatabase ??= createEmptyDatabase();
@@ -53,7 +53,7 @@ const postgresAndRedis: Home = {
 
 /** Defines the same cases for every home that this machine has; the others are reported as skipped by name. */
 export async function forEachHome(name: string, define: (home: Home) => void): Promise<void> {
-  describe(`${name} on ${embedded.name}`, () => define(embedded));
+  describe(`${name} on ${embeddedHome.name}`, () => define(embeddedHome));
   const [database, queue] = await Promise.all([postgresAnswers(), redisAnswers()]);
   for (const [home, there] of [
     [postgres, database],
@@ -68,7 +68,7 @@ export async function forEachHome(name: string, define: (home: Home) => void): P
 
 /** The home for tests to which it makes no difference: PostgreSQL where it answers, as whole networks start quicker on it. */
 export async function anyHome(): Promise<Home> {
-  return (await postgresAnswers()) ? postgres : embedded;
+  return (await postgresAnswers()) ? postgres : embeddedHome;
 }
 
 export type TestNetwork = {

@@ -10,11 +10,16 @@ export type TcpProxy = {
   /** Resets every connection, and every new one until `admit`. */
   refuse(): void;
   admit(): void;
+  /** Takes connections and passes nothing on, as to a machine that hangs, until `goOn`. */
+  hang(): void;
+  goOn(): void;
   close(): Promise<void>;
 };
 
 export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  const held = new Set<Socket>();
+  let hanging = false;
   let refusing = false;
   let accepted = 0;
   const server = createServer((socket) => {
@@ -30,12 +35,21 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
       socket.destroy();
       upstream.destroy();
     };
-    for (const end of [socket, upstream]) end.on("close", drop).on("error", drop);
+    for (const end of [socket, upstream]) {
+      end.on("close", drop).on("error", drop);
+      end.on("close", () => held.delete(end));
+      held.add(end);
+    }
     socket.pipe(upstream).pipe(socket);
+    if (hanging) for (const end of [socket, upstream]) end.pause();
     sockets.add(socket);
   });
   const cut = () => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) {
+      // A socket that is being shut down cannot be reset: libuv refuses, and Node (24.21) spins at its own end for ever.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   };
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
@@ -50,6 +64,14 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     },
     admit() {
       refusing = false;
+    },
+    hang() {
+      hanging = true;
+      for (const end of held) end.pause();
+    },
+    goOn() {
+      hanging = false;
+      for (const end of held) end.resume();
     },
     close: () =>
       new Promise((resolve) => {
