@@ -22,8 +22,9 @@ const { values } = parseArgs({
 
 const minutes = Number(values.minutes);
 const seed = Number(values.seed);
-/** Swaps that were begun last may have to wait for their timelocks. */
+/** Swaps that were begun last may have to wait for their timelocks, so none is begun in the last of the faults. */
 const patienceMs = 300_000;
+const lastSwapMs = 45_000;
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const say = (line: string) => console.error(`${new Date().toISOString().slice(11, 23)}  ${line}`);
 
@@ -34,9 +35,9 @@ try {
   const chains = new Map(Object.keys(world.network.chains).map((name) => [name, controlChain(world.network, name)]));
   for (const control of chains.values()) await control.run();
   const before = await world.ledger.holdings(["alice", "bob", "carol"]);
-  const traffic = await startTraffic(world, createChance(seed + 1));
-  const faults: { kind: string; at: number }[] = [];
   const end = Date.now() + minutes * 60_000;
+  const traffic = await startTraffic(world, createChance(seed + 1), end - lastSwapMs);
+  const faults: { kind: string; at: number }[] = [];
   await wait(2_000);
   while (Date.now() < end) {
     const fault = chooseFault(world, chains, chance);

@@ -1,4 +1,5 @@
 import { delaying, truncatingLogs } from "#test/support/faults.ts";
+import { canFillDisk, fillDisk } from "#test/support/fullDisk.ts";
 import { failing, type RpcRule } from "#test/support/rpcProxy.ts";
 import type { ChainControl } from "./chains.ts";
 import type { Chance } from "./chance.ts";
@@ -13,11 +14,8 @@ const gwei = 1_000_000_000n;
 /** One fault of any kind, as chance has it. */
 export function chooseFault(world: World, chains: ReadonlyMap<string, ChainControl>, chance: Chance): Fault {
   const kinds = [killing, pausing, partition, partition, emptyRedis, restartRedis, restartPostgres];
-  return chance.oneOf([...kinds, deadEndpoint, badEndpoint, reorganisation, feeSpike, killing, pausing])(
-    world,
-    chance,
-    chains,
-  );
+  const further = [deadEndpoint, badEndpoint, reorganisation, feeSpike, killing, pausing, fullDisk];
+  return chance.oneOf([...kinds, ...further])(world, chance, chains);
 }
 
 type Choose = (world: World, chance: Chance, chains: ReadonlyMap<string, ChainControl>) => Fault;
@@ -45,6 +43,22 @@ const partition: Choose = ({ services }, chance) => {
       process.ways[store].refuse();
       await wait(ms);
       process.ways[store].admit();
+    },
+  };
+};
+
+/** Of a validator: the service's own store is a server here. Where no disk can be made to look full, it is killed. */
+const fullDisk: Choose = (world, chance, chains) => {
+  if (!canFillDisk()) return killing(world, chance, chains);
+  const { name } = chance.oneOf(world.validators);
+  const ms = chance.between(1_000, 6_000);
+  return {
+    kind: "full disk",
+    words: `of ${name} for ${ms} ms`,
+    async happen() {
+      const makeRoom = fillDisk(world.network.layout.validator(name));
+      await wait(ms);
+      makeRoom();
     },
   };
 };

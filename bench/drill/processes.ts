@@ -6,9 +6,10 @@ import { type Network, startNetwork } from "#app/network/network.ts";
 import type { Unit } from "#app/network/unit.ts";
 import type { Role } from "#core/config/service.ts";
 import { type Member, startMember } from "#test/support/fleet.ts";
+import { startPostgres } from "#test/support/postgresServers.ts";
 import { type RpcProxy, startRpcProxy } from "#test/support/rpcProxy.ts";
+import { type Server, startRedis } from "#test/support/servers.ts";
 import { startTcpProxy, type TcpProxy } from "#test/support/tcpProxy.ts";
-import { type Server, startPostgres, startRedis } from "./servers.ts";
 
 /** A process of the drill: what is done to it, and how it is there again. */
 type Process = {

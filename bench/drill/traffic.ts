@@ -47,7 +47,8 @@ export async function askAny<T>(clients: () => Client[], ask: (client: Client) =
   }
 }
 
-export async function startTraffic(world: World, chance: Chance): Promise<Traffic> {
+/** `noSwapsFrom`: swaps begun later would only be waited for; in milliseconds since 1970. */
+export async function startTraffic(world: World, chance: Chance, noSwapsFrom: number): Promise<Traffic> {
   const { network } = world;
   await freeze(network, "carol");
   const clients = clientsOf(world);
@@ -88,9 +89,9 @@ export async function startTraffic(world: World, chance: Chance): Promise<Traffi
     }
   }
 
-  async function every(ms: number, ask: (count: number) => Promise<unknown>): Promise<void> {
+  async function every(ms: number, ask: (count: number) => Promise<unknown>, end = Infinity): Promise<void> {
     const under: Promise<unknown>[] = [];
-    for (let count = 0; !over; count++) {
+    for (let count = 0; !over && Date.now() < end; count++) {
       under.push(ask(count));
       await wait(chance.between(ms / 2, (3 * ms) / 2));
     }
@@ -100,7 +101,7 @@ export async function startTraffic(world: World, chance: Chance): Promise<Traffi
   const all = [
     probe(),
     every(messageMs, send),
-    every(swapMs, (count) => swap(count % refusedEach === refusedEach - 1)),
+    every(swapMs, (count) => swap(count % refusedEach === refusedEach - 1), noSwapsFrom),
   ];
   return {
     ...{ messages, swaps, probes },

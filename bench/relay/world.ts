@@ -30,25 +30,27 @@ export type World = Route & {
 
 const senderCount = 4;
 
+/** `server`: the PostgreSQL that the database is made on. */
 export async function openWorld(
   store: Store,
-  options: Pick<NetworkOptions, "moreChains" | "endpointOf" | "serviceEnv"> = {},
+  options: Pick<NetworkOptions, "moreChains" | "endpointOf" | "serviceEnv"> & { readonly server?: string } = {},
 ): Promise<World> {
+  const { server = postgresServer, ...rest } = options;
   const database = store === "postgres" ? `lockstep_bench_${randomBytes(6).toString("hex")}` : undefined;
-  if (database) await onServer(`CREATE DATABASE ${database}`);
+  if (database) await onServer(`CREATE DATABASE ${database}`, server);
   const home = database
-    ? { DATABASE_URL: new URL(database, postgresServer).href, REDIS_URL: redisUrl }
+    ? { DATABASE_URL: new URL(database, server).href, REDIS_URL: redisUrl }
     : { DATABASE_URL: "", REDIS_URL: "" };
   const dataDir = mkdtempSync(join(tmpdir(), "lockstep-bench-"));
   const clean = async () => {
-    if (database) await onServer(`DROP DATABASE ${database} WITH (FORCE)`);
+    if (database) await onServer(`DROP DATABASE ${database} WITH (FORCE)`, server);
     rmSync(dataDir, { recursive: true, force: true });
   };
   try {
     const network = await startNetwork({
       ...{ dataDir, ports: { api: 0, alpha: 0, beta: 0, validators: 0 }, say: () => undefined },
-      ...options,
-      serviceEnv: { ...home, LOCKSTEP_LOG_LEVEL: "info", ...options.serviceEnv },
+      ...rest,
+      serviceEnv: { ...home, LOCKSTEP_LOG_LEVEL: "info", ...rest.serviceEnv },
     });
     const close = async () => {
       await network.stop();
