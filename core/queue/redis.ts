@@ -13,13 +13,19 @@ const addRetries = 3;
  * need, and different queues are spread over the nodes.
  */
 export function createRedisBackend(options: { url: string; prefix: string; log: Log }): QueueBackend {
-  const connect = (maxRetriesPerRequest: number | null) => {
-    const redis = connectRedis(options.url, { maxRetriesPerRequest });
+  const connect = (maxRetriesPerRequest: number | null, atOnce = false) => {
+    const redis = connectRedis(options.url, { maxRetriesPerRequest, atOnce });
     redis.on("error", (error) => options.log.warn({ err: error }, "redis connection failed"));
     return redis;
   };
   const adding = connect(addRetries);
-  const working = connect(null);
+  let working: RedisClient | undefined;
+  // BullMQ gives up for good on a connection that it begins itself and that is lost before it is ready, as in a fail-over;
+  // one that is under way it waits for.
+  const forWork = () => {
+    working ??= connect(null, true);
+    return working;
+  };
   const prefixOf = (queue: string) => (adding instanceof Cluster ? `{${options.prefix}.${queue}}` : options.prefix);
 
   let isThere = false;
@@ -32,10 +38,10 @@ export function createRedisBackend(options: { url: string; prefix: string; log: 
     },
     producer: (queue, rest) => new Queue(queue, { ...rest, prefix: prefixOf(queue), connection: adding }),
     consumer: (queue, process, rest) =>
-      new Worker(queue, process, { ...rest, prefix: prefixOf(queue), connection: working }),
+      new Worker(queue, process, { ...rest, prefix: prefixOf(queue), connection: forWork() }),
     async close() {
       adding.disconnect();
-      working.disconnect();
+      working?.disconnect();
     },
   };
 }

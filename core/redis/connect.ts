@@ -11,6 +11,8 @@ export type ConnectOptions = Pick<RedisOptions, "commandTimeout" | "connectTimeo
   readonly enableAutoPipelining?: boolean;
   /** One attempt, for who only looks whether it is there. */
   readonly once?: boolean;
+  /** Connects now and not at the first command. */
+  readonly atOnce?: boolean;
 };
 
 /** Milliseconds between two attempts, however many there were: a fail-over is over in seconds, and then nobody should wait. */
@@ -24,16 +26,16 @@ const silenceMs = 15_000;
 const retryMs = (times: number) => Math.min(50 * times, mostRetryMs);
 
 /**
- * A client of the Redis at a URL as `parseRedisUrl` reads it; it connects at its first command, and listens for errors is
+ * A client of the Redis at a URL as `parseRedisUrl` reads it; it connects at its first command unless told, and listens for errors is
  * the caller's to do. Throws `config-invalid` when a file that the URL names cannot be read.
  */
 export function connectRedis(url: string, options: ConnectOptions = {}): RedisClient {
   const place = parseRedisUrl(url);
-  const { enableOfflineQueue = true, enableAutoPipelining = false, once = false, ...each } = options;
+  const { enableOfflineQueue = true, enableAutoPipelining = false, once = false, atOnce = false, ...each } = options;
   const retryStrategy = once ? () => null : retryMs;
   const tls = place.tls && readFiles(place.tls);
   const common = { socketTimeout: silenceMs, ...each, ...authOf(place), ...(tls && { tls }) };
-  const pace = { enableOfflineQueue, enableAutoPipelining, lazyConnect: true };
+  const pace = { enableOfflineQueue, enableAutoPipelining, lazyConnect: !atOnce };
   if (place.kind === "cluster") {
     return new Cluster(
       place.nodes.map(({ host, port }) => ({ host, port })),

@@ -5,10 +5,13 @@ export type TcpProxy = {
   readonly port: number;
   /** Connections that were accepted, in all. */
   readonly accepted: number;
+  readonly refused: number;
   /** Resets every connection; new ones are passed on as before. */
   cut(): void;
   /** Resets every connection, and every new one until `admit`. */
   refuse(): void;
+  /** Resets every new connection until `admit`. */
+  refuseNew(): void;
   admit(): void;
   /** Takes connections and passes nothing on, as to a machine that hangs, until `goOn`. */
   hang(): void;
@@ -22,9 +25,11 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
   let hanging = false;
   let refusing = false;
   let accepted = 0;
+  let refused = 0;
   const server = createServer((socket) => {
     socket.on("error", () => undefined);
     if (refusing) {
+      refused += 1;
       socket.resetAndDestroy();
       return;
     }
@@ -57,10 +62,16 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     get accepted() {
       return accepted;
     },
+    get refused() {
+      return refused;
+    },
     cut,
     refuse() {
       refusing = true;
       cut();
+    },
+    refuseNew() {
+      refusing = true;
     },
     admit() {
       refusing = false;
