@@ -38,6 +38,10 @@ const defaultEveryMinutes = 60;
 export function archiveStorage(config: ServiceConfig, env: Env): ArchiveStorage | undefined {
   const store = config.archive?.store;
   if (!store) {
+    if (config.archive && env.DATABASE_URL !== undefined) {
+      const message = "archive.store: expected where archived files go, since the database is not in the data folder";
+      throw new LockstepError("config-invalid", message, { details: { field: "archive.store" } });
+    }
     return env.DATABASE_URL === undefined ? createFolderStorage(join(config.dataDir, "archive")) : undefined;
   }
   if (store.type === "folder") return createFolderStorage(store.path);

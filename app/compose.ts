@@ -217,6 +217,7 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
     ...{ config, live: base.live, load, db, indexers, sender, metrics, tracing, log, store, sealer },
     ...{ registry, changes, observations, contexts: [relay, swaps], concerns: relay.concerns, fleet, reads, clock },
     ...{ restoring, hold },
+    queue: env.REDIS_URL === undefined && Object.keys(handlers).length === 0 ? undefined : queue,
     show: createShow({ kinds: shownKinds, store, db }),
     gate: createGate({ config, live: base.live, redisUrl: env.REDIS_URL, db, sealer, clock, log }),
     chains: mapLive(chains.present, ({ access }) => access),

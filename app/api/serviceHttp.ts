@@ -23,6 +23,7 @@ import type { Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
 import type { Tracing } from "#core/observe/tracing.ts";
+import type { Queue } from "#core/queue/queue.ts";
 import type { RunningSender } from "#core/sender/createSender.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Load } from "../fleet/load.ts";
@@ -79,6 +80,8 @@ type Deps = {
   startup: readonly HealthCheck[];
   /** Where there is a replica to read from. */
   reads: Pick<ServiceReads, "positions" | "check"> | undefined;
+  /** Undefined where this process needs none. */
+  queue: Pick<Queue, "assertAnswers"> | undefined;
   /** What is wrong with lanes. */
   concerns(): Promise<readonly string[]>;
 };
@@ -140,6 +143,7 @@ async function buildServer(deps: Deps): Promise<HttpServer> {
   await createHealthRoutes(
     () => [
       databaseCheck(db),
+      ...(deps.queue ? [queueCheck(deps.queue)] : []),
       ...chainChecks(
         registry.chains.entries().map(([, chain]) => chain),
         deps,
@@ -204,6 +208,18 @@ function lanesCheck({ concerns }: Pick<Deps, "concerns">): HealthCheck {
       const found = await concerns();
       return found.length > 0 ? { warning: found.join("; ") } : undefined;
     },
+  };
+}
+
+/** Without it work is begun by schedulers alone, later than it could be; requests are answered as ever. */
+function queueCheck(queue: Pick<Queue, "assertAnswers">): HealthCheck {
+  return {
+    name: "queue",
+    check: () =>
+      queue.assertAnswers().then(
+        () => undefined,
+        () => ({ warning: "the work queue does not answer; work waits for schedulers" }),
+      ),
   };
 }
 

@@ -4,7 +4,6 @@ import { get as getByTls } from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { json } from "node:stream/consumers";
-import type { AccountSource } from "#core/config/accounts.ts";
 import type { Env } from "#core/config/env.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import { isFolderHeld } from "#core/db/embedded/lock.ts";
@@ -21,46 +20,70 @@ export function checkNode(version: string): Finding {
 
 /** Whether the data folder can be written to, and whether some process other than the service itself works on it. */
 export function checkDataFolder({ dataDir }: Pick<ServiceConfig, "dataDir">, running: Running): Finding {
-  const folder = resolve(dataDir);
-  const there = existing(folder);
-  try {
-    accessSync(there, constants.W_OK | constants.X_OK);
-  } catch {
-    return fault("data folder", `${there} cannot be written to`, `let the service's user write to ${folder}`);
-  }
-  if (there === folder && !statSync(folder).isDirectory())
-    return fault("data folder", `${folder} is a file`, "name another `dataDir`");
+  const folder = checkFolder("data folder", dataDir, "dataDir");
+  if (folder.result !== "ok") return folder;
   const { holdsFolder, answers } = running;
   if (holdsFolder instanceof Error)
     return warning(
       "data folder",
       `its lock cannot be read: ${wordsOf(holdsFolder)}`,
-      `look at ${join(folder, "db", "lock")}`,
+      `look at ${join(resolve(dataDir), "db", "lock")}`,
     );
-  if (!holdsFolder) return ok("data folder", there === folder ? folder : `${folder}, still to be made`);
-  if (answers) return ok("data folder", `${folder}, which the service works on`);
+  if (!holdsFolder) return folder;
+  if (answers) return ok("data folder", `${resolve(dataDir)}, which the service works on`);
   return warning(
     "data folder",
-    `another process works on ${folder}`,
+    `another process works on ${resolve(dataDir)}`,
     "that is the service itself if it runs; another one needs a `dataDir` of its own",
   );
+}
+
+/** Whether a folder that the configuration names in a field can be written to, or be made. */
+export function checkFolder(name: string, path: string, field: string): Finding {
+  const folder = resolve(path);
+  const there = existing(folder);
+  try {
+    accessSync(there, constants.W_OK | constants.X_OK);
+  } catch {
+    return fault(name, `${there} cannot be written to`, `let the service's user write to ${folder}`);
+  }
+  if (!statSync(there).isDirectory()) return fault(name, `${there} is a file`, `name another \`${field}\``);
+  return ok(name, there === folder ? folder : `${folder}, still to be made`);
 }
 
 /** The path, or what there is of it. */
 const existing = (path: string): string => (existsSync(path) ? path : existing(dirname(path)));
 
-/** Key files that anybody else could read. */
-export function checkKeyFiles(config: Pick<ServiceConfig, "accounts" | "sealingKey">): Finding[] {
-  const accounts = Object.entries(config.accounts).map(([name, source]) => [`accounts.${name}`, source] as const);
-  const sources: (readonly [string, AccountSource])[] = [["sealingKey", config.sealingKey], ...accounts];
-  return sources.flatMap(([field, source]): Finding[] => {
-    const files = [
-      ...("file" in source ? [source.file] : []),
-      ...("keystore" in source ? [source.keystore] : []),
-      ...("password" in source && "file" in source.password ? [source.password.file] : []),
-    ];
-    return files.map((file) => checkKeyFile(`key file of ${field}`, file));
-  });
+type Secrets = Pick<
+  ServiceConfig,
+  "accounts" | "sealingKey" | "previousSealingKeys" | "archive" | "telemetry" | "swap"
+>;
+
+/** Files with keys and other secrets that anybody else could read. */
+export function checkKeyFiles({ accounts, archive, telemetry, swap, ...keys }: Secrets): Finding[] {
+  const { store } = archive ?? {};
+  const sources: Record<string, object | string> = {
+    sealingKey: keys.sealingKey,
+    ...within("previousSealingKeys", keys.previousSealingKeys),
+    ...within("accounts", accounts),
+    ...(store?.type === "s3" && within("archive.store", store)),
+    ...within("telemetry.traces.headers", telemetry.traces?.headers ?? {}),
+    ...within("swap.approval", swap.approval),
+  };
+  return Object.entries(sources).flatMap(([field, source]) =>
+    filesOf(source).map((file) => checkKeyFile(`key file of ${field}`, file)),
+  );
+}
+
+const within = (field: string, all: object): Record<string, object | string> =>
+  Object.fromEntries(Object.entries(all).map(([name, each]) => [`${field}.${name}`, each]));
+
+/** Of a source of a secret, and of those within it: a keystore's password, a remote signer's token. */
+function filesOf(source: unknown): string[] {
+  if (typeof source !== "object" || source === null) return [];
+  return Object.entries(source).flatMap(([name, value]) =>
+    typeof value === "string" && (name === "file" || name === "keystore") ? [value] : filesOf(value),
+  );
 }
 
 function checkKeyFile(name: string, file: string): Finding {

@@ -1,11 +1,14 @@
 import type { Env } from "#core/config/env.ts";
+import type { ServiceConfig } from "#core/config/service.ts";
 import type { Migration } from "#core/db/db.ts";
 import { pendingMigrations } from "#core/db/migrate.ts";
 import { createDb } from "#core/db/postgres.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import { readRedisFacts } from "#core/queue/redisFacts.ts";
+import { archiveStorage } from "../archive.ts";
 import { type Finding, fault, ok, warning, wordsOf } from "./finding.ts";
+import { checkFolder } from "./machine.ts";
 
 const leastPostgres = 150_000;
 
@@ -86,5 +89,23 @@ export async function checkQueue(env: Env): Promise<Finding> {
     return ok(name, `Redis ${version}`);
   } catch (error) {
     return fault(name, wordsOf(error), "look at REDIS_URL, and whether the server runs and lets this user in");
+  }
+}
+
+/** Where what has ended goes to. Of an S3 store only whether it answers: nothing is written. */
+export async function checkArchive(config: ServiceConfig, env: Env): Promise<Finding> {
+  const name = "archive";
+  const store = config.archive?.store;
+  if (store?.type === "folder") return checkFolder(name, store.path, "archive.store.path");
+  try {
+    const storage = archiveStorage(config, env);
+    if (!storage) return ok(name, "none: what has ended stays in the database");
+    if (store) await storage.read("doctor");
+    return ok(name, storage.place);
+  } catch (error) {
+    // That it is not there is an answer.
+    if (isLockstepError(error, "archive-damaged") && store?.type === "s3") return ok(name, `${store.bucket} answers`);
+    const fix = "look at `archive.store`: the address, the bucket, and what the key may do";
+    return fault(name, wordsOf(error), fix);
   }
 }

@@ -58,7 +58,8 @@ export function createS3Storage(options: S3Options): ArchiveStorage {
         ? { range: `bytes=${range.start}-${range.start + range.length - 1}` }
         : {};
       const { status, bytes } = await ask("GET", name, headers);
-      if (status === 404) throw damaged(`${name} is not there`);
+      // A file may be lost; of a bucket that is not there the configuration or the account speaks wrongly.
+      if (status === 404 && codeOf(bytes) !== "NoSuchBucket") throw damaged(`${name} is not there`);
       if (status === 416) throw damaged(`${name} is shorter than it should be`);
       if (status !== 200 && status !== 206) throw refused("GET", name, status, bytes);
       // A store that does not know ranges sends the whole.
@@ -77,8 +78,11 @@ const unreachable = (message: string, details: { status?: number; code?: string 
   new LockstepError("archive-unreachable", `the store of the archive: ${message}`, { details });
 
 /** The code of an error in S3's XML says what it is; all else that a store says is not ours to repeat. */
+const codeOf = (body: Buffer): string | undefined =>
+  /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(body.subarray(0, mostWords).toString())?.[1];
+
 function refused(method: string, name: string, status: number, body: Buffer): LockstepError {
-  const code = /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(body.subarray(0, mostWords).toString())?.[1];
+  const code = codeOf(body);
   return unreachable(`${method} of ${name} was answered ${status}${code ? ` ${code}` : ""}`, { status, code });
 }
 

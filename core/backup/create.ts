@@ -29,8 +29,8 @@ const page = 500;
 
 /**
  * Writes all rows of one moment into a file, while others read and write. The file is there under its name only once it is
- * whole and on the disk. Throws `database-newer` for tables that this program does not know, and `not-found` where there are
- * none.
+ * whole and on the disk; one that is there already is kept. Throws `backup-unwritable`, `database-newer` for tables that this
+ * program does not know, and `not-found` where there are none.
  */
 export async function createBackup(deps: {
   db: PostgresDb;
@@ -41,21 +41,44 @@ export async function createBackup(deps: {
   file: string;
   now(): number;
 }): Promise<BackupMade> {
+  await assertFree(deps.file);
   await pendingMigrations(deps.db, deps.migrations);
   const part = `${deps.file}.part-${process.pid}`;
   const sink = createSink(part);
   try {
     const made = await inSnapshot(deps.db, "READ ONLY", (from) => writeAll(from, deps, sink));
     await sink.end(deps.keys);
-    await rename(part, deps.file);
-    await syncFolder(dirname(deps.file));
-    return { ...made, bytes: (await stat(deps.file)).size };
+    // It may have taken long.
+    await assertFree(deps.file);
+    return { ...made, bytes: await place(part, deps.file) };
   } catch (error) {
     await sink.drop();
     await rm(part, { force: true });
     throw error;
   }
 }
+
+/** An older backup may be the only one there is. */
+async function assertFree(file: string): Promise<void> {
+  const there = await stat(file).catch(() => undefined);
+  if (there) throw new LockstepError("backup-unwritable", `${file} is there already: expected the name of a new file`);
+}
+
+/** Gives the file its name for good, and tells how long it is. */
+async function place(part: string, file: string): Promise<number> {
+  try {
+    await rename(part, file);
+    await syncFolder(dirname(file));
+    return (await stat(file)).size;
+  } catch (cause) {
+    throw unwritable(file, cause);
+  }
+}
+
+const unwritable = (file: string, cause: unknown) =>
+  new LockstepError("backup-unwritable", `${file}: ${cause instanceof Error ? cause.message : "cannot be written"}`, {
+    cause,
+  });
 
 type Deps = Parameters<typeof createBackup>[0];
 
@@ -133,7 +156,9 @@ type Sink = {
 function createSink(file: string): Sink {
   const whole = createHash("sha256");
   const zip = createGzip();
-  const written = pipeline(zip, createWriteStream(file, { flags: "wx", mode: 0o600, flush: true }));
+  const written = pipeline(zip, createWriteStream(file, { flags: "wx", mode: 0o600, flush: true })).catch((cause) => {
+    throw unwritable(file, cause);
+  });
   written.catch(() => undefined);
   let lines = 0;
   const write = async (text: string): Promise<void> => {

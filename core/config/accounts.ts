@@ -6,6 +6,7 @@ import type { ClientCertificates } from "../kernel/postJson.ts";
 import { type Redacted, redact } from "../kernel/redacted.ts";
 import { readVariable } from "./env.ts";
 import { openKeystore } from "./keystore.ts";
+import { plainHttpUrl } from "./url.ts";
 
 /** Where a secret is kept outside of the configuration: a file that holds nothing else, or an environment variable. */
 const secretSourceSchema = z.union(
@@ -39,7 +40,7 @@ export type ClientTls = z.output<typeof clientTlsSchema>;
 
 /** A service elsewhere that has the key and signs when asked, by JSON-RPC (Web3Signer, Clef). */
 const remoteSignerSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
+  url: plainHttpUrl,
   /** Whose signatures are expected; others are refused. */
   address,
   /** Bearer token that is shown to it. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { address, uint } from "../kernel/codec.ts";
 import { keySourceSchema } from "./accounts.ts";
+import { httpUrl } from "./url.ts";
 
 const assetName = z
   .string()
@@ -10,7 +11,7 @@ const assetName = z
 const askFrom = z.record(z.string().min(1), z.record(assetName, uint)).default({});
 
 /** An answer that anybody on the way could change would be worth nothing. */
-const hookUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+const hookUrl = httpUrl.refine((text) => {
   const { protocol, hostname, username, password } = new URL(text);
   const isHere = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
   return (protocol === "https:" || isHere) && username === "" && password === "";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { keySourceSchema } from "./accounts.ts";
+import { plainHttpUrl } from "./url.ts";
 
 const days = z.number().positive().max(36_500);
 
@@ -12,7 +13,7 @@ const folderSchema = z.strictObject({
 const s3Schema = z.strictObject({
   type: z.literal("s3"),
   /** Without bucket and path; https unless it is in a network of one's own. */
-  endpoint: z.url({ protocol: /^https?$/ }),
+  endpoint: plainHttpUrl,
   region: z.string().min(1).default("us-east-1"),
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "expected the name of a bucket"),
   /** What the names of all files begin with. */
@@ -28,7 +29,8 @@ const s3Schema = z.strictObject({
 
 /** Where what has ended goes to. */
 export const archiveConfigSchema = z.strictObject({
-  store: z.discriminatedUnion("type", [folderSchema, s3Schema]),
+  /** Where the database is in the data folder: a folder in that too when left out. */
+  store: z.discriminatedUnion("type", [folderSchema, s3Schema]).optional(),
   /** How often it is looked for what may go. */
   everyMinutes: z.number().positive().max(10_080).default(60),
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, uint } from "../kernel/codec.ts";
+import { httpUrl, socketUrl } from "./url.ts";
 
 const seconds = z.number().nonnegative();
 
@@ -9,16 +10,11 @@ const balanceAlarm = z.union(
   'expected { "wei": "…" } or { "transactions": n }',
 );
 
-const httpUrl = z.url({ protocol: /^https?$/ });
-
 const endpointSchema = z.strictObject({
   /** JSON-RPC over HTTP. */
   url: httpUrl,
   /** Where the same node tells about new blocks (`eth_subscribe`). */
-  webSocket: z
-    .url({ protocol: /^wss?$/ })
-    .refine((url) => !url.includes("#"), "a WebSocket's URL has no fragment")
-    .optional(),
+  webSocket: socketUrl.refine((url) => !url.includes("#"), "a WebSocket's URL has no fragment").optional(),
   /** Most HTTP requests under way at a time; 16 when left out. */
   maxConcurrent: z.number().int().min(1).max(1_000).optional(),
   /** Most JSON-RPC requests in one HTTP request; 50 when left out, 1 for nodes that know no batches. */

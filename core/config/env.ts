@@ -2,13 +2,14 @@ import { z } from "zod";
 import { redact } from "../kernel/redacted.ts";
 import { levels } from "./levels.ts";
 import { parseRedisUrl } from "./redisUrl.ts";
+import { httpUrl, plainHttpUrl, postgresUrl } from "./url.ts";
 
 /** What the environment may say. The one file that reads it; everything else is in the configuration file. */
 const envFields = z.object({
   /** PostgreSQL 15 or later; without it a database is started from the data folder. */
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  DATABASE_URL: postgresUrl.optional(),
   /** A streaming replica of that database, for what the API only shows. */
-  DATABASE_READ_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  DATABASE_READ_URL: postgresUrl.optional(),
   /** Redis for the queue, with Sentinel or a cluster too; without it the queue lives in the database. */
   REDIS_URL: z
     .string()
@@ -22,14 +23,14 @@ const envFields = z.object({
     .optional(),
   LOCKSTEP_LOG_LEVEL: z.enum(levels).default("info"),
   /** Where commands find the service that they ask, and what they show it; instead of the local network's. */
-  LOCKSTEP_URL: z.url({ protocol: /^https?$/ }).optional(),
+  LOCKSTEP_URL: httpUrl.optional(),
   LOCKSTEP_TOKEN: z
     .string()
     .transform((token) => redact(token))
     .optional(),
   /** Where spans go where the configuration does not say it; the first as it is, the second with `/v1/traces` behind it. */
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: plainHttpUrl.optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: plainHttpUrl.optional(),
   /** For fault drills: the process kills itself (SIGKILL) when it passes this mark, e.g. `broadcast/swap.lock-source`. */
   LOCKSTEP_CRASH_AT: z.string().optional(),
   /** The same with SIGSTOP, once. */

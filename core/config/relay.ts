@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { address, uint } from "../kernel/codec.ts";
 import { clientTlsSchema } from "./accounts.ts";
+import { plainHttpUrl } from "./url.ts";
 
 const name = z.string().min(1);
 const weight = z.number().int().positive();
@@ -72,7 +73,7 @@ export const relayConfigSchema = z
     validators: z
       .array(
         z.strictObject({
-          ...{ name, address, url: z.url({ protocol: /^https?$/ }) },
+          ...{ name, address, url: plainHttpUrl },
           weight: z.number().int().nonnegative().default(1),
         }),
       )

@@ -55,6 +55,7 @@ export const serviceConfigSchema = z
     roles: z
       .array(z.enum(roles))
       .min(1)
+      .refine((all) => new Set(all).size === all.length, "expected each role once")
       .default([...roles]),
     http: httpConfigSchema,
     chains: z.record(name, chainConfigSchema).refine((chains) => Object.keys(chains).length > 0, "expected a chain"),

@@ -2,12 +2,13 @@ import { z } from "zod";
 import type { Redacted } from "../kernel/redacted.ts";
 import { redact } from "../kernel/redacted.ts";
 import { keySourceSchema, readSecret } from "./accounts.ts";
+import { plainHttpUrl } from "./url.ts";
 
 const headerName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, "expected the name of a header");
 
 const traces = z.strictObject({
   /** Where spans are posted to (OTLP over HTTP, in JSON), with the path: mostly one that ends in `/v1/traces`. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: plainHttpUrl,
   /** Headers that the collector asks for; a key is better kept in a file or a variable. */
   headers: z.record(headerName, z.union([z.string().min(1).max(4_096), keySourceSchema])).default({}),
   /** The part of all messages and swaps that is traced, each wholly or not at all. */

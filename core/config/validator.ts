@@ -2,6 +2,7 @@ import { z } from "zod";
 import { address } from "../kernel/codec.ts";
 import { clientTlsSchema, guardedKeySchema, serverTlsSchema } from "./accounts.ts";
 import { chainConfigSchema } from "./chains.ts";
+import { plainHttpUrl } from "./url.ts";
 
 const name = z.string().min(1);
 
@@ -23,7 +24,7 @@ export const validatorConfigSchema = z
     /** Addresses that sign the requests it answers; anyone may ask when left out. */
     relayers: z.array(address).min(1).optional(),
     /** Base address of the service that new checkpoints are pushed to. */
-    relayerUrl: z.url({ protocol: /^https?$/ }),
+    relayerUrl: plainHttpUrl,
     /** For `relayerUrl`. */
     relayerTls: clientTlsSchema.optional(),
     /** What it signed and must not contradict (SQLite). Losing this file means losing the protection. */

@@ -127,6 +127,11 @@ export const errorTable = {
     retryable: false,
     title: "The file is no backup, not as it was written, or made under another sealing key",
   },
+  "backup-unwritable": {
+    status: 422,
+    retryable: false,
+    title: "The backup cannot be written where it was asked for",
+  },
   restoring: {
     status: 503,
     retryable: true,

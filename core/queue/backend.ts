@@ -16,8 +16,10 @@ export type Producer = {
 export type Consumer = {
   waitUntilReady(): Promise<unknown>;
   on(event: "error", listener: (error: Error) => void): unknown;
-  /** Takes no further jobs and waits for the running ones. */
-  close(): Promise<void>;
+  /** Takes no further jobs. */
+  pause(doNotWaitActive: true): Promise<void>;
+  /** Takes no further jobs and waits for the running ones, and for what the backend owes it; by force for nothing. */
+  close(force?: boolean): Promise<void>;
 };
 
 /** Data in an object, because a backend stores `null` as an empty one. */
@@ -27,6 +29,8 @@ export type JobEnvelope = { readonly payload: unknown };
 export type QueueBackend = {
   /** Connects and brings the backend's own tables up to date. */
   ready(): Promise<void>;
+  /** Asks it for nothing but an answer. */
+  ask(): Promise<unknown>;
   producer(queue: string, options: Omit<QueueOptions, "connection">): Producer;
   consumer(queue: string, process: Processor<JobEnvelope>, options: Omit<WorkerOptions, "connection">): Consumer;
   /** After all producers and consumers were closed. */

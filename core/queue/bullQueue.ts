@@ -20,6 +20,8 @@ export type QueueDeps = {
 const defaultBackoff = { firstMs: 500, maxMs: 120_000 };
 const addedAtOnce = 1_000;
 const addedSingly = 4;
+/** Milliseconds in which a queue that is there answers. */
+const answerMs = 2_000;
 /** Beyond it the connections that listen would use up the PostgreSQL backend's pool. */
 const maxHandlers = 30;
 /** A retryable failure is retried until it succeeds; what should end says so by its error. */
@@ -38,6 +40,7 @@ export function createQueue(deps: QueueDeps): Queue {
       : createPostgresBackend({ connectionString: deps.connectionString, prefix, log });
   const producers = new Map<string, Producer>();
   const consumers: Consumer[] = [];
+  const running = new Set<Promise<void>>();
   let closing: Promise<void> | undefined;
   const onError = (error: Error) => log.warn({ err: error }, "queue connection failed");
 
@@ -58,8 +61,35 @@ export function createQueue(deps: QueueDeps): Queue {
     settings: { backoffStrategy: (attempts) => delayAfter(attempts, backoff) },
   });
 
+  const run = async (job: BullJob<JobEnvelope>, handler: JobHandler): Promise<void> => {
+    const work = handle(job, handler, log);
+    running.add(work);
+    await work.finally(() => running.delete(work));
+  };
+
+  const ask = async (): Promise<void> => {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`no answer within ${answerMs} ms`)), answerMs);
+    try {
+      await Promise.race([backend.ask(), late.promise]);
+    } catch (error) {
+      throw unreachable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
   const closeAll = async (): Promise<void> => {
-    await Promise.all(consumers.map((consumer) => consumer.close()));
+    // One that is away would be waited for until it is back.
+    const isAway = await ask().then(
+      () => false,
+      () => true,
+    );
+    if (isAway) {
+      for (const consumer of consumers) void consumer.pause(true).catch(onError);
+      while (running.size > 0) await Promise.allSettled(running);
+    }
+    await Promise.all(consumers.map((consumer) => consumer.close(isAway)));
     await Promise.all([...producers.values()].map((each) => each.close()));
     await backend.close();
   };
@@ -87,7 +117,7 @@ export function createQueue(deps: QueueDeps): Queue {
         throw unreachable(error);
       });
       const made = entries.map(([name, handler]) => {
-        const consumer = backend.consumer(name, (job) => handle(job, handler, log), workerOptions(concurrency));
+        const consumer = backend.consumer(name, (job) => run(job, handler), workerOptions(concurrency));
         consumer.on("error", onError);
         return consumer;
       });
@@ -103,6 +133,10 @@ export function createQueue(deps: QueueDeps): Queue {
       } catch (error) {
         throw unreachable(error);
       }
+    },
+    async assertAnswers() {
+      assertOpen();
+      await ask();
     },
     close() {
       closing ??= closeAll();

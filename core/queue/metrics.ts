@@ -2,8 +2,23 @@ import { isLockstepError } from "../kernel/errors.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { JobHandler, Queue } from "./queue.ts";
 
-/** How many jobs there are of each name that this process works on, whoever has them. One that works on none asks nothing. */
-export function gaugeQueue(metrics: Metrics, queue: Pick<Queue, "counts">, names: readonly string[]): void {
+/**
+ * Whether the queue answers, and how many jobs there are of each name that this process works on, whoever has them. One that
+ * works on none asks nothing.
+ */
+export function gaugeQueue(
+  metrics: Metrics,
+  queue: Pick<Queue, "counts" | "assertAnswers">,
+  names: readonly string[],
+): void {
+  metrics.gauge("queue_answers", "1 while the work queue answers", [], async (set) => {
+    if (names.length === 0) return;
+    const answers = await queue.assertAnswers().then(
+      () => 1,
+      () => 0,
+    );
+    set({}, answers);
+  });
   // Not `job`: that is what Prometheus calls a group of those whom it asks.
   metrics.gauge("queue_jobs", "Jobs that are not done", ["queue", "state"], async (set) => {
     if (names.length === 0) return;

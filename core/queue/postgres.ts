@@ -39,6 +39,7 @@ export function createPostgresBackend(options: { connectionString: string; prefi
       });
       return migrated;
     },
+    ask: () => pool.query("SELECT 1"),
     producer: (queue, rest) => new Queue(named(queue), { ...rest, connection }, bullPostgres),
     consumer: (queue, process, rest) => new Worker(named(queue), process, { ...rest, connection }, bullPostgres),
     async close() {

@@ -18,6 +18,12 @@ export type Queue = {
   work(handlers: Readonly<Record<string, JobHandler>>, options: { concurrency: number }): Promise<void>;
   /** Jobs that are not done, by name. Throws `queue-unreachable`. */
   counts(names: readonly string[]): Promise<ReadonlyMap<string, JobCounts>>;
+  /** Throws `queue-unreachable` unless it answers within seconds. */
+  assertAnswers(): Promise<void>;
+  /**
+   * Takes no further jobs and waits for the running ones; one whose end cannot be told, as the queue is away, is worked on
+   * again by whoever comes next.
+   */
   close(): Promise<void>;
 };
 

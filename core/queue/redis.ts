@@ -36,6 +36,7 @@ export function createRedisBackend(options: { url: string; prefix: string; log: 
       if (!isThere) await assertDatabase(adding);
       isThere = true;
     },
+    ask: () => adding.ping(),
     producer: (queue, rest) => new Queue(queue, { ...rest, prefix: prefixOf(queue), connection: adding }),
     consumer: (queue, process, rest) =>
       new Worker(queue, process, { ...rest, prefix: prefixOf(queue), connection: forWork() }),

@@ -20,6 +20,7 @@ import { redact } from "#core/kernel/redacted.ts";
 import { testCertificates } from "#test/support/certificates.ts";
 import { type LocalChain, localKey, startLocalChain } from "#test/support/localChain.ts";
 import { failing, type RpcProxy, type RpcRule, startRpcProxy } from "#test/support/rpcProxy.ts";
+import { s3Keys, startS3Server } from "#test/support/s3Server.ts";
 
 type Check = { name: string; result: string; found: string; fix?: string };
 type Ran = { status: number | null; stdout: string; stderr: string };
@@ -57,6 +58,7 @@ describe("doctor and deploy, against two chains", () => {
   let proxies: Record<"alpha" | "beta", RpcProxy>;
   const deployed = {} as Record<"alpha" | "beta", CoreDeployment>;
   let healthy: Server;
+  let s3: Awaited<ReturnType<typeof startS3Server>>;
 
   const file = (name: string) => join(folder, name);
   const keyFile = (name: string, key: Hex) => {
@@ -72,6 +74,9 @@ describe("doctor and deploy, against two chains", () => {
     proxies = { alpha: await startRpcProxy(alpha.url), beta: await startRpcProxy(beta.url) };
     healthy = createServer((_, response) => response.end("{}"));
     await new Promise<void>((resolve) => healthy.listen(0, "127.0.0.1", resolve));
+    s3 = await startS3Server("things", "here");
+    for (const [name, text] of Object.entries({ "s3.id": s3Keys.accessKeyId, "s3.key": s3Keys.secretAccessKey }))
+      writeFileSync(file(name), text, { mode: 0o600 });
     keyFile("deployer.key", localKey(0));
     keyFile("relayer.key", relayerKey);
     keyFile("sealing.key", `0x${"7".repeat(64)}`);
@@ -90,6 +95,7 @@ describe("doctor and deploy, against two chains", () => {
   });
   after(async () => {
     healthy.close();
+    await s3.close();
     for (const proxy of Object.values(proxies)) await proxy.close();
     for (const chain of Object.values(chains)) await chain.close();
     rmSync(folder, { recursive: true, force: true });
@@ -109,6 +115,12 @@ describe("doctor and deploy, against two chains", () => {
       ...{ blockSeconds: 1, inclusionSeconds: 2, skewSeconds: 30, idles: true },
     };
   };
+
+  const s3Store = (bucket: string) => ({
+    ...{ type: "s3", endpoint: s3.endpoint, region: "here", bucket },
+    accessKeyId: { file: file("s3.id") },
+    secretAccessKey: { file: file("s3.key") },
+  });
 
   /** A sound configuration. */
   const sound = () => ({
@@ -137,14 +149,25 @@ describe("doctor and deploy, against two chains", () => {
   }
 
   it("finds nothing where all is well", async () => {
-    const { status, worst, checks } = await examine();
+    const { status, worst, checks } = await examine(
+      (c) => void Object.assign(c, { archive: { store: s3Store("things") } }),
+    );
     assert.deepEqual(
       checks.filter(({ result }) => result !== "ok"),
       [],
     );
     assert.deepEqual([status, worst], [0, "ok"]);
     const names = checks.map(({ name }) => name);
-    for (const name of ["configuration", "node", "data folder", "port", "database", "queue", "gateway of alpha"])
+    for (const name of [
+      "configuration",
+      "node",
+      "data folder",
+      "port",
+      "database",
+      "queue",
+      "archive",
+      "gateway of alpha",
+    ])
       assert.ok(names.includes(name), name);
     assert.ok(names.includes("validators of alpha→beta") && names.includes("account relayer on beta"));
   });
@@ -286,6 +309,30 @@ describe("doctor and deploy, against two chains", () => {
       "data folder",
       "error",
       /is a file|cannot be written/,
+    ],
+    [
+      "an archive that is a file",
+      (c) => void Object.assign(c, { archive: { store: { type: "folder", path: file("sealing.key") } } }),
+      "archive",
+      "error",
+      /is a file|cannot be written/,
+    ],
+    [
+      "an archive whose bucket is not there",
+      (c) => void Object.assign(c, { archive: { store: s3Store("another") } }),
+      "archive",
+      "error",
+      /GET of doctor was answered 404 NoSuchBucket/,
+    ],
+    [
+      "a secret of traces that is not there",
+      (c) => {
+        const headers = { "x-key": { file: file("none.key") } };
+        Object.assign(c, { telemetry: { traces: { url: "http://127.0.0.1:1/v1/traces", headers } } });
+      },
+      "key file of telemetry.traces.headers.x-key",
+      "error",
+      /is not there/,
     ],
     ["a field that is wrong", (c) => void Object.assign(c.http, { port: -1 }), "configuration", "error", /http\.port/],
   ];

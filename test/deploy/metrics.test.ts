@@ -58,6 +58,7 @@ describe("what a fleet tells of itself", () => {
     ])
       assert.equal(value(series), 0, series);
     assert.equal(value('validator_weight{validator="v"}'), 1);
+    assert.equal(value("queue_answers"), 1);
     assert.ok(!body.includes("validator_heard_seconds{"));
   });
 

@@ -92,4 +92,41 @@ await forEachHome("a service in a burst of messages", (home) => {
       await until(async () => !(await ready()), "the service misses its database", timeoutMs);
       proxy.admit();
     }));
+
+  if (!home.name.includes("Redis")) return;
+
+  it("says that its work queue is away, goes on without, and says no more once it is back", async () => {
+    const { network, api, proxies } = test;
+    const recorded = chainFacts(network, "beta").recorded;
+    const before = await recorded();
+    const warned = async () => {
+      const answer = await fetch(`${network.api}/health/ready`);
+      assert.equal(answer.status, 200);
+      const { checks } = (await answer.json()) as { checks: { name: string; warning?: string }[] };
+      return checks.some(({ name, warning }) => name === "queue" && warning !== undefined);
+    };
+    const answers = async () => {
+      const headers = { authorization: `Bearer ${network.token()}` };
+      const text = await (await fetch(`${network.api}/metrics`, { headers })).text();
+      return /^lockstep_queue_answers (\d)$/m.exec(text)?.[1];
+    };
+    assert.deepEqual([await warned(), await answers()], [false, "1"]);
+    const proxy = proxies.get("REDIS_URL");
+    proxy?.refuse();
+    try {
+      await until(warned, "a warning");
+      assert.equal(await answers(), "0");
+      const sent = await Promise.all(
+        [1, 2].map(() => api.post<MessageAnswer>("/v1/messages", messageRequest(network))),
+      );
+      for (const { id } of sent)
+        await api.until<MessageAnswer>(`/v1/messages/${id}`, ({ status }) => status === "delivered", timeoutMs);
+      assert.equal(await recorded(), before + 2n);
+      assert.equal(await warned(), true);
+    } finally {
+      proxy?.admit();
+    }
+    await until(async () => !(await warned()), "the warning is over");
+    assert.equal(await answers(), "1");
+  });
 });

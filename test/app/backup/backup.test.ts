@@ -243,6 +243,31 @@ await forEachDatabase("a backup", (backend) => {
       await restore(empty, file, { keys: [key(), ...keys] });
     }));
 
+  it("takes no other file's place, and says where it cannot be written", () =>
+    withDatabase(backend, async ({ db }) => {
+      await migrate(db, migrations);
+      const there = newFile();
+      writeFileSync(there, "the only one there is");
+      await assert.rejects(create(db, there), refused("backup-unwritable", /there already/));
+      assert.equal(readFileSync(there, "utf8"), "the only one there is");
+      await assert.rejects(create(db, folder), refused("backup-unwritable", /there already/));
+      await assert.rejects(create(db, join(folder, "none", "a.backup")), refused("backup-unwritable", /ENOENT/));
+      const late = newFile();
+      const now = () => {
+        writeFileSync(late, "came meanwhile");
+        return Date.now();
+      };
+      await assert.rejects(
+        createBackup({ db, migrations, plan: backupPlan, keys, program: "test", file: late, now }),
+        refused("backup-unwritable"),
+      );
+      assert.equal(readFileSync(late, "utf8"), "came meanwhile");
+      assert.deepEqual(
+        readdirSync(folder).filter((name) => name.includes(".part-")),
+        [],
+      );
+    }));
+
   it("of a newer program is refused, and of an older one is brought up to date by the next start", () =>
     withBackup(async ({ file, empty }) => {
       await assert.rejects(restore(empty, file, { migrations: migrations.slice(1) }), refused("database-newer"));
