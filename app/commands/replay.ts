@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { entriesOf } from "#core/archive/tables.ts";
 import { restoreBackup } from "#core/backup/restore.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
@@ -46,9 +47,10 @@ export async function runReplay(args: readonly string[]): Promise<number> {
 
 function untilOf(point: string): Until {
   if (/^\d{1,18}$/.test(point)) return { position: BigInt(point) };
-  const at = new Date(point);
-  if (/^\d{4}-\d\d-\d\dT/.test(point) && !Number.isNaN(at.getTime())) return { at };
-  throw usageError(`--until: expected a position or a time such as 2026-01-31T12:00:00Z, not "${point}"`);
+  // Without its zone a time is another on another machine.
+  const { data } = z.iso.datetime({ offset: true, local: false }).safeParse(point);
+  if (data !== undefined) return { at: new Date(data) };
+  throw usageError(`--until: expected a position or a time with its zone, as 2026-01-31T12:00:00Z, not "${point}"`);
 }
 
 /** A backup in a database of its own in memory, which is gone at the end. */

@@ -80,15 +80,13 @@ export function createQueue(deps: QueueDeps): Queue {
   };
 
   const closeAll = async (): Promise<void> => {
+    for (const consumer of consumers) void consumer.pause(true).catch(onError);
     // One that is away would be waited for until it is back.
     const isAway = await ask().then(
       () => false,
       () => true,
     );
-    if (isAway) {
-      for (const consumer of consumers) void consumer.pause(true).catch(onError);
-      while (running.size > 0) await Promise.allSettled(running);
-    }
+    while (isAway && running.size > 0) await Promise.allSettled(running);
     await Promise.all(consumers.map((consumer) => consumer.close(isAway)));
     await Promise.all([...producers.values()].map((each) => each.close()));
     await backend.close();

@@ -141,6 +141,7 @@ describe("the command line", () => {
       [["start", "--config", "x.json", "--reset"], /--reset is of a local network/],
       [["network", "--port", "x"], /expected a port/],
       [["swap", "list", "--data-dir", "/nowhere"], /--data-dir: there is no local network in \/nowhere/],
+      [["replay", "--config", "x.json", "--until", "2026-01-31T12:00:00"], /--until: expected .* time with its zone/],
       [["api-key", "create", "--role", "viewer"], /--name: expected a value/],
       [["api-key", "create", "--name", "x", "--role", "king"], /--role: /],
       [
