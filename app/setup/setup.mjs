@@ -38,17 +38,20 @@ function installPackages() {
   run("npx", ["-y", "-p", `node@${node}`, "--", "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
+/** Its warnings, mostly of packages, are for who builds by hand: here they are shown when it fails. */
 function compileContracts() {
-  run(at("node_modules", ".bin", "hardhat"), ["build", "--no-tests", "--quiet"]);
+  run(at("node_modules", ".bin", "hardhat"), ["build", "--no-tests", "--quiet"], { quiet: true });
 }
 
-function run(command, args) {
+function run(command, args, { quiet = false } = {}) {
   const path = `${at("node_modules", ".bin")}:${process.env.PATH}`;
-  const { status, error } = spawnSync(command, args, {
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
     cwd: root,
-    stdio: ["ignore", 2, 2],
+    stdio: ["ignore", quiet ? "pipe" : 2, quiet ? "pipe" : 2],
+    maxBuffer: 64 * 1024 * 1024,
     env: { ...process.env, PATH: path },
   });
+  if (status !== 0 && quiet) process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`);
   if (status !== 0)
     fail(`\`${[command, ...args].join(" ")}\` failed${error ? `: ${error.message}` : ` with status ${status}`}.`);
 }
