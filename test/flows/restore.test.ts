@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { it } from "node:test";
+import { describe, it } from "node:test";
 import type { MessageAnswer } from "#app/demo/api.ts";
 import { onServer } from "#test/support/databases.ts";
 import { forEachHome, type Home, openNetwork, type TestNetwork } from "#test/support/network.ts";
@@ -113,71 +113,74 @@ async function checkReplays(test: TestNetwork, the: { file: string; made: Made; 
 const times = <T>(count: number, make: () => Promise<T>) => Promise.all(Array.from({ length: count }, make));
 const lockTarget = ["swap.lock-target", "swap.lock-target-batch"];
 
-await forEachHome("a service that has lost everything but a backup", (home) => {
-  if (home.name === "PostgreSQL and Redis") return;
-  const isWhole = home.name === "PostgreSQL";
+// Most of it is waiting for timelocks, which two networks do as well at a time.
+describe("restoring", { concurrency: true }, () =>
+  forEachHome("a service that has lost everything but a backup", (home) => {
+    if (home.name === "PostgreSQL and Redis") return;
+    const isWhole = home.name === "PostgreSQL";
 
-  it("ends what it had begun, before the backup and after it, and nothing twice", () =>
-    inNetwork(home, async (test, file) => {
-      const script = createScript(test);
-      const early = await script.swap("carol");
-      await script.ended(early.id);
-      await script.ceilings("beta", ...lockTarget);
-      const begun = await times(2, () => script.swap("bob", {}));
-      for (const { id } of begun) await script.until(id, ({ source }) => source.state === "locked");
-      await script.ceilings("alpha", "swap.lock-source", "relay.send");
-      // So many that their counter-locks go in one batch, of which the backup knows nothing.
-      const asked = await times(5, () => script.swap("carol"));
-      const waiting = await Promise.all(["0x01", "0x02", "0x02"].map((payload) => script.message(payload)));
-      const made = await commanded<Made>(test, "backup", "create", file);
-
-      const late: SwapAnswer[] = [];
-      if (isWhole) {
-        for (const chain of ["alpha", "beta"]) await script.ceilings(chain);
-        for (const { id } of waiting.slice(0, 2)) await script.delivered(id);
-        for (const { id } of asked) await script.until(id, ({ target }) => target.state !== "none");
-        await script.ended((await script.swap("dave", {})).id);
-        await script.delivered((await script.message("0x03")).id);
-        // Their secrets are lost with the database.
+    it("ends what it had begun, before the backup and after it, and nothing twice", () =>
+      inNetwork(home, async (test, file) => {
+        const script = createScript(test);
+        const early = await script.swap("carol");
+        await script.ended(early.id);
         await script.ceilings("beta", ...lockTarget);
-        late.push(...(await times(2, () => script.swap("dave", {}))));
-        for (const { id } of late) await script.until(id, ({ source }) => source.state === "locked");
-      }
-      const before = await readLocks(test);
-      await loseAndRestore(test, file);
+        const begun = await times(2, () => script.swap("bob", {}));
+        for (const { id } of begun) await script.until(id, ({ source }) => source.state === "locked");
+        await script.ceilings("alpha", "swap.lock-source", "relay.send");
+        // So many that their counter-locks go in one batch, of which the backup knows nothing.
+        const asked = await times(5, () => script.swap("carol"));
+        const waiting = await Promise.all(["0x01", "0x02", "0x02"].map((payload) => script.message(payload)));
+        const made = await commanded<Made>(test, "backup", "create", file);
 
-      if (isWhole) {
-        const refused = await script.call<{ code: string }>("GET", `/v1/events?after=${BigInt(made.position) + 5n}`);
-        assert.deepEqual([refused.status, refused.body.code], [410, "event-position-lost"]);
-      }
-      for (const chain of ["alpha", "beta"]) await script.ceilings(chain);
-      for (const { id } of waiting) await script.delivered(id);
-      assert.equal((await script.ended(early.id)).status, "completed");
-      for (const { id } of asked) assert.equal((await script.ended(id)).status, isWhole ? "completed" : "failed");
-      for (const { id } of begun) assert.ok(["completed", "refunded"].includes((await script.ended(id)).status));
-      const { payloads, executed } = await readMessages(test);
-      assert.deepEqual(payloads, { "0x01": 1, "0x02": 2, ...(isWhole && { "0x03": 1 }) });
-      assert.deepEqual(
-        executed,
-        Object.values(payloads).flatMap((count) => Array.from({ length: count }, () => 1)),
-      );
-      // What nobody knows any more is found on the chain and given back.
-      for (const { source } of late) {
-        await untilTrue(
-          async () => (await readLocks(test)).some(({ id, refunded }) => id === source.lockId && refunded === 1),
-          "a refund",
-          timeoutMs,
+        const late: SwapAnswer[] = [];
+        if (isWhole) {
+          for (const chain of ["alpha", "beta"]) await script.ceilings(chain);
+          for (const { id } of waiting.slice(0, 2)) await script.delivered(id);
+          for (const { id } of asked) await script.until(id, ({ target }) => target.state !== "none");
+          await script.ended((await script.swap("dave", {})).id);
+          await script.delivered((await script.message("0x03")).id);
+          // Their secrets are lost with the database.
+          await script.ceilings("beta", ...lockTarget);
+          late.push(...(await times(2, () => script.swap("dave", {}))));
+          for (const { id } of late) await script.until(id, ({ source }) => source.state === "locked");
+        }
+        const before = await readLocks(test);
+        await loseAndRestore(test, file);
+
+        if (isWhole) {
+          const refused = await script.call<{ code: string }>("GET", `/v1/events?after=${BigInt(made.position) + 5n}`);
+          assert.deepEqual([refused.status, refused.body.code], [410, "event-position-lost"]);
+        }
+        for (const chain of ["alpha", "beta"]) await script.ceilings(chain);
+        for (const { id } of waiting) await script.delivered(id);
+        assert.equal((await script.ended(early.id)).status, "completed");
+        for (const { id } of asked) assert.equal((await script.ended(id)).status, isWhole ? "completed" : "failed");
+        for (const { id } of begun) assert.ok(["completed", "refunded"].includes((await script.ended(id)).status));
+        const { payloads, executed } = await readMessages(test);
+        assert.deepEqual(payloads, { "0x01": 1, "0x02": 2, ...(isWhole && { "0x03": 1 }) });
+        assert.deepEqual(
+          executed,
+          Object.values(payloads).flatMap((count) => Array.from({ length: count }, () => 1)),
         );
-      }
-      const known = new Set(before.map(({ id }) => id));
-      assert.deepEqual(
-        (await readLocks(test)).filter(({ id }) => !known.has(id)),
-        [],
-        "nothing more was locked",
-      );
-      const fresh = await script.swap("dave");
-      assert.equal((await script.ended(fresh.id)).status, "completed");
-      await assertNothingLost(test);
-      await checkReplays(test, { file, made, early: early.id, asked: asked[0]?.id ?? "" });
-    }));
-});
+        // What nobody knows any more is found on the chain and given back.
+        for (const { source } of late) {
+          await untilTrue(
+            async () => (await readLocks(test)).some(({ id, refunded }) => id === source.lockId && refunded === 1),
+            "a refund",
+            timeoutMs,
+          );
+        }
+        const known = new Set(before.map(({ id }) => id));
+        assert.deepEqual(
+          (await readLocks(test)).filter(({ id }) => !known.has(id)),
+          [],
+          "nothing more was locked",
+        );
+        const fresh = await script.swap("dave");
+        assert.equal((await script.ended(fresh.id)).status, "completed");
+        await assertNothingLost(test);
+        await checkReplays(test, { file, made, early: early.id, asked: asked[0]?.id ?? "" });
+      }));
+  }),
+);
