@@ -7,6 +7,7 @@ import { createArchiveReader } from "#core/archive/reader.ts";
 import { createS3Storage } from "#core/archive/s3.ts";
 import type { ArchiveStorage } from "#core/archive/storage.ts";
 import { entriesOf } from "#core/archive/tables.ts";
+import type { RestoreHold } from "#core/backup/hold.ts";
 import { readSecret } from "#core/config/accounts.ts";
 import { hotMs, keptMs } from "#core/config/archive.ts";
 import type { Env } from "#core/config/env.ts";
@@ -24,7 +25,7 @@ import type { Leases } from "#core/lease/lease.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Metrics } from "#core/observe/metrics.ts";
 import { archiveIntents } from "#core/sender/archive.ts";
-import { archiveMessages, bridgeSubject } from "#relay";
+import { archiveMessages, countedKinds } from "#relay";
 import { archiveBatches, archiveSwaps } from "#swap";
 import type { Part } from "./lifecycle.ts";
 import { serviceEvents } from "./stored.ts";
@@ -84,7 +85,7 @@ export function createServiceArchiver(deps: Deps & { storage: ArchiveStorage }):
       archiveMessages(of),
       archiveSwaps(of),
       archiveBatches(of),
-      archiveIntents({ ...of, keptMs: keptMs(intents), counted: [bridgeSubject("")] }),
+      archiveIntents({ ...of, keptMs: keptMs(intents), counted: countedKinds }),
     ],
     readUpTo,
   });
@@ -111,7 +112,12 @@ async function readUpTo(from: Queryable): Promise<bigint> {
 
 /** The partitions and the archive, kept up by one process at a time. */
 export function createArchiving(
-  deps: Deps & { storage: ArchiveStorage | undefined; leases: Leases; metrics: Metrics },
+  deps: Deps & {
+    storage: ArchiveStorage | undefined;
+    leases: Leases;
+    hold: Pick<RestoreHold, "isHeld">;
+    metrics: Metrics;
+  },
 ): Part {
   const { config, storage, clock, metrics } = deps;
   const log = deps.log.child({ module: "archive" });
@@ -125,6 +131,8 @@ export function createArchiving(
     partitions: createPartitions({ db: lease.db, clock, log, stepMs: hotMs(config.retention.events) }),
     archivers: storage ? serviceArchivers({ ...deps, storage, db: lease.db, log }) : [],
     everyMs: (config.archive?.everyMinutes ?? defaultEveryMinutes) * 60_000,
+    // Somebody may want to look at what is there first.
+    mayMove: async () => !(await deps.hold.isHeld()),
     failed: (code) => void failures.set(code, (failures.get(code) ?? 0) + 1),
     ...{ log, clock },
   });

@@ -47,6 +47,7 @@ import { createResealing, createServiceReseal } from "./sealed.ts";
 import { relayPool, sendPools } from "./sending.ts";
 import { migrations, projections, serviceEvents } from "./stored.ts";
 import { journeySources, openTracing, traceParts, trackingOf } from "./telemetry.ts";
+import { createWorking } from "./working.ts";
 
 /** Jobs worked on at a time, per kind. */
 const concurrency = 20;
@@ -117,7 +118,7 @@ type Around = {
 };
 
 function createService(config: ServiceConfig, env: Env, base: Base, deps: Around): Service {
-  const { log, clock, mark, metrics } = deps;
+  const { log, clock, mark, metrics, listens } = deps;
   const { db, keyStore, sealer, registry, observations, sameChain, tracing } = base;
   const tracer: Tracer = tracing ?? untraced;
   const plays = (role: Role) => config.roles.includes(role);
@@ -132,9 +133,10 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
   const shown = reads && { shown: reads.shown };
   const chains = viewChains(registry.chains, config.relay, observations);
   const load = createLoad({ clock });
+  const halt = Promise.withResolvers<unknown>();
   const fleet = createFleet({
     ...{ config, db, clock, log, alone: env.DATABASE_URL === undefined },
-    ...{ load: load.measure, configuration: base.live.facts },
+    ...{ load: load.measure, configuration: base.live.facts, onHalt: halt.resolve },
     indexers: () => indexers.all().map((indexer) => indexer.status()),
     accounts: () => sender.status(),
     stuckMs: (chain) => sender.stuckMs(chain),
@@ -144,7 +146,7 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
   const admission = { admit: unlessRestoring(admitNew), isHeld: hold.isHeld };
   const swapDeps = {
     ...{ db, store, keyStore, sealer, leases, clock, log, tracer, mark, ...shown },
-    ...{ chains: chains.swap, ...admission },
+    ...{ chains: chains.swap, ...admission, admitOwn: unlessRestoring(admitAny) },
     reactionSeconds: BigInt(config.swap.reactionSeconds),
     handoverSeconds: BigInt(config.swap.handoverSeconds),
     feeHeadroom: config.swap.feeHeadroom,
@@ -171,7 +173,6 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
     payer: relayPool,
   });
   const swaps = createSwaps({ ...swapDeps, sender });
-  const halt = Promise.withResolvers<unknown>();
   const onHalt = (error: unknown) => (isLockstepError(error, "chain-replaced") ? halt.resolve(error) : undefined);
   const indexers = createIndexers({
     ...{ live: plays("indexer") ? chains.present : fixed({}), leases, sameChain, clock, log, mark, onHalt },
@@ -206,7 +207,7 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
   const changes = createRegistryChanges({ ...base, usage: createUsageReader({ relay, swaps, sender }) });
   const handlers = timedHandlers(metrics, counted);
   gaugeService(metrics, {
-    ...{ db, clock, chains: chains.present, observations, indexers, sender, leases, roll: fleet.roll, queue },
+    ...{ db, clock, chains: chains.present, observations, indexers, sender, leases, hold, roll: fleet.roll, queue },
     outbox: { name: outboxName, except: routeless },
     ...{ jobs: Object.keys(handlers), contexts: [relay, swaps] },
   });
@@ -231,21 +232,22 @@ function createService(config: ServiceConfig, env: Env, base: Base, deps: Around
     ...(env.DATABASE_URL === undefined ? [createResealing({ db, sealer, log })] : []),
     fleet,
   ];
-  const archiving = createArchiving({ config, db, store, storage, leases, metrics, clock, log, mark });
+  const archiving = createArchiving({ config, db, store, storage, leases, hold, metrics, clock, log, mark });
   const work: Part[] = [
-    archiving,
-    { start: () => queue.work(handlers, { concurrency }), stop: queue.close },
+    // A command that looks or recovers changes nothing else.
+    ...(listens ? [archiving] : []),
+    createWorking({ queue, handlers, concurrency, log, clock }),
     ...(plays("relayer") || plays("swapper")
       ? [sender, { start: () => outboxLease.contend(outbox), stop: outboxLease.leave }, restoring]
       : []),
     ...(plays("relayer") ? [relay] : []),
     ...(plays("swapper") ? [swaps] : []),
-    afterScan(indexers, { hold, clock, log }),
+    afterScan(indexers, { hold, awaits: listens || plays("swapper"), clock, log }),
     ...traces.work,
   ];
   return {
     ...createLifecycle(
-      { ground, work, front: [deps.listens ? http : silent(http)] },
+      { ground, work, front: [listens ? http : silent(http)] },
       {
         ...{ fleet, drainMs: () => base.live.now().fleet.drainSeconds * 1_000, onFailed: deps.onFailed, clock, log },
         onStarted() {

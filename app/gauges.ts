@@ -1,3 +1,4 @@
+import type { RestoreHold } from "#core/backup/hold.ts";
 import { gaugeBounds, gaugeEndpoints } from "#core/chain/metrics.ts";
 import type { Observations } from "#core/chain/observations.ts";
 import type { Db } from "#core/db/db.ts";
@@ -24,6 +25,7 @@ type Deps = {
   readonly leases: Parameters<typeof gaugeLeases>[1];
   readonly roll: Parameters<typeof gaugeFleet>[1]["roll"];
   readonly outbox: Pick<Parameters<typeof gaugeOutbox>[1], "name" | "except">;
+  readonly hold: Pick<RestoreHold, "isHeld">;
   readonly queue: Parameters<typeof gaugeQueue>[1];
   /** Kinds of jobs that this process works on. */
   readonly jobs: readonly string[];
@@ -43,6 +45,9 @@ export function gaugeService(metrics: Metrics, deps: Deps): void {
   gaugeFleet(metrics, { db, roll: deps.roll, clock });
   gaugeOutbox(metrics, { ...deps.outbox, db, clock });
   gaugeConnections(metrics, db);
+  metrics.gauge("restore_held", "1 while nothing is sent, after a restore", [], async (set) =>
+    set({}, (await deps.hold.isHeld()) ? 1 : 0),
+  );
   gaugeQueue(metrics, deps.queue, deps.jobs);
   for (const context of deps.contexts) context.gauge(metrics);
 }

@@ -73,9 +73,9 @@ import { createSettleSweep } from "./sweep.ts";
 import { createValidatorBook } from "./validators.ts";
 
 export { archiveMessages } from "./archive.ts";
-export { bridgeSubject } from "./bridges/watch.ts";
 export { isMessageStream } from "./events.ts";
 export { createGatewayReader } from "./gateway.ts";
+export { countedKinds } from "./intents.ts";
 export { routeless } from "./jobs.ts";
 export { createRelayJourneys } from "./journeys.ts";
 export { type Lane, type LaneSetting, laneName, parseLaneName, type RelayChain, type WayOfDelivery } from "./lane.ts";

@@ -6,7 +6,7 @@ import type { EncodedDelivery } from "./authority.ts";
 import { messageStream } from "./events.ts";
 import { type DeliveryShape, deliveryGas, headerGas, retryGas, sendGas, transactionGasCap } from "./gas.ts";
 import { sendIntentId, sendKind } from "./identity.ts";
-import { type LaneEnds, laneName, parseLaneName } from "./lane.ts";
+import { type Lane, type LaneEnds, laneName, parseLaneName } from "./lane.ts";
 import type { Run } from "./laneEvents.ts";
 import type { Failure } from "./message.ts";
 import { encodeDefer, encodeRetry, encodeSendMessage } from "./protocol/calls.ts";
@@ -17,13 +17,18 @@ export const deliverKind = "relay.deliver";
 export const retryKind = "relay.retry";
 export const headerKind = "relay.attest-header";
 const deferKind = "relay.defer";
+export const reportKind = "relay.report";
+/** A watched bridge's. */
+export const pauseKind = "relay.pause";
+/** Attempts at them are numbered on from those that are found, by whoever asks for them. */
+export const countedKinds: readonly string[] = [headerKind, deferKind, reportKind, pauseKind];
 /** Two words of storage, one event and the check of the role; once more for every id. */
 const deferGas = { once: 150_000n, each: 40_000n };
 
 const payloadBytes = ({ payload }: { payload: string }): number => (payload.length - 2) / 2;
 
-/** Subject of a delivery's intent: the lane, because a batch belongs to no single message. */
-const deliverySubject = (lane: LaneEnds): string => `lane-${laneName(lane)}`;
+/** Subject of intents that are for a lane and for no single message. */
+export const laneSubject = (lane: Lane): string => `lane-${laneName(lane)}`;
 
 /**
  * One delivery. The sender does not dry-run it: the driver has, on top of the deliveries that are on their way, which
@@ -43,11 +48,11 @@ export function deliveryIntent(
   const gas = deliveryGas(shape);
   const lastNonce = firstNonce + BigInt(messages.length) - 1n;
   return {
-    id: `${deliverySubject(lane)}-${generation}-${firstNonce}-${lastNonce}-${attempt}`,
+    id: `${laneSubject(lane)}-${generation}-${firstNonce}-${lastNonce}-${attempt}`,
     chain: lane.destination,
     account,
     kind: deliverKind,
-    subject: deliverySubject(lane),
+    subject: laneSubject(lane),
     call: { to: lane.to.gateway, data: call.data, value: 0n },
     gas: gas < transactionGasCap ? gas : transactionGasCap,
     dryRun: false,
@@ -74,11 +79,11 @@ export function headerIntent(
 ): IntentRequest {
   const { header, rlp, set, signatures } = signed;
   return {
-    id: `${deliverySubject(lane)}-header-${header.generation}-${header.number}-${header.epoch}-${attempt}`,
+    id: `${laneSubject(lane)}-header-${header.generation}-${header.number}-${header.epoch}-${attempt}`,
     chain: lane.destination,
     account,
     kind: headerKind,
-    subject: deliverySubject(lane),
+    subject: laneSubject(lane),
     call: { to: oracle, data: encodeAttestHeader(signed), value: 0n },
     gas: headerGas({ validators: set.validators.length, signatures: signatures.length, rlpBytes: size(rlp) }),
     dryRun: true,
@@ -89,11 +94,11 @@ export function headerIntent(
 export function deferralIntent(lane: LaneEnds, ids: readonly Hex[], attempt: number, account: string): IntentRequest {
   const digest = createHash("sha256").update(ids.join()).digest("hex").slice(0, 32);
   return {
-    id: `${deliverySubject(lane)}-defer-${digest}-${attempt}`,
+    id: `${laneSubject(lane)}-defer-${digest}-${attempt}`,
     chain: lane.destination,
     account,
     kind: deferKind,
-    subject: deliverySubject(lane),
+    subject: laneSubject(lane),
     call: { to: lane.to.gateway, data: encodeDefer(lane.from.chain.chainId, ids), value: 0n },
     gas: deferGas.once + deferGas.each * BigInt(ids.length),
     dryRun: true,

@@ -4,13 +4,11 @@ import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { IntentRequest, Sender } from "#core/sender/sender.ts";
 import { type Evidence, markReported, newestEvidence } from "./evidence.ts";
-import { failureSeen } from "./intents.ts";
-import { type Lane, type LaneEnds, type Lanes, laneName } from "./lane.ts";
+import { failureSeen, laneSubject, reportKind } from "./intents.ts";
+import { type LaneEnds, type Lanes, laneName } from "./lane.ts";
 import { encodeReport } from "./protocol/report.ts";
 import { nextAttempt } from "./ramp.ts";
 import type { ValidatorBook, ValidatorEpoch } from "./validators.ts";
-
-const reportKind = "relay.report";
 
 const lookEveryMs = 5_000;
 
@@ -92,11 +90,9 @@ export function createReporter(deps: {
 /** Two recoveries, and the set hashed and walked. */
 const reportGas = { base: 250_000n, validator: 5_000n };
 
-const subjectOf = (lane: Lane): string => `lane-${laneName(lane)}`;
-
 function reportId(evidence: Evidence, { epoch }: ValidatorEpoch, attempt: number): string {
   const { generation, validator } = evidence;
-  const first = `${subjectOf(evidence)}-report-${generation}-${validator}-${epoch}`;
+  const first = `${laneSubject(evidence)}-report-${generation}-${validator}-${epoch}`;
   return attempt === 1 ? first : `${first}-${attempt}`;
 }
 
@@ -120,7 +116,7 @@ function reportIntent(
   });
   return {
     id: reportId(evidence, epoch, attempt),
-    ...{ chain: lane.destination, account, kind: reportKind, subject: subjectOf(evidence) },
+    ...{ chain: lane.destination, account, kind: reportKind, subject: laneSubject(evidence) },
     call: { to: lane.to.gateway, data, value: 0n },
     gas: reportGas.base + reportGas.validator * BigInt(epoch.set.validators.length),
     // Somebody else may have reported it meanwhile.

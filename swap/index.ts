@@ -87,6 +87,8 @@ export type SwapDeps = {
   chains: Live<SwapChain>;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
+  /** The same for locks of our own, which are driven while a chain is paused. */
+  admitOwn?(tx: Tx, chains: readonly string[]): Promise<void>;
   keyStore: KeyStore;
   sealer: Sealer;
   reactionSeconds: bigint;

@@ -8,7 +8,7 @@ import { openConnection, startEmbeddedDatabase } from "#core/db/embedded/embedde
 import { createDb, type PostgresDb } from "#core/db/postgres.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
 import { redact } from "#core/kernel/redacted.ts";
-import { deriveKey } from "#core/kernel/seal.ts";
+import { createSealer, deriveKey, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 
 /** Sign backups, and tell whether one is this service's; derived from the sealing keys. Throws `config-invalid`. */
@@ -19,6 +19,16 @@ export function readBackupKeys(config: Pick<ServiceConfig, "sealingKey" | "previ
     keyOf(config.sealingKey, "sealingKey"),
     ...config.previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`)),
   ];
+}
+
+/** Opens what is sealed in the database. Throws `config-invalid`. */
+export function readSealer(config: Pick<ServiceConfig, "sealingKey" | "previousSealingKeys">): Sealer {
+  const keyOf = (source: ServiceConfig["sealingKey"], field: string) =>
+    redact(toBytes(readKey(source, field).reveal()));
+  return createSealer(
+    keyOf(config.sealingKey, "sealingKey"),
+    config.previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`)),
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createArchiveReader } from "#core/archive/reader.ts";
 import type { ArchiveStorage } from "#core/archive/storage.ts";
 import { listFiles } from "#core/archive/tables.ts";
+import { isHeldIn } from "#core/backup/hold.ts";
 import { hotMs } from "#core/config/archive.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
@@ -32,6 +33,8 @@ export async function runArchiveRun(args: readonly string[]): Promise<number> {
   return withArchive(config, async (world) => {
     const { db, log, storage } = world;
     await migrate(db, migrations);
+    if (await isHeldIn(db))
+      throw new LockstepError("restoring", "the service is held after a restore: nothing is moved");
     const store = createEventStore({ db, log, schemas: serviceEvents, remembers: () => false });
     const deps = { config: world.config, db, log, clock: systemClock };
     const partitions = createPartitions({ ...deps, stepMs: hotMs(world.config.retention.events) });

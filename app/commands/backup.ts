@@ -4,15 +4,16 @@ import { type BackupContents, readBackup } from "#core/backup/read.ts";
 import { type AfterRestore, assertNobodyConnected, type Restored, restoreBackup } from "#core/backup/restore.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { serviceConfigSchema } from "#core/config/service.ts";
-import { migrate } from "#core/db/migrate.ts";
+import { migrate, pendingMigrations } from "#core/db/migrate.ts";
 import { createAuditLog } from "#core/http/audit/log.ts";
 import { auditMigrations } from "#core/http/audit/tables.ts";
 import { systemClock } from "#core/kernel/clock.ts";
 import { toJson } from "#core/kernel/json.ts";
 import { createLog } from "#core/observe/log.ts";
-import { openServiceDatabase, readBackupKeys } from "../backup/open.ts";
+import { openServiceDatabase, readBackupKeys, readSealer } from "../backup/open.ts";
 import { backupPlan } from "../backup/plan.ts";
 import { layFoundation } from "../foundation.ts";
+import { createServiceReseal } from "../sealed.ts";
 import { migrations } from "../stored.ts";
 import { print, printError, table } from "../terminal.ts";
 import { version } from "../version.ts";
@@ -30,6 +31,9 @@ export async function runBackupCreate(args: readonly string[]): Promise<number> 
     createLog({ level: env.LOCKSTEP_LOG_LEVEL, name: "backup" }),
   );
   try {
+    // One that was made under another key than the rows could not be used by whoever has theirs.
+    if ((await pendingMigrations(db, migrations)) === 0)
+      await createServiceReseal({ db, sealer: readSealer(config) }).assertOpens();
     const made = await createBackup({
       db,
       migrations,

@@ -21,7 +21,11 @@ export async function runConfigCheck(args: readonly string[]): Promise<number> {
     print(toJson({ ok: false, errors: error.message.split("\n"), fields: error.details.fields ?? [] }));
     return exitMend;
   }
-  print(json ? toJson({ ok: true, errors: [], fields: [] }) : `${file}: nothing is wrong with it`);
+  print(
+    json
+      ? toJson({ ok: true, errors: [], fields: [] })
+      : `${file}: nothing is wrong with its form; lockstep doctor looks at what it names`,
+  );
   return 0;
 }
 

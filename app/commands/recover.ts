@@ -1,8 +1,10 @@
+import { assertNobodyConnected } from "#core/backup/restore.ts";
 import type { Env } from "#core/config/env.ts";
 import { loadConfig, parseEnv } from "#core/config/load.ts";
 import { type ServiceConfig, serviceConfigSchema } from "#core/config/service.ts";
 import { systemClock } from "#core/kernel/clock.ts";
-import { createLog, type Level } from "#core/observe/log.ts";
+import { createLog, type Level, type Log } from "#core/observe/log.ts";
+import { openServiceDatabase } from "../backup/open.ts";
 import { composeService } from "../compose.ts";
 import type { Service } from "../lifecycle.ts";
 import { createRecoveryRun, type RecoveryRun } from "../recovery.ts";
@@ -29,6 +31,7 @@ export async function runRecover(args: readonly string[]): Promise<number> {
   const log = createLog({ level: levelOf(env, dryRun), name: "recover" });
   const ending = new AbortController();
   void askedToStop().then(() => ending.abort());
+  await assertAlone(config, env, log);
   const service = await composeService(config, env, { log, listens: false });
   const run = createRecoveryRun({ service, dryRun, say: values.json ? () => undefined : print });
   await service.start();
@@ -41,6 +44,18 @@ export async function runRecover(args: readonly string[]): Promise<number> {
   }
   if (values.json) print(run.summary());
   return dryRun || run.left() === 0 ? 0 : exitLeft;
+}
+
+/** Beside a service that runs it would get none of the chains to read, or take them from it. Throws `database-in-use`. */
+async function assertAlone(config: ServiceConfig, env: Env, log: Log): Promise<void> {
+  // The embedded database belongs to one process anyway.
+  if (env.DATABASE_URL === undefined) return;
+  const { db, close } = await openServiceDatabase(config, env, log);
+  try {
+    await assertNobodyConnected(db);
+  } finally {
+    await close();
+  }
 }
 
 /** What a dry run finds is all that it has to say, unless somebody wants to know more or less than is usual. */

@@ -8,7 +8,7 @@ import { type Connect, checkChain } from "./chains.ts";
 import type { Finding } from "./finding.ts";
 import { checkLanes, checkValidators } from "./lanes.ts";
 import { checkDataFolder, checkKeyFiles, checkNode, checkPort, lookForService } from "./machine.ts";
-import { checkArchive, checkDatabase, checkQueue, checkReplica } from "./stores.ts";
+import { checkArchive, checkDatabase, checkQueue, checkReplica, checkSealingKey } from "./stores.ts";
 
 type Deps = {
   readonly connect: Connect;
@@ -22,17 +22,30 @@ type Deps = {
 export async function examine(config: ServiceConfig, env: Env, deps: Deps): Promise<Finding[]> {
   const running = await lookForService(config, env);
   const machine = [checkNode(deps.nodeVersion), checkDataFolder(config, running), ...checkKeyFiles(config)];
-  const [port, database, replica, queue, archive, validators, checkups] = await Promise.all([
+  const [port, database, replica, sealing, queue, archive, validators, checkups] = await Promise.all([
     checkPort(config, running),
     checkDatabase(env, deps.migrations, deps.log),
     checkReplica(env, deps.log),
+    checkSealingKey(config, env, deps.migrations, deps.log),
     checkQueue(env),
-    checkArchive(config, env),
+    checkArchive(config, env, deps.log),
     checkValidators(config),
     Promise.all(Object.entries(config.chains).map(([name, settings]) => checkChain(name, settings, deps))),
   ]);
   const chains = new Map(checkups.flatMap(({ chain }) => (chain ? [[chain.name, chain] as const] : [])));
   const [lanes, accounts] = await Promise.all([checkLanes(config, chains, deps.clock), checkAccounts(config, chains)]);
   const ofChains = checkups.flatMap(({ findings }) => findings);
-  return [...machine, port, database, ...replica, queue, archive, ...ofChains, ...lanes, ...validators, ...accounts];
+  return [
+    ...machine,
+    port,
+    database,
+    ...replica,
+    ...sealing,
+    queue,
+    archive,
+    ...ofChains,
+    ...lanes,
+    ...validators,
+    ...accounts,
+  ];
 }

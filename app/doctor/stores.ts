@@ -1,3 +1,5 @@
+import type { ArchiveStorage } from "#core/archive/storage.ts";
+import { assertSameStore } from "#core/archive/tables.ts";
 import type { Env } from "#core/config/env.ts";
 import type { ServiceConfig } from "#core/config/service.ts";
 import type { Migration } from "#core/db/db.ts";
@@ -7,6 +9,8 @@ import { isLockstepError } from "#core/kernel/errors.ts";
 import type { Log } from "#core/observe/log.ts";
 import { readRedisFacts } from "#core/queue/redisFacts.ts";
 import { archiveStorage } from "../archive.ts";
+import { readSealer } from "../backup/open.ts";
+import { createServiceReseal } from "../sealed.ts";
 import { type Finding, fault, ok, warning, wordsOf } from "./finding.ts";
 import { checkFolder } from "./machine.ts";
 
@@ -93,19 +97,56 @@ export async function checkQueue(env: Env): Promise<Finding> {
 }
 
 /** Where what has ended goes to. Of an S3 store only whether it answers: nothing is written. */
-export async function checkArchive(config: ServiceConfig, env: Env): Promise<Finding> {
+export async function checkArchive(config: ServiceConfig, env: Env, log: Log): Promise<Finding> {
   const name = "archive";
   const store = config.archive?.store;
-  if (store?.type === "folder") return checkFolder(name, store.path, "archive.store.path");
+  const fix = "look at `archive.store`: whether it is mounted, the address, the bucket, and what the key may do";
   try {
     const storage = archiveStorage(config, env);
     if (!storage) return ok(name, "none: what has ended stays in the database");
+    if (env.DATABASE_URL !== undefined) await assertSame(env.DATABASE_URL, storage, log);
+    if (store?.type === "folder") return checkFolder(name, store.path, "archive.store.path");
     if (store) await storage.read("doctor");
     return ok(name, storage.place);
   } catch (error) {
     // That it is not there is an answer.
     if (isLockstepError(error, "archive-damaged") && store?.type === "s3") return ok(name, `${store.bucket} answers`);
-    const fix = "look at `archive.store`: the address, the bucket, and what the key may do";
     return fault(name, wordsOf(error), fix);
+  }
+}
+
+/** Throws where the newest archived file that the database knows of is not in the store; nothing where it cannot be asked. */
+async function assertSame(connectionString: string, storage: ArchiveStorage, log: Log): Promise<void> {
+  const db = createDb({ connectionString, log, poolSize: 1 });
+  try {
+    await assertSameStore(db, storage);
+  } catch (error) {
+    if (isLockstepError(error, "archive-unreachable")) throw error;
+  } finally {
+    await db.close();
+  }
+}
+
+/** Whether the sealing keys open what is sealed in the database; nothing where there is no key or no database to try. */
+export async function checkSealingKey(
+  config: ServiceConfig,
+  env: Env,
+  migrations: readonly Migration[],
+  log: Log,
+): Promise<Finding[]> {
+  if (env.DATABASE_URL === undefined) return [];
+  const name = "sealing key";
+  const db = createDb({ connectionString: env.DATABASE_URL, log, poolSize: 1 });
+  try {
+    if ((await pendingMigrations(db, migrations)) > 0) return [];
+    await createServiceReseal({ db, sealer: readSealer(config) }).assertOpens();
+    return [ok(name, "opens what is sealed in the database")];
+  } catch (error) {
+    if (!isLockstepError(error, "config-invalid") || error.details.field !== "previousSealingKeys") return [];
+    return [
+      fault(name, wordsOf(error), "name the key that it was sealed with as `sealingKey` or in `previousSealingKeys`"),
+    ];
+  } finally {
+    await db.close();
   }
 }

@@ -5,6 +5,7 @@ import type { Db } from "#core/db/db.ts";
 import type { HealthCheck } from "#core/http/health.ts";
 import type { IndexerStatus } from "#core/indexer/createIndexer.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import { isLockstepError } from "#core/kernel/errors.ts";
 import { createInstanceRoll, type InstanceReport, type InstanceRoll, type Peer } from "#core/lease/instances.ts";
 import { createLeases, type LeaseKeeper } from "#core/lease/keeper.ts";
 import { freeLeasesOfOthers } from "#core/lease/tables.ts";
@@ -47,6 +48,8 @@ type Deps = {
   indexers(): readonly IndexerStatus[];
   accounts(): readonly LaneStatus[];
   load: Load["measure"];
+  /** Hears of what only a new start mends. */
+  onHalt(error: unknown): void;
   configuration(): ConfigFacts;
   readonly clock: Clock;
   readonly log: Log;
@@ -68,7 +71,10 @@ export function createFleet(deps: Deps): Fleet {
   });
   let others: readonly Peer[] = [];
   const rollCall = async (groups: readonly string[]) => {
-    const peers = await roll.call(groups);
+    const peers = await roll.call(groups).catch((error: unknown) => {
+      if (isLockstepError(error, "database-replaced")) deps.onHalt(error);
+      throw error;
+    });
     others = peers.filter((peer) => peer.id !== id);
     return peers;
   };

@@ -1,5 +1,6 @@
 import type { RestoreHold } from "#core/backup/hold.ts";
 import type { Clock } from "#core/kernel/clock.ts";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Part } from "../lifecycle.ts";
@@ -12,14 +13,26 @@ const lookMs = 250;
  */
 export function afterScan(
   part: Part,
-  deps: { hold: Pick<RestoreHold, "isHeld" | "isUnscanned">; clock: Clock; log: Log },
+  deps: {
+    hold: Pick<RestoreHold, "isHeld" | "isUnscanned">;
+    /** Otherwise its start throws `restoring`: nobody is to be waited for. */
+    awaits: boolean;
+    clock: Clock;
+    log: Log;
+  },
 ): Part {
-  const { hold, clock, log } = deps;
+  const { hold, awaits, clock, log } = deps;
   let loop: Loop | undefined;
   let runs = false;
   return {
     async start() {
       if (!(await hold.isHeld())) return part.start();
+      if (!awaits) {
+        throw new LockstepError(
+          "restoring",
+          "the database was restored from a backup, and chains are not read before a service has found out what happened since",
+        );
+      }
       loop = startLoop({
         async step() {
           const mayRun = !(await hold.isUnscanned());

@@ -42,11 +42,11 @@ async function readStanding(chain: ChainAccess, keyStore: Pick<KeyStore, "names"
     const [settled, mined, pending] = await Promise.all([
       chain.account(address, final.number),
       chain.account(address),
-      chain.account(address, "pending"),
+      chain.pendingNonce(address),
     ]);
     nonces.set(name, settled.nonce);
-    if (pending.nonce > mined.nonce) {
-      unsure.push(`${pending.nonce - mined.nonce} transactions of ${name} wait for a block of ${chain.name}`);
+    if (pending > mined.nonce) {
+      unsure.push(`${pending - mined.nonce} transactions of ${name} wait for a block of ${chain.name}`);
     } else if (mined.nonce > settled.nonce) {
       unsure.push(`${mined.nonce - settled.nonce} transactions of ${name} on ${chain.name} are not final yet`);
     }

@@ -28,7 +28,7 @@ const unopened = "no configured sealing key opens its URL";
 
 export type DelivererDeps = {
   readonly db: Db;
-  readonly store: Pick<EventStore, "readAll" | "onAppended">;
+  readonly store: Pick<EventStore, "readAll" | "onAppended" | "bounds">;
   readonly show: Show;
   readonly sealer: Sealer;
   readonly outbound: Outbound;

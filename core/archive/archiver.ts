@@ -97,11 +97,11 @@ export function createArchiver(deps: Deps): Archiver {
       await assertSameStore(db, storage);
       await removeUnfinished();
       const now = clock.now();
-      const soonest = Math.min(...kinds.map(({ keptMs }) => keptMs));
-      const upTo = lesser(await deps.readUpTo(db), await positionAt(db, new Date(now - soonest)));
+      const readUpTo = await deps.readUpTo(db);
       const items: Record<string, number> = {};
       let [files, bytes] = [0, 0];
       for (const kind of kinds) {
+        const upTo = lesser(readUpTo, await positionAt(db, new Date(now - kind.keptMs)));
         for await (const batch of batchesOf(deps, kind, { upTo, before: now - kind.keptMs })) {
           signal?.throwIfAborted();
           const left = await write(batch);
@@ -111,8 +111,7 @@ export function createArchiver(deps: Deps): Archiver {
         }
         const { tidy } = kind;
         if (!tidy) continue;
-        const ownUpTo = lesser(upTo, await positionAt(db, new Date(now - kind.keptMs)));
-        while ((await db.tx((tx) => tidy(tx, ownUpTo))) > 0) signal?.throwIfAborted();
+        while ((await db.tx((tx) => tidy(tx, upTo))) > 0) signal?.throwIfAborted();
       }
       return { items, files, bytes };
     },

@@ -18,16 +18,18 @@ export function createArchiveKeeper(deps: {
   /** Nothing leaves without. */
   archivers: readonly Archiver[];
   everyMs: number;
+  /** While nothing may move, partitions are kept all the same. */
+  mayMove(): Promise<boolean>;
   failed(code: string): void;
   log: Log;
   clock?: Clock;
 }): LeasedWork {
-  const { partitions, archivers, everyMs, failed, log, clock = systemClock } = deps;
+  const { partitions, archivers, everyMs, mayMove, failed, log, clock = systemClock } = deps;
   let loop: Loop | undefined;
 
   async function step(signal: AbortSignal) {
     await partitions.keepUp();
-    if (archivers.length === 0) return "idle" as const;
+    if (archivers.length === 0 || !(await mayMove())) return "idle" as const;
     for (const archiver of archivers) {
       const report = await archiver.run(signal);
       if (report.files > 0) log.info(report, "moved what has ended to the archive");

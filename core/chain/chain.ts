@@ -107,7 +107,7 @@ export type Chain = {
   receipt(transactionHash: Hex): Promise<Receipt | undefined>;
   /** `eth_call`; `at` defaults to the latest block. */
   call(request: CallRequest, at?: bigint | "pending"): Promise<Hex>;
-  account(address: Hex, at?: bigint | "pending"): Promise<{ balance: bigint; nonce: number; hasCode: boolean }>;
+  account(address: Hex, at?: bigint): Promise<{ balance: bigint; nonce: number; hasCode: boolean }>;
   fees(): Promise<FeeEstimate>;
   /** Hands signed bytes to the chain. "already known" is success; a refusal throws `transaction-refused`. */
   send(signed: Hex): Promise<Hex>;
@@ -142,6 +142,8 @@ export type ChainAccess = Chain & {
   /** Throws `chain-id-mismatch` when an endpoint that answers belongs to another chain than configured. */
   verifyIdentity(): Promise<void>;
   readonly prove: ProveState;
+  /** The nonce after those of all transactions that any endpoint knows of, waiting ones too: pools differ. */
+  pendingNonce(address: Hex): Promise<number>;
   /** One word of an account's storage, at the latest block unless told. */
   storage(address: Hex, slot: Hex, at?: bigint): Promise<Hex>;
   /** Transactions of a block in order, undefined when the chain has no such block. */

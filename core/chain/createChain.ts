@@ -16,7 +16,7 @@ import { createHeads } from "./heads.ts";
 import { createHeadTimes } from "./headTimes.ts";
 import { createStateProver } from "./proveState.ts";
 import { callAt, feeHistory, sendRaw, storageAt } from "./questions.ts";
-import { createReads, readAccount } from "./reads.ts";
+import { createReads, readAccount, readPendingNonce } from "./reads.ts";
 import { classifyRefusal, isRevert, printable, revertError } from "./refusal.ts";
 import { createRpc, refusal } from "./rpc.ts";
 import { createVotes } from "./votes.ts";
@@ -117,6 +117,7 @@ export function createChain(config: ChainSettings, deps: ChainDeps): ChainAccess
     call,
     account: (address, at) =>
       typeof at === "bigint" ? reads.accountAt(address, at) : readAccount(rpc, address, at ?? "latest"),
+    pendingNonce: (address) => readPendingNonce(rpc, address),
     fees: () => fees("now"),
     send,
     prove: createStateProver({ chain: name, rpc, block }),

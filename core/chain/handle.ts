@@ -23,6 +23,7 @@ export function createChainHandle(first: ChainAccess): ChainHandle {
       receipt: (transactionHash) => current.receipt(transactionHash),
       call: (request, at) => current.call(request, at),
       account: (address, at) => current.account(address, at),
+      pendingNonce: (address) => current.pendingNonce(address),
       fees: () => current.fees(),
       send: (signed) => current.send(signed),
       endpoints: () => current.endpoints(),

@@ -39,6 +39,16 @@ export function createReads(rpc: Rpc, finality: FinalityPolicy): Reads {
   };
 }
 
+/** The highest that an endpoint gives. Throws what one failed with where none answers. */
+export async function readPendingNonce(rpc: Pick<Rpc, "askAll" | "read">, address: Hex): Promise<number> {
+  const { nonce } = accountAt(address, "pending");
+  const answers = await Promise.allSettled(rpc.askAll(nonce));
+  const found = answers.flatMap((each) =>
+    each.status === "fulfilled" && "value" in each.value ? [each.value.value] : [],
+  );
+  return found.length > 0 ? Math.max(...found) : rpc.read(nonce);
+}
+
 /** The state of an account as one endpoint gives it. */
 export async function readAccount(
   rpc: Pick<Rpc, "read">,

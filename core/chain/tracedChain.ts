@@ -8,6 +8,7 @@ const asked = [
   "receipt",
   "call",
   "account",
+  "pendingNonce",
   "fees",
   "send",
   "prove",

@@ -214,8 +214,12 @@ async function assertKept(store: Pick<EventStore, "bounds">, after: bigint, now:
     });
   }
   if (after !== 0n && after < first - 1n) {
-    throw new LockstepError("event-position-gone", `after: the oldest event that is kept is ${first}`, {
-      details: { field: "after", first },
-    });
+    throw new LockstepError(
+      "event-position-gone",
+      `after: events up to ${first - 1n} have left for the archive, at least in part; ask for what comes after that, or for all that is left with 0`,
+      {
+        details: { field: "after", first },
+      },
+    );
   }
 }

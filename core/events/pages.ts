@@ -15,13 +15,19 @@ export type EventPage = { readonly events: readonly ShownEvent[]; readonly upTo:
 
 /** Reads pages of the past. Many that come back from one position are one read. */
 export function createPages(deps: {
-  store: Pick<EventStore, "readAll">;
+  store: Pick<EventStore, "readAll" | "bounds">;
   show: Show;
 }): (after: bigint) => Promise<EventPage> {
   const pages = new Map<bigint, Promise<EventPage>>();
 
   async function read(after: bigint): Promise<EventPage & { readonly full: boolean }> {
-    const events = await deps.store.readAll(after, pageSize);
+    let events = await deps.store.readAll(after, pageSize);
+    if (events.length === 0) {
+      const { last } = await deps.store.bounds();
+      events = await deps.store.readAll(after, pageSize);
+      // Between two events there may be positions that none was given.
+      if (events.length === 0) return { events: [], upTo: last > after ? last : after, full: false };
+    }
     const shown = await deps.show(events);
     return { events: shown, upTo: events.at(-1)?.position ?? after, full: events.length === pageSize };
   }

@@ -79,6 +79,7 @@ export function createPartitions(deps: {
       for (;;) {
         const place = await nearlyEmpty();
         if (place === undefined) return carried;
+        if (!(await unlessBusy(() => boundFirst(db, place)))) return carried;
         if (!(await unlessBusy(() => db.tx((tx) => join(tx, place))))) return carried;
         carried += 1;
       }
@@ -176,6 +177,24 @@ async function turn(tx: Tx, place: bigint, at: Date): Promise<void> {
   await tx.query("UPDATE event_counter SET position = greatest(position, $1)", [partitionSpan * (place + 1n) - 1n]);
 }
 
+const firstBound = "events_0_bound";
+
+/**
+ * Has the first partition proven, while others read and write, to end where it will: attaching it would look at all of its
+ * rows otherwise, and everybody would wait for that.
+ */
+async function boundFirst(db: Db, place: bigint): Promise<void> {
+  await db.tx(async (tx) => {
+    await lockPartitions(tx);
+    await tx.query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
+    await tx.query(`ALTER TABLE events_0 DROP CONSTRAINT IF EXISTS ${firstBound},
+      ADD CONSTRAINT ${firstBound} CHECK (position < ${endOf(place)}) NOT VALID`);
+  });
+  await db.tx(async (tx) => void (await tx.query(`ALTER TABLE events_0 VALIDATE CONSTRAINT ${firstBound}`)));
+}
+
+const endOf = (place: bigint): bigint => partitionSpan * (place + 1n);
+
 /** All that is left of a partition goes to the first one. Nobody else reads or writes meanwhile. */
 async function join(tx: Tx, place: bigint): Promise<void> {
   await lockPartitions(tx);
@@ -184,8 +203,8 @@ async function join(tx: Tx, place: bigint): Promise<void> {
   for (const old of ["events_0", `events_${place}`]) await tx.query(`ALTER TABLE events DETACH PARTITION ${old}`);
   await tx.query(`INSERT INTO events_0 SELECT * FROM events_${place}`);
   await tx.query(`DROP TABLE events_${place}`);
-  const end = partitionSpan * (place + 1n);
-  await tx.query(`ALTER TABLE events ATTACH PARTITION events_0 FOR VALUES FROM (MINVALUE) TO (${end})`);
+  await tx.query(`ALTER TABLE events ATTACH PARTITION events_0 FOR VALUES FROM (MINVALUE) TO (${endOf(place)})`);
+  await tx.query(`ALTER TABLE events_0 DROP CONSTRAINT IF EXISTS ${firstBound}`);
   await tx.query(
     `UPDATE event_partitions SET closed_at = (SELECT closed_at FROM event_partitions WHERE place = $1) WHERE place = 0`,
     [place],

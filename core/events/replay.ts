@@ -43,7 +43,7 @@ export async function replay<T>(
 ): Promise<T> {
   const { db, projections } = deps;
   const { schema } = db;
-  return inSnapshot(db, "READ WRITE", async (from) => {
+  return inSnapshot(db, "READ WRITE", [`${schema}.events`], async (from) => {
     await assertKept(from, until);
     const scratch = assertIdentifier(`replay_${randomBytes(6).toString("hex")}`);
     await from.query(`CREATE SCHEMA ${scratch}`);

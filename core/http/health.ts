@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLockstepError } from "../kernel/errors.ts";
 import { defineRoute } from "./route.ts";
 import { errorsOf } from "./routeErrors.ts";
 import { serve } from "./serve.ts";
@@ -51,11 +52,19 @@ export function createHealthRoutes(
   };
 }
 
+/** Milliseconds that a check has: who probes waits for seconds, and what hangs is what it asks for. */
+const answerMs = 4_000;
+
 async function run({ name, check }: HealthCheck) {
-  const found = await check().catch(() => "the check failed");
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.resolve(`no answer within ${answerMs / 1_000} s`), answerMs);
+  const found = await Promise.race([check().catch(wordsOf), late.promise]).finally(() => clearTimeout(timer));
   if (typeof found === "string") return { name, ok: false, reason: found };
   return { name, ok: true, ...found };
 }
+
+/** Our own errors are written to be shown. */
+const wordsOf = (error: unknown): string => (isLockstepError(error) ? error.message : "the check failed");
 
 type Checks = {
   readonly url: string;

@@ -121,6 +121,11 @@ export const errorTable = {
     retryable: false,
     title: "The database has tables of the service already: a backup is restored into an empty one",
   },
+  "database-replaced": {
+    status: 503,
+    retryable: true,
+    title: "The database is another one than when the process started: it has to start again",
+  },
   "database-in-use": { status: 409, retryable: false, title: "Processes of the service are connected to the database" },
   "backup-invalid": {
     status: 422,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Db, Migration } from "../db/db.ts";
+import { LockstepError } from "../kernel/errors.ts";
 import { toJson } from "../kernel/json.ts";
 import { leasesChannel } from "./tables.ts";
 
@@ -82,7 +83,10 @@ export type InstanceRow = InstanceFacts & {
 
 /** The list of processes, from the view of one of them. */
 export type InstanceRoll = {
-  /** Says that this one is there, and answers who is, itself first. */
+  /**
+   * Says that this one is there, and answers who is, itself first. Throws `database-replaced` when it had said so before and
+   * is not known any more.
+   */
   call(groups: readonly string[]): Promise<readonly Peer[]>;
   /** Says that this one has ended in order. */
   leave(): Promise<void>;
@@ -128,13 +132,15 @@ export function createInstanceRoll(deps: {
 }): InstanceRoll {
   const { db, facts, ms } = deps;
   let draining = false;
+  let isKnown = false;
 
   return {
     async call(groups) {
       const rows = await db.query<PeerRow>(
         `WITH me AS (
            INSERT INTO instances (id, name, host, pid, version, roles, groups, started_at, seen_at, report)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp(), $8)
+           SELECT $1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp(), $8
+           WHERE NOT $10 OR EXISTS (SELECT 1 FROM instances WHERE id = $1)
            ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), groups = $7, report = $8
            RETURNING id, groups, report->'unfit' AS unfit, report->'slow' AS slow, drain_asked_by)
          SELECT * FROM me UNION ALL
@@ -143,10 +149,17 @@ export function createInstanceRoll(deps: {
             AND seen_at > clock_timestamp() - $9 * interval '1 millisecond' ORDER BY id)`,
         [
           ...[facts.id, facts.name, facts.host, facts.pid, facts.version, facts.roles, groups],
-          ...[toJson(deps.report()), ms],
+          ...[toJson(deps.report()), ms, isKnown],
         ],
       );
       const [me] = rows;
+      if (me?.id !== facts.id) {
+        throw new LockstepError(
+          "database-replaced",
+          "the database does not know this process any more: another was put in its place",
+        );
+      }
+      isKnown = true;
       if (!draining && me?.drain_asked_by != null) {
         draining = true;
         deps.onDrain(me.drain_asked_by);

@@ -7,6 +7,8 @@ import type { QueueBackend } from "./backend.ts";
 
 /** Adding gives up after so many reconnections and leaves the retry to its caller; a worker waits for ever. */
 const addRetries = 3;
+/** Milliseconds after which a key that only asks is gone. */
+const askedMs = 60_000;
 
 /**
  * BullMQ on Redis, by itself, behind sentinels or as a cluster. In a cluster the keys of one queue share a slot, as its scripts
@@ -36,7 +38,8 @@ export function createRedisBackend(options: { url: string; prefix: string; log: 
       if (!isThere) await assertDatabase(adding);
       isThere = true;
     },
-    ask: () => adding.ping(),
+    // One that takes no writes, as its memory is full or it is a replica by now, is of no use.
+    ask: () => adding.set(`${options.prefix}:answers`, "1", "PX", askedMs),
     producer: (queue, rest) => new Queue(queue, { ...rest, prefix: prefixOf(queue), connection: adding }),
     consumer: (queue, process, rest) =>
       new Worker(queue, process, { ...rest, prefix: prefixOf(queue), connection: forWork() }),

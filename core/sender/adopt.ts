@@ -5,6 +5,7 @@ import type { EventStore } from "../events/store.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { callOf } from "./attempts.ts";
 import { inChunks, type SenderChain } from "./context.ts";
+import { givesWay } from "./flight.ts";
 import { type Outcome, saveOutcomes } from "./outcomes.ts";
 import { loadOpen, type OpenIntent, saveFound } from "./rows.ts";
 import type { Call, CallBuilder } from "./sender.ts";
@@ -113,7 +114,11 @@ const isSameCall = (wanted: Call | undefined, made: Call | undefined): boolean =
   wanted.value === made.value;
 
 function outcomeOf({ transaction, open, isCall }: Match, receipt: Receipt | undefined): Outcome {
-  const { intent, events } = open;
+  const { intent, events, voiding } = open;
+  // Its caller may have been told so, and have asked for something else.
+  if (!isCall && voiding && !givesWay(voiding.reason)) {
+    return { kind: "abandoned", intent, events, reason: voiding.reason, detail: voiding.detail };
+  }
   if (!isCall) return { kind: "moved", intent, events };
   if (!receipt) {
     throw new LockstepError("chain-answer-invalid", `${intent.chain} shows a transaction and no receipt of it`, {

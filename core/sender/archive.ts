@@ -1,13 +1,13 @@
 import type { ArchiveItem, ArchiveKind } from "../archive/kinds.ts";
 import type { EventStore } from "../events/store.ts";
 import type { Json } from "../kernel/json.ts";
-import { intentStream } from "./outcomes.ts";
+import { intentStream } from "./sender.ts";
 
 type Row = { id: string; events: number; row: Json; attempts: Json };
 
 /**
  * Intents that have ended, with the transactions that were signed for them, once what they were for has left too. The one
- * with the highest nonce of each account stays, and so do those for `counted`: subjects whose intents are numbered by what
+ * with the highest nonce of each account stays, and so do those of `counted` kinds: whoever asks for them numbers them by what
  * is found of earlier ones, so that a number would come a second time.
  */
 export function archiveIntents(deps: { store: EventStore; keptMs: number; counted: readonly string[] }): ArchiveKind {
@@ -23,7 +23,7 @@ export function archiveIntents(deps: { store: EventStore; keptMs: number; counte
            FROM sender_intent i
           WHERE i.id = ANY($1) AND i.state IN ('finalized', 'abandoned')
             AND NOT EXISTS (SELECT 1 FROM events e WHERE e.stream = i.subject)
-            AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) AS prefix WHERE starts_with(i.subject, prefix))
+            AND NOT i.kind = ANY($2)
             AND (i.nonce IS NULL OR EXISTS (
               SELECT 1 FROM sender_intent h WHERE h.chain = i.chain AND h.account = i.account AND h.nonce > i.nonce))`,
         [streams.map(({ stream }) => idOf(stream)), counted],

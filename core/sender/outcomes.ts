@@ -3,13 +3,10 @@ import type { Tx } from "../db/db.ts";
 import type { Append, EventOf, EventStore } from "../events/store.ts";
 import type { Attempt } from "./flight.ts";
 import { takenByAnother } from "./rows.ts";
-import type { IntentRequest, intentEvents } from "./sender.ts";
+import { type IntentRequest, type intentEvents, intentStream } from "./sender.ts";
 
 type IntentEvent = EventOf<typeof intentEvents>;
 export type AbandonReason = Extract<IntentEvent, { type: "IntentAbandoned" }>["data"]["reason"];
-
-/** Stream of what becomes of an intent. */
-export const intentStream = (id: string): string => `intent-${id}`;
 
 /** What became of an intent. */
 export type Outcome = { readonly intent: IntentRequest; readonly events: number } & (

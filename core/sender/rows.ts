@@ -4,7 +4,7 @@ import { type Hex, hash } from "../kernel/codec.ts";
 import { LockstepError } from "../kernel/errors.ts";
 import { type Json, toJson } from "../kernel/json.ts";
 import type { Attempt, Flight, Voiding } from "./flight.ts";
-import { callSchema, type IntentRequest, urgencySchema } from "./sender.ts";
+import { callSchema, type IntentRequest, intentStream, urgencySchema } from "./sender.ts";
 
 /** An intent that waits for its nonce. */
 export type Queued = {
@@ -61,7 +61,10 @@ export const senderChannel = "lockstep_sender";
 const json = z.custom<Json>((value) => value !== undefined);
 const storedCall = z.union([z.object({ builder: z.string(), ref: json }), callSchema]);
 
-/** Writes intents whose id is new, in their order, and tells every process which accounts have work. */
+/**
+ * Writes intents whose id is new, in their order, and tells every process which accounts have work. One that has left for the
+ * archive is as known as one that is here.
+ */
 export async function insertIntents(
   tx: Queryable,
   intents: readonly PlacedIntent[],
@@ -82,11 +85,12 @@ export async function insertIntents(
          (id, chain, account, pool, asked_at, kind, subject, call, gas, not_after, sign_by, urgency, dry_run)
        SELECT v->>'id', v->>'chain', v->>'account', v->>'pool', (v->>'asked_at')::bigint, v->>'kind', v->>'subject', v->'call', (v->>'gas')::bigint,
               (v->>'not_after')::bigint, (v->>'sign_by')::bigint, v->'urgency', (v->>'dry_run')::boolean
-       FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n) ORDER BY n
+       FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e (v, n)
+       WHERE NOT EXISTS (SELECT 1 FROM event_archive WHERE stream = $3 || (v->>'id')) ORDER BY n
        ON CONFLICT (id) DO NOTHING
        RETURNING chain, account)
      SELECT pg_notify($2, jsonb_build_array(chain, account)::text) FROM (SELECT DISTINCT chain, account FROM added) a`,
-    [toJson(rows), channel],
+    [toJson(rows), channel, intentStream("")],
   );
 }
 
@@ -133,6 +137,8 @@ export type OpenIntent = {
   readonly nonce: number | undefined;
   readonly events: number;
   readonly pooled: boolean;
+  /** Why it was given up, where its nonce is only to be used up. */
+  readonly voiding: Voiding | undefined;
 };
 
 /** Every intent of a chain that has not ended, in order of submission. */
@@ -144,7 +150,7 @@ export async function loadOpen(from: Queryable, chain: string): Promise<OpenInte
   return rows.map((row) => ({
     intent: toIntent(row),
     nonce: row.nonce === null ? undefined : Number(row.nonce),
-    ...{ events: row.events, pooled: row.pool !== null },
+    ...{ events: row.events, pooled: row.pool !== null, voiding: voidingOf(row) },
   }));
 }
 
@@ -258,6 +264,9 @@ function urgencyOf(stored: unknown): NonNullable<IntentRequest["urgency"]> {
   return worth === undefined ? { by } : { by, worth };
 }
 
+const voidingOf = ({ reason, detail }: IntentRow): Voiding | undefined =>
+  reason === null ? undefined : { reason, detail: detail ?? "" };
+
 function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
   const mined = row.mined_hash !== null && row.mined_block !== null && row.mined_status !== null;
   return {
@@ -271,7 +280,7 @@ function toFlight(row: IntentRow, attempts: readonly AttemptRow[]): Flight {
       sealed,
     })),
     released: row.released,
-    voiding: row.reason === null ? undefined : { reason: row.reason, detail: row.detail ?? "" },
+    voiding: voidingOf(row),
     included: mined
       ? { hash: row.mined_hash as Hex, blockNumber: row.mined_block as bigint, status: row.mined_status as "success" }
       : undefined,

@@ -105,7 +105,10 @@ export type Sender = {
 
 const outcome = { chain: z.string(), kind: z.string(), subject: z.string() };
 
-/** Events of the stream `intent-{id}`. */
+/** Stream of what becomes of an intent. */
+export const intentStream = (id: string): string => `intent-${id}`;
+
+/** Events of that stream. */
 export const intentEvents = {
   /** A transaction of the intent is in a block that is not final yet. */
   IntentIncluded: z.object({ ...outcome, hash, blockNumber: uint, status: z.enum(["success", "reverted"]) }),

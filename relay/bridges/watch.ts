@@ -10,7 +10,7 @@ import { type Loop, startLoop } from "#core/kernel/loop.ts";
 import type { Log } from "#core/observe/log.ts";
 import type { Sender } from "#core/sender/sender.ts";
 import { createGatewayReader } from "../gateway.ts";
-import { failureSeen } from "../intents.ts";
+import { failureSeen, pauseKind } from "../intents.ts";
 import type { RelayChain } from "../lane.ts";
 import { nextAttempt } from "../ramp.ts";
 import { type Bridge, readBacking } from "./backing.ts";
@@ -21,10 +21,8 @@ type Watched = RelayConfig["bridges"][number];
 /** Compares what bridges have minted with what they hold, and pauses the lanes of one that has minted more. */
 export type BridgeWatch = { start(): void; stop(): Promise<void> };
 
-const pauseKind = "relay.pause";
-
 /** What a bridge's transactions are for; they are numbered on from those that are found. */
-export const bridgeSubject = (name: string): string => `bridge-${name}`;
+const bridgeSubject = (name: string): string => `bridge-${name}`;
 /** One word of storage, one event, the check of the role. */
 const pauseGas = 150_000n;
 

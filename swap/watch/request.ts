@@ -18,6 +18,8 @@ type Deps = {
   config: WatchtowerConfig | undefined;
   /** Throws `chain-unknown` or `chain-paused`, and keeps the chains from being removed until the transaction ends. */
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
+  /** The same for locks of our own, which are driven while a chain is paused. */
+  admitOwn?(tx: Tx, chains: readonly string[]): Promise<void>;
 };
 
 /** For whom a lock is watched: a managed account that it concerns, and whether the refund is its as well. */
@@ -72,7 +74,7 @@ export function createWatchRequester(deps: Deps): WatchRequester {
     if (!concern) await requirePolicy(lock);
     const watched = watchedEvent(lock, chains, concern);
     await db.tx(async (tx) => {
-      await deps.admit?.(tx, [lock.chain]);
+      await (concern ? deps.admitOwn : deps.admit)?.(tx, [lock.chain]);
       if (!concern) requireRoom(await countCapped(tx));
       await store.append(tx, [{ stream, expected: before?.version ?? 0, events: [watched] }]);
     });

@@ -43,6 +43,8 @@ export function createWatchtower(deps: {
   chains: SwapChains;
   keyStore: KeyStore;
   admit?(tx: Tx, chains: readonly string[]): Promise<void>;
+  /** The same for locks of our own, which are driven while a chain is paused. */
+  admitOwn?(tx: Tx, chains: readonly string[]): Promise<void>;
   config: WatchtowerConfig | undefined;
   isHeld?(): Promise<boolean>;
   clock: Clock;

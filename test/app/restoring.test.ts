@@ -30,8 +30,8 @@ function chainAt(name: string) {
   const access = {
     name,
     block: (at: unknown) => answer(() => ({ number: at === "final" ? state.final : state.latest })),
-    account: (_: unknown, at: unknown) =>
-      answer(() => ({ nonce: at === undefined ? state.mined : at === "pending" ? state.pending : state.settled })),
+    account: (_: unknown, at: unknown) => answer(() => ({ nonce: at === undefined ? state.mined : state.settled })),
+    pendingNonce: () => answer(() => state.pending),
     transactions: (height: bigint) =>
       answer(() => {
         looked.push(height);

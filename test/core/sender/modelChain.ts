@@ -116,6 +116,7 @@ export function createModelChain(name: string, chainId: number, lag: number): Mo
       const nonce = nonceOf(address, typeof at === "bigint" ? Number(at) : height());
       return { balance: balances.get(address) ?? 10n ** 24n, nonce, hasCode: false };
     },
+    pendingNonce: async (address) => nonceOf(address) + pool.filter(({ from }) => from === address).length,
     fees: async () => {
       const market = { nextBaseFee: baseFee, high: baseFee + 2n };
       return { maxFeePerGas: 2n * baseFee + 2n, maxPriorityFeePerGas: 2n, market };
