@@ -8,6 +8,7 @@ import { serviceEvents } from "#app/stored.ts";
 import { archivedStreams } from "#core/archive/tables.ts";
 import { replay } from "#core/events/replay.ts";
 import { isLockstepError } from "#core/kernel/errors.ts";
+import { insertIntents } from "#core/sender/rows.ts";
 import { messageStream } from "#relay/events.ts";
 import { swapStream } from "#swap/events.ts";
 import { knownHashlocks } from "#swap/readModel.ts";
@@ -225,5 +226,27 @@ await forEachDatabase("the archive", (backend) => {
       }
       await writeFile(name, whole);
       assert.equal((await world.shownSwap("1"))?.status, "completed");
+    }));
+
+  it("leaves intents that are numbered by earlier ones where they are, and lets no id come a second time", () =>
+    withWorld(async (world) => {
+      const lane = "lane-alpha→beta";
+      const counted = ["relay.report", "relay.defer", "relay.attest-header", "relay.pause"];
+      for (const [at, kind] of counted.entries()) await intent(world, `${lane}-${kind}`, lane, at, kind);
+      await intent(world, "delivered", lane, 10, "relay.deliver");
+      await intent(world, "last", lane, 11, "relay.deliver");
+      await world.read();
+      world.pass(121);
+      assert.deepEqual((await world.archiver().run()).items, { intent: 1 });
+      const ids = async () =>
+        (await world.db.query<{ id: string }>("SELECT id FROM sender_intent ORDER BY nonce")).map(({ id }) => id);
+      const stay = [...counted.map((kind) => `${lane}-${kind}`), "last"];
+      assert.deepEqual(await ids(), stay);
+      const again = (id: string) => ({
+        ...{ id, chain: "alpha", account: "bob", kind: "relay.deliver", subject: lane, gas: 1n, dryRun: false },
+        call: { to: "0x0000000000000000000000000000000000000001", data: "0x", value: 0n } as const,
+      });
+      await insertIntents(world.db, [again("delivered"), again("fresh")], { channel: "test", at: 0 });
+      assert.deepEqual(await ids(), [...stay, "fresh"], "what was archived is not made again");
     }));
 });

@@ -126,11 +126,17 @@ export const completed: readonly SwapEvent[] = [
 export const halfway: readonly SwapEvent[] = [s.detected("source"), s.locked("source")];
 
 /** An intent of a swap or a lane that has ended, with the transaction that was signed for it. */
-export async function intent({ db, append }: World, id: string, subject: string, nonce: number): Promise<void> {
+export async function intent(
+  { db, append }: World,
+  id: string,
+  subject: string,
+  nonce: number,
+  kind = "swap.claim",
+): Promise<void> {
   await db.query(
     `INSERT INTO sender_intent (id, chain, account, kind, subject, call, gas, dry_run, state, nonce, events)
-     VALUES ($1, 'alpha', 'bob', 'swap.claim', $2, '{}', 1, false, 'finalized', $3, 1)`,
-    [id, subject, nonce],
+     VALUES ($1, 'alpha', 'bob', $4, $2, '{}', 1, false, 'finalized', $3, 1)`,
+    [id, subject, nonce, kind],
   );
   await db.query(
     "INSERT INTO sender_attempt (hash, intent, nonce, kind, max_fee, max_tip) VALUES ($1, $2, $3, 'call', 1, 1)",
@@ -138,7 +144,7 @@ export async function intent({ db, append }: World, id: string, subject: string,
   );
   const data = {
     chain: "alpha",
-    kind: "swap.claim",
+    kind,
     subject,
     hash: hashOf(9_000 + nonce),
     blockNumber: 5n,

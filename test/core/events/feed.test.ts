@@ -325,4 +325,44 @@ await onPostgres("feed under load", (backend) => {
         { numRuns: 12 },
       );
     }));
+
+  it("does not read over and over where positions were left out, and misses nothing behind them", () => {
+    let reads = 0;
+    return withDatabase(backend, async ({ db }) => {
+      const store = await itemStore(db);
+      const show = createShow({ kinds: [shownItems], store, db });
+      const counting = {
+        ...store,
+        readAll: (...given: Parameters<typeof store.readAll>) => {
+          reads += 1;
+          return store.readAll(...given);
+        },
+      };
+      const feed = createFeed({ store: counting, show, log });
+      feed.start();
+      const add = (expected: number) =>
+        db.tx((tx) => store.append(tx, [{ stream: "s", expected, events: [deposit(1n)] }]));
+      try {
+        await add(0);
+        await db.query("UPDATE event_counter SET position = 1000");
+        const readers = [1n, 500n].map((after) => ({ after, reader: createReader() }));
+        for (const { after, reader } of readers) {
+          await feed.open(after, someone);
+          feed.join(reader, { after, filter: {}, subscriber: someone });
+        }
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        assert.ok(reads < 20, `${reads} reads`);
+        await add(1);
+        for (const { reader } of readers) {
+          await until(() => reader.seen.length > 0, "the event");
+          assert.deepEqual(
+            reader.seen.map(({ position }) => position),
+            [1_001n],
+          );
+        }
+      } finally {
+        await feed.stop();
+      }
+    });
+  });
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { migrate } from "#core/db/migrate.ts";
 import type { PostgresDb } from "#core/db/postgres.ts";
+import { inSnapshot } from "#core/db/snapshot.ts";
 import { eventMigrations } from "#core/events/migrations.ts";
 import { partitionSpan } from "#core/events/partitionOf.ts";
 import { createPartitions } from "#core/events/partitions.ts";
@@ -229,6 +230,26 @@ await onPostgres("partitions of events that many write to", (backend) => {
       );
       assert.deepEqual(row, { count: BigInt(won), gaps: 0n });
       assert.ok(lost > 0 && (await tablesOf(db)).length > 4, `${lost} lost`);
+    }));
+});
+
+await onPostgres("a moment of the events", (backend) => {
+  it("goes on showing what partitions had that are joined meanwhile", () =>
+    withDatabase(backend, async ({ db }) => {
+      const { partitions, add, turn } = await partitioned(db);
+      await add("a", 0);
+      await turn();
+      await add("a", 1);
+      await turn();
+      await add("a", 2);
+      const counted = await inSnapshot(db, "READ ONLY", ["events"], async (from) => {
+        await from.query("SELECT 1");
+        assert.equal(await partitions.carryOver(), 0, "it waits for who reads");
+        const [row] = await from.query<{ count: bigint }>("SELECT count(*) AS count FROM events");
+        return row?.count;
+      });
+      assert.equal(counted, 3n);
+      assert.equal(await partitions.carryOver(), 1);
     }));
 });
 

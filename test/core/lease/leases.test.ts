@@ -288,4 +288,22 @@ await onDatabase("leases", (backend) => {
       assert.deepEqual([terms, held], [[1, 1, 1, 1], 0]);
       await until(() => countOf(two!) === 2);
     }));
+
+  it("end with a database in the place of which another was put", () =>
+    withProcesses(2, async ([first, second], { db }) => {
+      assert.ok(first && second);
+      first.contend("job/a");
+      await first.keeper.start();
+      await until(() => first.works.get("job/a")?.active);
+      await second.roll.call([]);
+      await db.query("DELETE FROM instances");
+      await db.query("UPDATE leases SET holder = NULL, until = clock_timestamp(), term = term + 1000000");
+      for (let time = 0; time < 2; time++) {
+        const replaced = (error: unknown) => isLockstepError(error, "database-replaced");
+        await assert.rejects(second.roll.call([]), replaced);
+      }
+      await until(() => !first.works.get("job/a")?.active, "the work has ended");
+      await systemClock.sleep(3 * ms);
+      assert.deepEqual([first.works.get("job/a")?.active, countOf(first)], [false, 0], "it is not taken anew");
+    }));
 });

@@ -108,4 +108,19 @@ await onDatabase("what accounts did that a restored store does not know", (backe
       await restored.ended(["ring-7"]);
       assert.equal(await rungTotal(local, ringer.address), 16n);
     }));
+
+  it("sends nothing that was given up before the backup, whatever has used its nonce up", () =>
+    inScene(async ({ ringer, lost, restored, from }) => {
+      const ring = (word: bigint) => ringing(ringer.address, word);
+      await lost.submit(await lost.process(), [ring(8n)]);
+      await lost.ended(["ring-8"]);
+      const [nonce] = await lost.nonces();
+      const release = await signedAt(restored, ring(7n), nonce);
+      await restored.database.db.query("UPDATE sender_intent SET reason = 'refused', detail = 'nobody wants it'");
+      assert.deepEqual(await adopt(restored, from), { done: 0, moved: 1, strange: 0 });
+      release();
+      const [end] = await restored.ended(["ring-7"]);
+      assert.equal(end?.type, "IntentAbandoned");
+      assert.equal(await rungTotal(local, ringer.address), 8n);
+    }));
 });
