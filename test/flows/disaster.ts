@@ -13,10 +13,18 @@ import type { TestNetwork } from "#test/support/network.ts";
 const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
 
 /** A command of the program on the network's service, whether that runs or not. */
-export function runCommand(test: TestNetwork, ...words: string[]): Promise<{ code: number; out: string; err: string }> {
+export const runCommand = (test: TestNetwork, ...words: string[]) =>
+  runWith(test, test.network.layout.service, ...words);
+
+/** The same with another configuration file. */
+export function runWith(
+  test: TestNetwork,
+  config: string,
+  ...words: string[]
+): Promise<{ code: number; out: string; err: string }> {
   const { DATABASE_URL = "" } = test.env;
   const env = { ...process.env, DATABASE_URL, REDIS_URL: "", LOCKSTEP_LOG_LEVEL: "error" };
-  const args = [main, ...words, "--config", test.network.layout.service];
+  const args = [main, ...words, "--config", config];
   return new Promise((resolve) => {
     const child = execFile(process.execPath, args, { env }, (_error, out, err) => {
       resolve({ code: child.exitCode ?? -1, out, err });

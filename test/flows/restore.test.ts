@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -7,7 +7,15 @@ import type { MessageAnswer } from "#app/demo/api.ts";
 import { onServer } from "#test/support/databases.ts";
 import { forEachHome, type Home, openNetwork, type TestNetwork } from "#test/support/network.ts";
 import { until as untilTrue } from "#test/support/until.ts";
-import { assertNothingLost, commanded, loseDatabase, readLocks, readMessages, runCommand } from "./disaster.ts";
+import {
+  assertNothingLost,
+  commanded,
+  loseDatabase,
+  readLocks,
+  readMessages,
+  runCommand,
+  runWith,
+} from "./disaster.ts";
 import { messageRequest, type SwapAnswer, swapRequest } from "./requests.ts";
 
 const timeoutMs = 60_000;
@@ -72,6 +80,25 @@ async function loseAndRestore(test: TestNetwork, file: string): Promise<void> {
   await test.network.service.start();
 }
 
+/** A backup that is made under another key than what is in it could be restored by nobody. */
+async function refuseOtherKey(test: TestNetwork, file: string): Promise<void> {
+  const settings = JSON.parse(readFileSync(test.network.layout.service, "utf8"));
+  const [config, key] = [`${file}.json`, `${file}.key`];
+  writeFileSync(key, `0x${"5".repeat(64)}`, { mode: 0o600 });
+  writeFileSync(config, JSON.stringify({ ...settings, sealingKey: { file: key } }));
+  try {
+    const refused = await runWith(test, config, "backup", "create", file);
+    assert.equal(refused.code, 78, refused.err);
+    assert.match(refused.err, /rows of \w+ open with none of the configured keys/);
+    assert.ok(!existsSync(file));
+    if (!test.env.DATABASE_URL) return;
+    const { checks } = JSON.parse((await runWith(test, config, "doctor", "--json")).out);
+    assert.equal(checks.find(({ name }: { name: string }) => name === "sealing key")?.result, "error");
+  } finally {
+    for (const each of [config, key]) rmSync(each);
+  }
+}
+
 type Replay = { events: object[]; rows: Record<string, Record<string, unknown>[]> };
 type Check = { differences: { table: string; key: string; live?: object; replayed?: object }[] };
 
@@ -131,6 +158,7 @@ describe("restoring", { concurrency: true }, () =>
         // So many that their counter-locks go in one batch, of which the backup knows nothing.
         const asked = await times(5, () => script.swap("carol"));
         const waiting = await Promise.all(["0x01", "0x02", "0x02"].map((payload) => script.message(payload)));
+        await refuseOtherKey(test, file);
         const made = await commanded<Made>(test, "backup", "create", file);
 
         const late: SwapAnswer[] = [];
