@@ -11,24 +11,26 @@ import { redact } from "#core/kernel/redacted.ts";
 import { createSealer, deriveKey, type Sealer } from "#core/kernel/seal.ts";
 import type { Log } from "#core/observe/log.ts";
 
-/** Sign backups, and tell whether one is this service's; derived from the sealing keys. Throws `config-invalid`. */
-export function readBackupKeys(config: Pick<ServiceConfig, "sealingKey" | "previousSealingKeys">): BackupKeys {
+type SealingKeys = Pick<ServiceConfig, "sealingKey" | "previousSealingKeys">;
+
+/** The present one, and those from before. Throws `config-invalid`. */
+function readSealingKeys({ sealingKey, previousSealingKeys }: SealingKeys) {
   const keyOf = (source: ServiceConfig["sealingKey"], field: string) =>
-    deriveKey(redact(toBytes(readKey(source, field).reveal())), "backup");
-  return [
-    keyOf(config.sealingKey, "sealingKey"),
-    ...config.previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`)),
-  ];
+    redact(toBytes(readKey(source, field).reveal()));
+  const before = previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`));
+  return { present: keyOf(sealingKey, "sealingKey"), before };
+}
+
+/** Sign backups, and tell whether one is this service's; derived from the sealing keys. Throws `config-invalid`. */
+export function readBackupKeys(config: SealingKeys): BackupKeys {
+  const { present, before } = readSealingKeys(config);
+  return [deriveKey(present, "backup"), ...before.map((key) => deriveKey(key, "backup"))];
 }
 
 /** Opens what is sealed in the database. Throws `config-invalid`. */
-export function readSealer(config: Pick<ServiceConfig, "sealingKey" | "previousSealingKeys">): Sealer {
-  const keyOf = (source: ServiceConfig["sealingKey"], field: string) =>
-    redact(toBytes(readKey(source, field).reveal()));
-  return createSealer(
-    keyOf(config.sealingKey, "sealingKey"),
-    config.previousSealingKeys.map((source, at) => keyOf(source, `previousSealingKeys.${at}`)),
-  );
+export function readSealer(config: SealingKeys): Sealer {
+  const { present, before } = readSealingKeys(config);
+  return createSealer(present, before);
 }
 
 /**

@@ -13,16 +13,15 @@ import type { TestNetwork } from "#test/support/network.ts";
 const main = fileURLToPath(new URL("../../app/main.ts", import.meta.url));
 
 /** A command of the program on the network's service, whether that runs or not. */
-export const runCommand = (test: TestNetwork, ...words: string[]) =>
-  runWith(test, test.network.layout.service, ...words);
+export const runCommand = (test: TestNetwork, ...words: string[]) => runWith(test, {}, ...words);
 
-/** The same with another configuration file. */
+/** The same with another configuration file, or by another way to the database. */
 export function runWith(
   test: TestNetwork,
-  config: string,
+  other: { readonly config?: string; readonly url?: string },
   ...words: string[]
 ): Promise<{ code: number; out: string; err: string }> {
-  const { DATABASE_URL = "" } = test.env;
+  const { config = test.network.layout.service, url: DATABASE_URL = test.env.DATABASE_URL ?? "" } = other;
   const env = { ...process.env, DATABASE_URL, REDIS_URL: "", LOCKSTEP_LOG_LEVEL: "error" };
   const args = [main, ...words, "--config", config];
   return new Promise((resolve) => {

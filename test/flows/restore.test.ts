@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { MessageAnswer } from "#app/demo/api.ts";
-import { onServer } from "#test/support/databases.ts";
+import { onServer, postgresServer } from "#test/support/databases.ts";
 import { forEachHome, type Home, openNetwork, type TestNetwork } from "#test/support/network.ts";
 import { until as untilTrue } from "#test/support/until.ts";
 import {
@@ -87,12 +87,12 @@ async function refuseOtherKey(test: TestNetwork, file: string): Promise<void> {
   writeFileSync(key, `0x${"5".repeat(64)}`, { mode: 0o600 });
   writeFileSync(config, JSON.stringify({ ...settings, sealingKey: { file: key } }));
   try {
-    const refused = await runWith(test, config, "backup", "create", file);
+    const refused = await runWith(test, { config }, "backup", "create", file);
     assert.equal(refused.code, 78, refused.err);
     assert.match(refused.err, /rows of \w+ open with none of the configured keys/);
     assert.ok(!existsSync(file));
     if (!test.env.DATABASE_URL) return;
-    const { checks } = JSON.parse((await runWith(test, config, "doctor", "--json")).out);
+    const { checks } = JSON.parse((await runWith(test, { config }, "doctor", "--json")).out);
     assert.equal(checks.find(({ name }: { name: string }) => name === "sealing key")?.result, "error");
   } finally {
     for (const each of [config, key]) rmSync(each);
@@ -209,6 +209,33 @@ describe("restoring", { concurrency: true }, () =>
         assert.equal((await script.ended(fresh.id)).status, "completed");
         await assertNothingLost(test);
         await checkReplays(test, { file, made, early: early.id, asked: asked[0]?.id ?? "" });
+      }));
+
+    if (!isWhole) return;
+
+    it("ends where it was cut off meanwhile, and does nothing twice once it is started again", () =>
+      inNetwork(home, async (test, file) => {
+        const script = createScript(test);
+        await script.ceilings("alpha", "relay.send");
+        const { id } = await script.message("0x01");
+        await commanded(test, "backup", "create", file);
+        await script.ceilings("alpha");
+        await script.delivered(id);
+        const proxy = test.proxies.get("DATABASE_URL");
+        const url = new URL(new URL(test.env.DATABASE_URL ?? "").pathname, postgresServer).href;
+        const { service } = test.network;
+        const ended = service.ended();
+        proxy?.refuse();
+        await loseDatabase(test);
+        const restored = await runWith(test, { url }, "backup", "restore", file);
+        assert.equal(restored.code, 0, restored.err);
+        proxy?.admit();
+        await ended;
+        await service.start();
+        await script.ceilings("alpha");
+        await script.delivered(id);
+        await script.delivered((await script.message("0x02")).id);
+        assert.deepEqual((await readMessages(test)).payloads, { "0x01": 1, "0x02": 1 });
       }));
   }),
 );

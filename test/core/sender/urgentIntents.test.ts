@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { migrate } from "#core/db/migrate.ts";
+import { eventMigrations } from "#core/events/migrations.ts";
 import type { SendSettings } from "#core/sender/context.ts";
 import { insertIntents, loadQueued } from "#core/sender/rows.ts";
 import { senderMigrations } from "#core/sender/tables.ts";
@@ -168,7 +169,7 @@ await onDatabase("intents with a deadline", (backend) => {
 
   it("are stored with it, and refused when what is stored is none", () =>
     withDatabase(backend, async ({ db }) => {
-      await migrate(db, senderMigrations);
+      await migrate(db, [...eventMigrations, ...senderMigrations]);
       const lane = { chain: "alpha", account: "alice" };
       const all = [alone(1, { urgency: { by: 7n, worth: 2n ** 90n } }), alone(2, { urgency: { by: 8n } }), alone(3)];
       await insertIntents(db, all, { channel: "test", at: 1 });
