@@ -50,11 +50,7 @@ export async function readPendingNonce(rpc: Pick<Rpc, "askAll" | "read">, addres
 }
 
 /** The state of an account as one endpoint gives it. */
-export async function readAccount(
-  rpc: Pick<Rpc, "read">,
-  address: Hex,
-  at: bigint | "pending" | "latest",
-): Promise<AccountState> {
+export async function readAccount(rpc: Pick<Rpc, "read">, address: Hex, at: bigint | "latest"): Promise<AccountState> {
   const questions = accountAt(address, at);
   const [balance, nonce, code] = await Promise.all([
     rpc.read(questions.balance),

@@ -80,13 +80,19 @@ await onDatabase("what accounts did that a restored store does not know", (backe
     };
   }
 
+  /** What was signed before the backup under a nonce that another call has used since. */
+  async function overtaken({ ringer, lost, restored }: { ringer: Ringer; lost: Bench; restored: Bench }) {
+    const ring = (word: bigint) => ringing(ringer.address, word);
+    await lost.submit(await lost.process(), [ring(8n)]);
+    await lost.ended(["ring-8"]);
+    const [nonce] = await lost.nonces();
+    return signedAt(restored, ring(7n), nonce);
+  }
+
   it("gives an intent another nonce where something else has used up its own", () =>
-    inScene(async ({ ringer, lost, restored, from }) => {
-      const ring = (word: bigint) => ringing(ringer.address, word);
-      await lost.submit(await lost.process(), [ring(8n)]);
-      await lost.ended(["ring-8"]);
-      const [nonce] = await lost.nonces();
-      const release = await signedAt(restored, ring(7n), nonce);
+    inScene(async (scene) => {
+      const { ringer, restored, from } = scene;
+      const release = await overtaken(scene);
       assert.deepEqual(await adopt(restored, from), { done: 0, moved: 1, strange: 0 });
       release();
       await restored.ended(["ring-7"]);
@@ -110,12 +116,9 @@ await onDatabase("what accounts did that a restored store does not know", (backe
     }));
 
   it("sends nothing that was given up before the backup, whatever has used its nonce up", () =>
-    inScene(async ({ ringer, lost, restored, from }) => {
-      const ring = (word: bigint) => ringing(ringer.address, word);
-      await lost.submit(await lost.process(), [ring(8n)]);
-      await lost.ended(["ring-8"]);
-      const [nonce] = await lost.nonces();
-      const release = await signedAt(restored, ring(7n), nonce);
+    inScene(async (scene) => {
+      const { ringer, restored, from } = scene;
+      const release = await overtaken(scene);
       await restored.database.db.query("UPDATE sender_intent SET reason = 'refused', detail = 'nobody wants it'");
       assert.deepEqual(await adopt(restored, from), { done: 0, moved: 1, strange: 0 });
       release();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { LockstepError } from "#core/kernel/errors.ts";
 import { idOf } from "#swap/protocol/anyLock.ts";
 import { onDatabase, withDatabase } from "#test/support/databases.ts";
 import {
@@ -147,6 +148,28 @@ await onDatabase("a request to watch a lock", (backend) => {
         assert.deepEqual(claim?.urgency, { by: received.terms.timelock, worth: received.terms.amount });
       },
       { config: undefined, accounts: { alice: paymentTerms.sender } },
+    ),
+  );
+
+  it(
+    "of a stranger waits while its chain is paused, and our own locks are taken on all the same",
+    inWorld(
+      async ({ include, requester, watch }) => {
+        const lockId = idOf(placeOf("alpha"), lock);
+        await include("alpha", locked);
+        assert.equal((await refusedWith(requester.watch("alpha", lockId))).code, "chain-paused");
+        await requester.recover("alpha", lockId, { account: "alice", refunds: true });
+        assert.equal((await watch(lockId)).account, "alice");
+      },
+      {
+        config: { ...policy, tokens: { alpha: ["native"] } },
+        admission: {
+          admit: async () => {
+            throw new LockstepError("chain-paused", "it is paused");
+          },
+          admitOwn: async () => undefined,
+        },
+      },
     ),
   );
 });

@@ -26,7 +26,11 @@ export const policy: WatchtowerConfig = {
 /** The watchtower around a ledger that a test fills, with a sender that does what a test says. */
 export async function watchWorld(
   database: Parameters<typeof swapWorld>[0],
-  options: { config?: WatchtowerConfig | undefined; accounts?: Record<string, Hex> } = {},
+  options: {
+    config?: WatchtowerConfig | undefined;
+    accounts?: Record<string, Hex>;
+    admission?: Pick<Parameters<typeof createWatchRequester>[0], "admit" | "admitOwn">;
+  } = {},
 ) {
   const { config, accounts = {} } = { config: policy, ...options };
   const world = await swapWorld(database);
@@ -48,7 +52,7 @@ export async function watchWorld(
     account: config?.account,
     log: quietLog,
   });
-  const requester = createWatchRequester({ db, store, chains, config });
+  const requester = createWatchRequester({ db, store, chains, config, ...options.admission });
   const reader = createLockReader({ db, store, chains, on: true });
   const keyStore = { names: () => Object.keys(accounts), address: (name: string) => accounts[name] ?? assert.fail() };
   /** What `isOpen` and `openLeaves` answer, by the id that they ask for; nothing is open by itself. */
